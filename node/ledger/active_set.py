@@ -1,0 +1,91 @@
+"""The banks that decide a height, their keys, and how many of them make a quorum.
+
+BFT-12 sections 1, 2 and 10. Certificates of height h are checked against the active set of h
+only; `set_hash` binds every signature to that set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from node.ledger.encoding import Writer
+from node.ledger.types import KEY_BYTES, POINT_BYTES, BankIndex, Height, View
+
+SET_DOMAIN = b"bft12/1/set"
+"""Domain separation: a set hash can never be read as the hash of anything else."""
+
+MINIMUM_BANKS = 4
+"""NMIN: below four banks the quorum rule tolerates nobody, so the set never shrinks further."""
+
+
+def quorum_size(bank_count: int) -> int:
+    """Return q = ceil(5n/6), the votes that certify anything (BFT-12 section 10)."""
+    return -(-5 * bank_count // 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One active bank: its index and the keys that its statements are checked with."""
+
+    bank: BankIndex
+    consensus_key: bytes
+    """Ed25519 public key, 32 bytes."""
+    ballot_key: bytes
+    """Ballot key P (IDX1 9.1), 96 bytes."""
+
+
+@dataclass(frozen=True)
+class ActiveSet:
+    """The members of one height in increasing bank index, and the regulator's opener key."""
+
+    members: tuple[Member, ...]
+    opener_key: bytes
+    """Opener key Y of the ballots (IDX1 9.1), 96 bytes."""
+
+    def __post_init__(self) -> None:
+        banks = [member.bank for member in self.members]
+        assert banks == sorted(set(banks)), "members are distinct and in increasing bank index"
+
+    @property
+    def size(self) -> int:
+        return len(self.members)
+
+    @property
+    def quorum(self) -> int:
+        """Signatures in every certificate that can unlock, skip or seal something (q)."""
+        return quorum_size(self.size)
+
+    @property
+    def reject_threshold(self) -> int:
+        """Rejections after which a quorum of honest approvals is impossible (rq = n-q+1)."""
+        return self.size - self.quorum + 1
+
+    @cached_property
+    def banks(self) -> tuple[BankIndex, ...]:
+        return tuple(member.bank for member in self.members)
+
+    @cached_property
+    def keys(self) -> dict[BankIndex, bytes]:
+        """Consensus key by bank."""
+        return {member.bank: member.consensus_key for member in self.members}
+
+    def __contains__(self, bank: object) -> bool:
+        return bank in self.keys
+
+    def leader(self, height: Height, view: View) -> BankIndex:
+        """Return `active(h)[(h+v) mod n]` (BFT-12 section 3)."""
+        return self.members[(height + view) % self.size].bank
+
+    @cached_property
+    def set_hash(self) -> bytes:
+        """SHA-256 over ids, consensus and ballot keys, the opener key and q; 32 bytes."""
+        writer = Writer().blob(SET_DOMAIN).u16(self.quorum).fixed(self.opener_key, POINT_BYTES)
+        writer.many(
+            self.members,
+            lambda out, member: out.u16(member.bank)
+            .fixed(member.consensus_key, KEY_BYTES)
+            .fixed(member.ballot_key, POINT_BYTES),
+        )
+        return hashlib.sha256(writer.finish()).digest()
