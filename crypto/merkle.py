@@ -109,8 +109,8 @@ def _next_level(level: Sequence[bytes]) -> list[bytes]:
     # Hashing neighbours and carrying an odd last node upward unchanged is the same tree as splitting
     # at the largest power of two below n.
     parents = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-    if len(level) % 2 == 1:
-        parents.append(level[-1])
+    # Hashing neighbours and carrying an odd last node upward unchanged is the same tree as
+    # splitting at the largest power of two below n.
     return parents
 
 

@@ -38,7 +38,7 @@ def root_by_definition(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-@pytest.mark.parametrize("size", range(0, 40))
+@pytest.mark.parametrize("size", range(40))
 def test_root_is_the_recursive_definition_11_1(size: int) -> None:
     leaves = [struct.pack("<I", i) for i in range(size)]
     assert merkle_root(leaves) == root_by_definition(leaves)
@@ -58,7 +58,7 @@ def test_rfc_6962_style_root_is_pinned() -> None:
 
 
 @given(leaf_lists, st.data())
-def test_every_leaf_has_a_proof_that_verifies_11_3(leaves: list[bytes], data: st.DataObject) -> None:
+def test_every_leaf_has_a_verifying_proof_11_3(leaves: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(leaves) - 1))
     proof = prove_inclusion(leaves, index)
     assert proof == prove_inclusion_of_hashes([leaf_hash(leaf) for leaf in leaves], index)
@@ -132,7 +132,8 @@ def test_proving_a_leaf_outside_the_tree_is_the_callers_error(index: int) -> Non
 
 @given(leaf_lists)
 def test_doubling_trailing_leaves_changes_the_root(leaves: list[bytes]) -> None:
-    """The lists that collide where an odd level's last node is hashed with itself (CVE-2012-2459)."""
+    """The lists that collide where an odd level's last node is hashed with itself
+    (CVE-2012-2459)."""
     for repeated in range(1, len(leaves) + 1):
         assert merkle_root(leaves + leaves[-repeated:]) != merkle_root(leaves)
 

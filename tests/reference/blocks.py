@@ -21,7 +21,7 @@ def judge(raw: bytes, state: State) -> Checked:
 def judge_block(
     transactions: Sequence[bytes], ballots: Sequence[bytes], state: State, context: BallotContext
 ) -> dict[str, str]:
-    """The code of every bad item by its key ("3", "ballot:0"); empty for a block that is accepted."""
+    """The code of every bad item by its key ("3", "ballot:0"); empty for an accepted block."""
     bad = {}
     seen = replace(state, spent=set(state.spent), notes=set(state.notes))
     for index, raw in enumerate(transactions):

@@ -1,7 +1,7 @@
 """Ed25519 verification in the form of IDX1 7.6, computed from RFC 8032 section 5.1.
 
-Accepted if and only if s < L, the key's encoding is canonical, and the encoding of sB - hA equals the first
-32 bytes of the signature. No cofactor is multiplied in.
+Accepted if and only if s < L, the key's encoding is canonical, and the encoding of sB - hA equals
+the first 32 bytes of the signature. No cofactor is multiplied in.
 """
 
 from __future__ import annotations

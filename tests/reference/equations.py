@@ -1,10 +1,19 @@
-"""The group equations (R), (E1)-(E3) and (I), each by itself, as the text writes them (IDX1 6.3, 7.4, 7.6, 8.7)."""
+"""The equations (R), (E1)-(E3) and (I), each by itself as written (IDX1 6.3, 7.4, 7.6, 8.7)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.reference.framing import R_ORDER, Refused, expand, h2s, hash64, little, scalar, scalar_bytes
+from tests.reference.framing import (
+    R_ORDER,
+    Refused,
+    expand,
+    h2s,
+    hash64,
+    little,
+    scalar,
+    scalar_bytes,
+)
 from tests.reference.group import (
     Point,
     Term,
@@ -14,8 +23,8 @@ from tests.reference.group import (
     gen,
     negative,
     total,
-    vanishes,
     value_generator,
+    vanishes,
 )
 from tests.reference.layout import TRANSFER
 from tests.reference.rules import Checked, pieces

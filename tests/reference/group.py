@@ -1,4 +1,4 @@
-"""The curve of BLS12-381 on py_ecc's arithmetic: decoders, generators, sums, the cofactored rule (IDX1 2, 10.1)."""
+"""The curve on py_ecc: decoders, generators, sums, the cofactored rule (IDX1 2, 10.1)."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def total(points: Iterable[Point]) -> Point:
 def combination(terms: Iterable[Term]) -> Point:
     """Sum of scalar times point, by windows of `width` bits from the top (Pippenger's buckets).
 
-    Scalars are taken as integers 0 <= k < r and never reduced by the order of a point, so the sum is right
-    for points outside the subgroup too.
+    Factors are taken modulo r, so a term outside the subgroup is right up to torsion, which is
+    all that the cofactored rule looks at.
     """
     reduced = [(factor % R_ORDER, point) for factor, point in terms]
     width = 3 if len(reduced) < 16 else 4 if len(reduced) < 64 else 6

@@ -28,7 +28,7 @@ class Parsed:
     asset: bytes
     head: bytes
     public_amount: int
-    """fee + redeem of a TRANSFER, as an integer without wrapping (7.1); amount of an ISSUE or PAYOUT."""
+    """fee + redeem of a TRANSFER without wrapping (7.1), or amount of an ISSUE or PAYOUT."""
 
     issuer: bytes
     expiry: int
@@ -81,7 +81,13 @@ def parse(raw: bytes, n: int = 8) -> Parsed:
 
 
 def _cut(
-    raw: bytes, kind: int, n_in: int, n_out: int, head_bytes: int, range_bytes: int, spend_bytes: int
+    raw: bytes,
+    kind: int,
+    n_in: int,
+    n_out: int,
+    head_bytes: int,
+    range_bytes: int,
+    spend_bytes: int,
 ) -> Parsed:
     head = raw[:head_bytes]
     fields = _Cutter(head[52:])

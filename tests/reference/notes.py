@@ -120,7 +120,9 @@ def scan(output: bytes, index: int, asset: bytes, chain: bytes, wallet: Wallet) 
     return Received(x, value, keys.b, memo)
 
 
-def seal_ciphertext(key: bytes, value: int, memo: bytes, asset: bytes, P: bytes, C: bytes, E: bytes) -> bytes:
+def seal_ciphertext(
+    key: bytes, value: int, memo: bytes, asset: bytes, P: bytes, C: bytes, E: bytes
+) -> bytes:
     return ChaCha20Poly1305(key).encrypt(bytes(12), u64(value) + memo, asset + P + C + E)
 
 

@@ -1,4 +1,4 @@
-"""Checks that need the ledger's state, in the order of 8.2-8.6, and the digests of 5.5 (IDX1 5, 8)."""
+"""Checks against the ledger's state in the order of 8.2-8.6, and the digests of 5.5 (IDX1 8)."""
 
 from __future__ import annotations
 
