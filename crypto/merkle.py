@@ -1,11 +1,11 @@
 """Merkle tree over the transactions of a block (IDX1 11; RFC 6962 2.1 and RFC 9162 2.1.3).
 
-A leaf and an inner node are hashed under different first bytes, so a node never passes for a leaf. A tree
-of n > 1 leaves splits at the largest power of two below n and duplicates nothing, so two different lists
-of leaves never share a root (the flaw known as CVE-2012-2459).
+A leaf and an inner node are hashed under different first bytes, so a node never passes for a leaf.
+A tree of n > 1 leaves splits at the largest power of two below n and duplicates nothing, so two
+different lists of leaves never share a root (the flaw known as CVE-2012-2459).
 
-Building works on leaf hashes: a node hashes each transaction once, keeps the 32 bytes by transaction id
-and hands them to `merkle_root_of_hashes` and `prove_inclusion_of_hashes`.
+Building works on leaf hashes: a node hashes each transaction once, keeps the 32 bytes by
+transaction id and hands them to `merkle_root_of_hashes` and `prove_inclusion_of_hashes`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def merkle_root_of_hashes(leaf_hashes: Sequence[bytes]) -> bytes:
 
 
 def prove_inclusion(leaves: Sequence[bytes], index: int) -> bytes:
-    """Inclusion proof of `leaves[index]` (IDX1 11.2). Raises IndexError for an index outside the tree."""
+    """Inclusion proof of `leaves[index]` (IDX1 11.2).
+
+    Raises IndexError for an index outside the tree.
+    """
     return prove_inclusion_of_hashes([leaf_hash(leaf) for leaf in leaves], index)
 
 
@@ -78,8 +81,8 @@ def prove_inclusion_of_hashes(leaf_hashes: Sequence[bytes], index: int) -> bytes
 def verify_inclusion(leaf: bytes, proof: bytes, root: bytes, *, size: int | None = None) -> None:
     """Check that `leaf` is in the tree with this root (IDX1 11.3); raises MerkleProofInvalid.
 
-    `size` is the number of leaves from the certified header. Without it only the proof's own claim of the
-    size is checked, which a caller must not rely on.
+    `size` is the number of leaves from the certified header. Without it only the proof's own claim
+    of the size is checked, which a caller must not rely on.
     """
     index, claimed_size, siblings = _decode_proof(proof)
     if size is not None and claimed_size != size:
@@ -106,11 +109,11 @@ def verify_inclusion(leaf: bytes, proof: bytes, root: bytes, *, size: int | None
 
 
 def _next_level(level: Sequence[bytes]) -> list[bytes]:
-    # Hashing neighbours and carrying an odd last node upward unchanged is the same tree as splitting
-    # at the largest power of two below n.
-    parents = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
     # Hashing neighbours and carrying an odd last node upward unchanged is the same tree as
     # splitting at the largest power of two below n.
+    parents = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    if len(level) % 2 == 1:
+        parents.append(level[-1])
     return parents
 
 
