@@ -1,1 +1,2 @@
-"""IDX1: confidential notes, range proofs, spend proofs, issues, anonymous ballots, batch verification."""
+"""IDX1: confidential notes, range proofs, spend proofs, issues, anonymous ballots, batch
+verification."""

@@ -118,6 +118,10 @@ class IdentityPoint(CryptoError):
     """A computed point that must be encoded or compared is the identity (IDX1 2.2)."""
 
 
+class SignatureInvalid(CryptoError):
+    """An Ed25519 signature does not verify by the rule of IDX1 7.6."""
+
+
 class MerkleProofInvalid(CryptoError):
     """An inclusion proof does not lead to the root (IDX1 11.3)."""
 
