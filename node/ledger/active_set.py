@@ -84,8 +84,10 @@ class ActiveSet:
         writer = Writer().blob(SET_DOMAIN).u16(self.quorum).fixed(self.opener_key, POINT_BYTES)
         writer.many(
             self.members,
-            lambda out, member: out.u16(member.bank)
-            .fixed(member.consensus_key, KEY_BYTES)
-            .fixed(member.ballot_key, POINT_BYTES),
+            lambda out, member: (
+                out.u16(member.bank)
+                .fixed(member.consensus_key, KEY_BYTES)
+                .fixed(member.ballot_key, POINT_BYTES)
+            ),
         )
         return hashlib.sha256(writer.finish()).digest()

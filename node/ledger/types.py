@@ -33,6 +33,9 @@ BlockId = NewType("BlockId", bytes)
 TransactionId = NewType("TransactionId", bytes)
 """`txid` of IDX1 5.5, 32 bytes: the hash of all canonical bytes of a transaction."""
 
+FiscalYear = NewType("FiscalYear", int)
+"""The calendar year in whose April a fiscal year begins (BFT-12 section 18)."""
+
 NO_VIEW = View(-1)
 """`hqv` of a bank that holds no quorum certificate at this height (BFT-12 section 3)."""
 
