@@ -1,0 +1,312 @@
+from node.wire import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SubmitTransactionRequest(_message.Message):
+    __slots__ = ("transaction",)
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction: bytes
+    def __init__(self, transaction: _Optional[bytes] = ...) -> None: ...
+
+class SubmitTransactionResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: Receipt
+    def __init__(self, receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class Receipt(_message.Message):
+    __slots__ = ("transaction_id", "state", "admitted_at_height", "notice")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ADMITTED_AT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: bytes
+    state: _types_pb2.TransactionState
+    admitted_at_height: int
+    notice: str
+    def __init__(self, transaction_id: _Optional[bytes] = ..., state: _Optional[_Union[_types_pb2.TransactionState, str]] = ..., admitted_at_height: _Optional[int] = ..., notice: _Optional[str] = ...) -> None: ...
+
+class SubmitTransactionsRequest(_message.Message):
+    __slots__ = ("item", "transaction")
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    item: int
+    transaction: bytes
+    def __init__(self, item: _Optional[int] = ..., transaction: _Optional[bytes] = ...) -> None: ...
+
+class SubmitTransactionsResponse(_message.Message):
+    __slots__ = ("item", "receipt", "rejection")
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    item: int
+    receipt: Receipt
+    rejection: _types_pb2.Rejection
+    def __init__(self, item: _Optional[int] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., rejection: _Optional[_Union[_types_pb2.Rejection, _Mapping]] = ...) -> None: ...
+
+class GetTransactionRequest(_message.Message):
+    __slots__ = ("transaction_id", "include_transaction")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: bytes
+    include_transaction: bool
+    def __init__(self, transaction_id: _Optional[bytes] = ..., include_transaction: _Optional[bool] = ...) -> None: ...
+
+class GetTransactionResponse(_message.Message):
+    __slots__ = ("status", "transaction")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    status: _types_pb2.TransactionStatus
+    transaction: bytes
+    def __init__(self, status: _Optional[_Union[_types_pb2.TransactionStatus, _Mapping]] = ..., transaction: _Optional[bytes] = ...) -> None: ...
+
+class WaitForTransactionRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: bytes
+    def __init__(self, transaction_id: _Optional[bytes] = ...) -> None: ...
+
+class GetBlockRequest(_message.Message):
+    __slots__ = ("height", "block_id", "include_transactions")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_ID_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    block_id: bytes
+    include_transactions: bool
+    def __init__(self, height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., include_transactions: _Optional[bool] = ...) -> None: ...
+
+class StreamBlocksRequest(_message.Message):
+    __slots__ = ("from_height", "follow", "include_transactions", "limit")
+    FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_height: int
+    follow: bool
+    include_transactions: bool
+    limit: int
+    def __init__(self, from_height: _Optional[int] = ..., follow: _Optional[bool] = ..., include_transactions: _Optional[bool] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class GetInclusionProofRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: bytes
+    def __init__(self, transaction_id: _Optional[bytes] = ...) -> None: ...
+
+class InclusionProof(_message.Message):
+    __slots__ = ("header", "seal", "proof", "leaf_hash", "set_changes")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    LEAF_HASH_FIELD_NUMBER: _ClassVar[int]
+    SET_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    seal: bytes
+    proof: bytes
+    leaf_hash: bytes
+    set_changes: _containers.RepeatedCompositeFieldContainer[SetChange]
+    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., proof: _Optional[bytes] = ..., leaf_hash: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[SetChange, _Mapping]]] = ...) -> None: ...
+
+class SetChange(_message.Message):
+    __slots__ = ("header", "seal", "active_set")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_SET_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    seal: bytes
+    active_set: bytes
+    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., active_set: _Optional[bytes] = ...) -> None: ...
+
+class ListNotesRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class NotePage(_message.Message):
+    __slots__ = ("notes",)
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    notes: _containers.RepeatedCompositeFieldContainer[Note]
+    def __init__(self, notes: _Optional[_Iterable[_Union[Note, _Mapping]]] = ...) -> None: ...
+
+class Note(_message.Message):
+    __slots__ = ("sequence", "transaction_id", "transaction_kind", "output_index", "asset", "bin_id", "position", "height", "output")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_KIND_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    BIN_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    transaction_id: bytes
+    transaction_kind: int
+    output_index: int
+    asset: bytes
+    bin_id: int
+    position: int
+    height: int
+    output: bytes
+    def __init__(self, sequence: _Optional[int] = ..., transaction_id: _Optional[bytes] = ..., transaction_kind: _Optional[int] = ..., output_index: _Optional[int] = ..., asset: _Optional[bytes] = ..., bin_id: _Optional[int] = ..., position: _Optional[int] = ..., height: _Optional[int] = ..., output: _Optional[bytes] = ...) -> None: ...
+
+class ListNullifiersRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class NullifierPage(_message.Message):
+    __slots__ = ("nullifiers",)
+    NULLIFIERS_FIELD_NUMBER: _ClassVar[int]
+    nullifiers: _containers.RepeatedCompositeFieldContainer[Nullifier]
+    def __init__(self, nullifiers: _Optional[_Iterable[_Union[Nullifier, _Mapping]]] = ...) -> None: ...
+
+class Nullifier(_message.Message):
+    __slots__ = ("sequence", "nullifier", "transaction_id", "height")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    NULLIFIER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    nullifier: bytes
+    transaction_id: bytes
+    height: int
+    def __init__(self, sequence: _Optional[int] = ..., nullifier: _Optional[bytes] = ..., transaction_id: _Optional[bytes] = ..., height: _Optional[int] = ...) -> None: ...
+
+class ListClosedBinsRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ClosedBinPage(_message.Message):
+    __slots__ = ("bins",)
+    BINS_FIELD_NUMBER: _ClassVar[int]
+    bins: _containers.RepeatedCompositeFieldContainer[ClosedBinDigest]
+    def __init__(self, bins: _Optional[_Iterable[_Union[ClosedBinDigest, _Mapping]]] = ...) -> None: ...
+
+class ClosedBinDigest(_message.Message):
+    __slots__ = ("sequence", "bin_id", "asset", "digest", "count", "closed_height")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    BIN_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    bin_id: int
+    asset: bytes
+    digest: bytes
+    count: int
+    closed_height: int
+    def __init__(self, sequence: _Optional[int] = ..., bin_id: _Optional[int] = ..., asset: _Optional[bytes] = ..., digest: _Optional[bytes] = ..., count: _Optional[int] = ..., closed_height: _Optional[int] = ...) -> None: ...
+
+class GetBinsRequest(_message.Message):
+    __slots__ = ("bin_ids",)
+    BIN_IDS_FIELD_NUMBER: _ClassVar[int]
+    bin_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, bin_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class GetBinsResponse(_message.Message):
+    __slots__ = ("bins",)
+    BINS_FIELD_NUMBER: _ClassVar[int]
+    bins: _containers.RepeatedCompositeFieldContainer[Bin]
+    def __init__(self, bins: _Optional[_Iterable[_Union[Bin, _Mapping]]] = ...) -> None: ...
+
+class Bin(_message.Message):
+    __slots__ = ("bin_id", "asset", "count", "closed_height", "notes", "digest")
+    BIN_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    bin_id: int
+    asset: bytes
+    count: int
+    closed_height: int
+    notes: bytes
+    digest: bytes
+    def __init__(self, bin_id: _Optional[int] = ..., asset: _Optional[bytes] = ..., count: _Optional[int] = ..., closed_height: _Optional[int] = ..., notes: _Optional[bytes] = ..., digest: _Optional[bytes] = ...) -> None: ...
+
+class GetSealedStateRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SealedState(_message.Message):
+    __slots__ = ("header", "seal", "state", "set_changes")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SET_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    seal: bytes
+    state: bytes
+    set_changes: _containers.RepeatedCompositeFieldContainer[SetChange]
+    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., state: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[SetChange, _Mapping]]] = ...) -> None: ...
+
+class GetParametersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetParametersResponse(_message.Message):
+    __slots__ = ("genesis_json", "chain_id", "height", "ring_base", "transfer_fee", "bin_age_ms", "max_expiry_heights")
+    GENESIS_JSON_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RING_BASE_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FEE_FIELD_NUMBER: _ClassVar[int]
+    BIN_AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_EXPIRY_HEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    genesis_json: bytes
+    chain_id: bytes
+    height: int
+    ring_base: int
+    transfer_fee: int
+    bin_age_ms: int
+    max_expiry_heights: int
+    def __init__(self, genesis_json: _Optional[bytes] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., ring_base: _Optional[int] = ..., transfer_fee: _Optional[int] = ..., bin_age_ms: _Optional[int] = ..., max_expiry_heights: _Optional[int] = ...) -> None: ...
+
+class GetNodeStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetNodeStatusResponse(_message.Message):
+    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "time_ms", "mempool_transactions", "ready", "linked_banks", "quorum")
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    BANK_NAME_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    MEMPOOL_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    LINKED_BANKS_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
+    bank: int
+    bank_name: str
+    software_version: str
+    chain_id: bytes
+    height: int
+    block_id: bytes
+    time_ms: int
+    mempool_transactions: int
+    ready: bool
+    linked_banks: int
+    quorum: int
+    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., mempool_transactions: _Optional[int] = ..., ready: _Optional[bool] = ..., linked_banks: _Optional[int] = ..., quorum: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,76 @@
+from node.wire import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class PeerFrame(_message.Message):
+    __slots__ = ("hello", "consensus_messages", "transactions")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    CONSENSUS_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    consensus_messages: _containers.RepeatedScalarFieldContainer[bytes]
+    transactions: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., consensus_messages: _Optional[_Iterable[bytes]] = ..., transactions: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("chain_id", "bank", "software_version", "height")
+    CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    chain_id: bytes
+    bank: int
+    software_version: str
+    height: int
+    def __init__(self, chain_id: _Optional[bytes] = ..., bank: _Optional[int] = ..., software_version: _Optional[str] = ..., height: _Optional[int] = ...) -> None: ...
+
+class PeerAcknowledgement(_message.Message):
+    __slots__ = ("hello", "frames")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    frames: int
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frames: _Optional[int] = ...) -> None: ...
+
+class FetchTransactionsRequest(_message.Message):
+    __slots__ = ("transaction_ids",)
+    TRANSACTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    transaction_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, transaction_ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class FetchTransactionsResponse(_message.Message):
+    __slots__ = ("transactions",)
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    transactions: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, transactions: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class FetchBlocksRequest(_message.Message):
+    __slots__ = ("from_height",)
+    FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    from_height: int
+    def __init__(self, from_height: _Optional[int] = ...) -> None: ...
+
+class FetchBlocksResponse(_message.Message):
+    __slots__ = ("blocks", "top")
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    blocks: _containers.RepeatedCompositeFieldContainer[_types_pb2.SealedBlock]
+    top: int
+    def __init__(self, blocks: _Optional[_Iterable[_Union[_types_pb2.SealedBlock, _Mapping]]] = ..., top: _Optional[int] = ...) -> None: ...
+
+class FetchBlockRequest(_message.Message):
+    __slots__ = ("block_id",)
+    BLOCK_ID_FIELD_NUMBER: _ClassVar[int]
+    block_id: bytes
+    def __init__(self, block_id: _Optional[bytes] = ...) -> None: ...
+
+class FetchBlockResponse(_message.Message):
+    __slots__ = ("block",)
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    block: bytes
+    def __init__(self, block: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,243 @@
+"""Values of the `consortium.v1.Ledger` and `Peer` services, free of protobuf.
+
+Field meanings, units and byte layouts are those of the messages of the same name in
+`proto/node/wire/ledger.proto` and `peer.proto`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from node.ledger.types import (
+    AssetId,
+    BankIndex,
+    BlockId,
+    Height,
+    TimeMs,
+    TransactionId,
+)
+
+
+class TransactionState(IntEnum):
+    """How far a transaction has come at the bank that answers."""
+
+    UNKNOWN = 1
+    """This bank has never seen it."""
+    PENDING = 2
+    """Received; its proofs are being verified."""
+    ADMITTED = 3
+    """Verified here and passed on; not a promise that it will be sealed."""
+    PROPOSED = 4
+    """In a block that is being voted on; back to ADMITTED if that block is not sealed."""
+    SEALED = 5
+    """Final: in a block sealed by a quorum and applied here."""
+    REJECTED = 6
+    """Final here: invalid, or in conflict with something sealed."""
+    EXPIRED = 7
+    """Final: its expiry height passed before it was sealed."""
+
+    @property
+    def is_final(self) -> bool:
+        return self >= TransactionState.SEALED
+
+
+ADMISSION_NOTICE = (
+    "admitted: verified by this bank and passed on; only a seal of the quorum makes it final"
+)
+"""Said with every receipt, so that nobody takes it for a promise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A bank's answer to a transaction it admitted."""
+
+    transaction_id: TransactionId
+    state: TransactionState
+    admitted_at_height: Height
+    notice: str = ADMISSION_NOTICE
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a transaction was refused, as it travels."""
+
+    reason: str
+    """Reason code (`node.ledger.rejection.Reason` or one of `node.rpc.errors`)."""
+    message: str
+    retry_delay_ms: int = 0
+    """0: the same bytes will never be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a transaction is sealed."""
+
+    height: Height
+    block_id: BlockId
+    index: int
+    """In the block, from 0."""
+    time_ms: TimeMs
+    """Header time of the block."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStatus:
+    """Where a transaction stands; `position` with SEALED, `refusal` with REJECTED."""
+
+    transaction_id: TransactionId
+    state: TransactionState
+    position: Position | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A sealed block as a bank stores it; `block` and `seal` are empty at height 0."""
+
+    header: bytes
+    """Canonical header; the block's id is its SHA-256."""
+    block: bytes
+    """Canonical block."""
+    seal: bytes
+    """Canonical seal."""
+    transactions: tuple[bytes, ...] = ()
+    """Canonical bytes in block order, if they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetChange:
+    """A sealed header after which another active set decides."""
+
+    header: bytes
+    seal: bytes
+    active_set: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """What proves offline, from the genesis alone, that a transaction is sealed."""
+
+    header: bytes
+    seal: bytes
+    proof: bytes
+    """IDX1 11.2."""
+    leaf_hash: bytes
+    """IDX1 11.1."""
+    set_changes: tuple[SetChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRecord:
+    """A note in ledger order."""
+
+    sequence: int
+    transaction_id: TransactionId
+    transaction_kind: int
+    """`crypto.transaction.Kind`."""
+    output_index: int
+    asset: AssetId
+    bin_id: int
+    position: int
+    height: Height
+    output: bytes
+    """The 281 bytes of IDX1 3.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class NullifierRecord:
+    """A nullifier in ledger order."""
+
+    sequence: int
+    nullifier: bytes
+    transaction_id: TransactionId
+    height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBinDigest:
+    """A closed bin in the order of the state's accumulator, by its digest."""
+
+    sequence: int
+    bin_id: int
+    asset: AssetId
+    digest: bytes
+    count: int
+    """Real notes: the anonymity set."""
+    closed_height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class BinRecord:
+    """A closed bin with its notes, dummies included."""
+
+    bin_id: int
+    asset: AssetId
+    count: int
+    closed_height: Height
+    notes: bytes
+    """ring_base^2 times one-time key (96 bytes) and commitment (96 bytes)."""
+    digest: bytes
+    """IDX1 4.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedState:
+    """The tip: header, seal (empty at height 0) and the canonical state it commits to."""
+
+    header: bytes
+    seal: bytes
+    state: bytes
+    set_changes: tuple[SetChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerParameters:
+    """What all banks agree on, and the answering bank's height."""
+
+    genesis_json: bytes
+    chain_id: bytes
+    height: Height
+    ring_base: int
+    transfer_fee: int
+    """Minor units of the base asset."""
+    bin_age_ms: int
+    max_expiry_heights: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """Who answers, and how far it is."""
+
+    bank: BankIndex
+    bank_name: str
+    software_version: str
+    chain_id: bytes
+    height: Height
+    block_id: BlockId
+    time_ms: TimeMs
+    """Header time of the tip."""
+    mempool_transactions: int
+    ready: bool
+    linked_banks: int
+    """Including the answering bank."""
+    quorum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """How a bank introduces itself on a peer stream."""
+
+    chain_id: bytes
+    bank: BankIndex
+    software_version: str
+    height: Height
+    """Its last sealed height: a claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRange:
+    """Consecutive sealed blocks, and the height up to which the sender claims to have more."""
+
+    blocks: tuple[StoredBlock, ...]
+    top: Height
