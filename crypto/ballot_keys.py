@@ -76,18 +76,18 @@ def prove_possession(
 def verify_possession(public_key: bytes, chain_id: bytes, bank_index: int, proof: bytes) -> None:
     """Check that whoever registers `public_key` as this bank knows its secret (IDX1 9.1).
 
-    Raises ProofOfPossessionInvalid for a key outside G1, a malformed proof and a false one;
-    ValueError and OverflowError as `prove_possession`.
+    Raises ProofOfPossessionInvalid for a key outside G1, a malformed proof, a false one, and an
+    owner for whom there is none: a chain id that is not 32 bytes, an index outside u32.
     """
-    owner = _owner(chain_id, bank_index)
     if len(proof) != PROOF_BYTES:
         raise ProofOfPossessionInvalid(f"{len(proof)} bytes instead of {PROOF_BYTES}")
     try:
+        owner = _owner(chain_id, bank_index)
         key_point = decode_strict(public_key)
         challenge = decode_scalar(proof[:SCALAR_BYTES])
         response = decode_scalar(proof[SCALAR_BYTES:])
         announced = encode_point(msm((vote_key_generator(), key_point), (response, -challenge)))
-    except (Rejected, IdentityPoint) as error:
+    except (Rejected, IdentityPoint, ValueError, OverflowError) as error:
         raise ProofOfPossessionInvalid(str(error)) from error
     if challenge != h2s("IDX1/vote-pop", owner, public_key, announced):
         raise ProofOfPossessionInvalid("the challenge is another one")
