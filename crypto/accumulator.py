@@ -45,7 +45,7 @@ RING_SLOT_BITS = 576
 """Slot for scalar x scalar: 510 bits and 66 bits of headroom."""
 
 WEIGHT_BYTES = 16
-_WEIGHTS_PER_DRAW = 256
+_WEIGHTS_PER_DRAW = 32
 
 
 class EquationsFail(CryptoError):

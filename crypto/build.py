@@ -104,7 +104,8 @@ def build_transfer(
         encode_commitment(asset, note.value, blinding)
         for note, blinding in zip(inputs[:-1], blindings, strict=False)
     ] + [b""]
-    nullifiers = [encode_point(nullifier_point(note.spend_key)) for note in inputs]
+    nullifier_points = [nullifier_point(note.spend_key) for note in inputs]
+    nullifiers = [encode_point(point) for point in nullifier_points]
     outputs = [item.output.encode() for item in sealed]
     core = core_digest(
         head,
@@ -123,6 +124,7 @@ def build_transfer(
             witness=SpendWitness(
                 note.closed_bin, note.position, note.spend_key, (note.blinding - blinding) % ORDER
             ),
+            nullifier=nullifier_points[index],
             commitment=commitment,
             random_bytes=random_bytes,
         )

@@ -136,7 +136,7 @@ def prove_range(
     value_base, blinding_base = value_generator(asset), blinding_generator()
     bases = range_generators()[: len(bits)]
 
-    encoded_a = encode_point(msm((*bases, blinding_base), (*bits, alpha)))
+    encoded_a = encode_point(msm(bases, bits) + multiply(blinding_base, alpha))
     h1 = _first_hash(core, commitments, encoded_a)
     y, z = _bit_challenges(h1, len(values))
     q1, q2 = _blinding_sums(bits, s, y, z)

@@ -176,6 +176,12 @@ def _digit_blindings(coins: Coins, ring_base: int) -> list[list[int]]:
     return rows
 
 
+def _sparse_msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
+    # most coefficients of X_1 and B are zero, and the backend does not skip them for free
+    pairs = [(point, scalar) for point, scalar in zip(points, scalars, strict=True) if scalar]
+    return msm([point for point, _ in pairs], [scalar for _, scalar in pairs])
+
+
 def _bit_commitments(
     a: list[list[int]], sigma: list[list[int]], blindings: tuple[int, int], ring_base: int
 ) -> tuple[bytes, bytes]:
@@ -187,7 +193,7 @@ def _bit_commitments(
     cross = [value * (1 - 2 * bit) for value, bit in zip(flat_a, flat_sigma, strict=True)]
     return (
         encode_point(msm(bases, (*flat_a, *squares, blindings[0]))),
-        encode_point(msm(bases, (*flat_sigma, *cross, blindings[1]))),
+        encode_point(_sparse_msm(bases, (*flat_sigma, *cross, blindings[1]))),
     )
 
 
@@ -201,43 +207,49 @@ def _ring_coefficients(a: list[list[int]], sigma: list[list[int]]) -> tuple[list
     return constant, linear
 
 
+def _ring_commitments(
+    ring: ClosedBin, mix: int, rows: Sequence[Sequence[int]], rho: Sequence[int]
+) -> list[bytes]:
+    """X_0 and X_1, each under a blinding of its own for K and for G (IDX1 7.5)."""
+    bases = (*ring.key_points, *ring.commitment_points, key_generator(), blinding_generator())
+    commitments = []
+    for row, key_blinding, value_blinding in zip(rows, rho[:2], rho[2:], strict=True):
+        scalars = (*row, *(mix * value for value in row), key_blinding, value_blinding)
+        commitments.append(encode_point(_sparse_msm(bases, scalars)))
+    return commitments
+
+
 def prove_spend(
     *,
     digest: bytes,
     index: int,
     witness: SpendWitness,
+    nullifier: Point,
     commitment: bytes,
     random_bytes: RandomBytes,
 ) -> bytes:
     """Prove the spend of input `index` (IDX1 7.3); `commitment` is the encoded C', empty for the
     last.
 
-    The caller checked that the witness opens the ring's note. Raises ProvingError for a position
-    that holds no real note and for challenges of zero.
+    The caller checked that the witness opens the ring's note and that `nullifier` is J = x^-1 U.
+    Raises ProvingError for a position that holds no real note and for challenges of zero.
     """
-    ring = witness.ring
+    ring, n = witness.ring, witness.ring.ring_base
     if not 0 <= witness.position < ring.count:
         raise ProvingError(f"position {witness.position} holds no real note")
-    nullifier_base = nullifier_point(witness.spend_key)
-    nullifier = encode_point(nullifier_base)
-    mix = _mix_challenge(digest, ring.digest, nullifier, index, commitment)
+    mix = _mix_challenge(digest, ring.digest, encode_point(nullifier), index, commitment)
     secret = encode_scalar(witness.spend_key) + encode_scalar(witness.opening)
     coins = hedge(random_bytes, secret, digest + encode_scalar(mix))
-    n = ring.ring_base
     digits = (witness.position % n, witness.position // n)
     sigma = [[int(value == digit) for value in range(n)] for digit in digits]
     a = _digit_blindings(coins, n)
-    r_a, r_b, rho_0, rho_1, rho_g0, rho_g1 = coins.scalars(6)
-
-    encoded = [*_bit_commitments(a, sigma, (r_a, r_b), n)]
-    bases = (*ring.key_points, *ring.commitment_points, key_generator(), blinding_generator())
-    for row, rho, rho_g in zip(
-        _ring_coefficients(a, sigma), (rho_0, rho_1), (rho_g0, rho_g1), strict=True
-    ):
-        encoded.append(encode_point(msm(bases, (*row, *(mix * p for p in row), rho, rho_g))))
-    encoded += [encode_point(multiply(nullifier_base, rho)) for rho in (rho_0, rho_1)]
-
-    xi = h2s("IDX1/spend-xi", encode_scalar(mix), digest, *encoded)
+    r_a, r_b, *rho = coins.scalars(6)
+    announced = (
+        *_bit_commitments(a, sigma, (r_a, r_b), n),
+        *_ring_commitments(ring, mix, _ring_coefficients(a, sigma), rho),
+        *(encode_point(multiply(nullifier, blinding)) for blinding in rho[:2]),
+    )
+    xi = h2s("IDX1/spend-xi", encode_scalar(mix), digest, *announced)
     if mix == 0 or xi == 0:
         raise ProvingError("a challenge is zero; prove again with fresh coins")
     scalars = [
@@ -247,7 +259,7 @@ def prove_spend(
     ]
     scalars += [
         r_a + xi * r_b,
-        witness.spend_key * xi * xi - rho_0 - rho_1 * xi,
-        mix * witness.opening * xi * xi - rho_g0 - rho_g1 * xi,
+        witness.spend_key * xi * xi - rho[0] - rho[1] * xi,
+        mix * witness.opening * xi * xi - rho[2] - rho[3] * xi,
     ]
-    return b"".join((*encoded, *map(encode_scalar, scalars)))
+    return b"".join((*announced, *map(encode_scalar, scalars)))
