@@ -1,0 +1,133 @@
+"""The rules a transaction obeys by itself against the parent state; no proof is looked at.
+
+Steps 8.2 and 8.5 of IDX1 are the cryptography's own (`crypto.validation`); this module gives them
+their view of the ledger and adds the rules of money: assets, fees, accounts, expiry (BFT-12 18).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crypto.errors import Rejected
+from crypto.ring import ClosedBin, OpenBin
+from crypto.transaction import (
+    MAX_TRANSACTION_BYTES,
+    Kind,
+    Mint,
+    Transfer,
+    decode_transaction,
+)
+from node.ledger.facts import BlockFacts
+from node.ledger.genesis import Genesis
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.state import LedgerState
+from node.ledger.types import AssetId, Height
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionView:
+    """The parent state as validation reads it; satisfies `crypto.validation.LedgerView`."""
+
+    genesis: Genesis
+    state: LedgerState
+    facts: BlockFacts
+
+    @property
+    def chain_id(self) -> bytes:
+        """The ledger's id, 32 bytes."""
+        return self.genesis.chain_id
+
+    @property
+    def height(self) -> Height:
+        """Height of the block being judged: the one after the state's."""
+        return Height(self.state.height + 1)
+
+    @property
+    def ring_base(self) -> int:
+        """The genesis parameter n (IDX1 4.5)."""
+        return self.genesis.parameters.ring_base
+
+    def find_bin(self, bin_id: int) -> ClosedBin | OpenBin | None:
+        """Return the bin as the parent state has it, None if it does not exist there."""
+        closed = self.facts.closed_bins.get(bin_id)
+        if closed is not None:
+            return closed
+        for asset in self.state.assets:
+            if asset.open_bin is not None and asset.open_bin.bin_id == bin_id:
+                return OpenBin(bin_id, asset.asset_id)
+        return None
+
+    def is_issuer(self, asset: bytes, issuer: bytes) -> bool:
+        """Whether the key belongs to a bank that has an issuance limit for the asset."""
+        bank = self.genesis.bank_of_issuer(issuer)
+        asset_state = self.state.asset(AssetId(asset))
+        if bank is None or asset_state is None:
+            return False
+        return asset_state.issuance_of(bank) is not None
+
+    def is_spent(self, nullifier: bytes) -> bool:
+        """Whether the nullifier is spent in the parent state."""
+        return nullifier in self.facts.spent
+
+    def is_known_note(self, one_time_key: bytes) -> bool:
+        """Whether the one-time key is on the ledger in the parent state."""
+        return one_time_key in self.facts.known_notes
+
+
+def decode(raw: bytes, genesis: Genesis) -> Transfer | Mint:
+    """Decode one transaction, its size limit first (IDX1 8.1); raises `Rejection`."""
+    if len(raw) > MAX_TRANSACTION_BYTES:
+        raise Rejection(
+            Reason.SIZE, f"{len(raw)} bytes exceed the {MAX_TRANSACTION_BYTES} of any transaction"
+        )
+    try:
+        return decode_transaction(raw, genesis.parameters.ring_base)
+    except Rejected as rejected:
+        raise Rejection.of(rejected) from rejected
+
+
+def check_terms(transaction: Transfer | Mint, view: AdmissionView) -> None:
+    """Check chain, expiry bound, asset, fee and account; raises `Rejection`.
+
+    These come before the bins, so that "not yet" is only said of what may be valid later.
+    """
+    genesis = view.genesis
+    if transaction.chain_id != genesis.chain_id:
+        raise Rejection(Reason.CHAIN, "made for another ledger")
+    latest_expiry = view.height + genesis.parameters.max_expiry_heights
+    if transaction.expiry > latest_expiry:
+        raise Rejection(
+            Reason.EXPIRY_TOO_FAR,
+            f"expires at height {transaction.expiry}, at most {latest_expiry} is allowed now",
+        )
+    asset = genesis.asset(transaction.asset)
+    if asset is None:
+        raise Rejection(Reason.ASSET, f"asset {transaction.asset.hex()} does not exist")
+    if isinstance(transaction, Transfer):
+        _check_fee(transaction, genesis, is_base=asset.is_base)
+        _check_redeem(transaction, genesis, is_base=asset.is_base)
+    elif transaction.kind is Kind.PAYOUT and not asset.is_base:
+        raise Rejection(Reason.PAYOUT_ASSET, f"{asset.code} cannot be paid out of an account")
+
+
+def _check_fee(transaction: Transfer, genesis: Genesis, *, is_base: bool) -> None:
+    required = genesis.parameters.transfer_fee if is_base else 0
+    if transaction.fee != required:
+        raise Rejection(Reason.FEE, f"the fee is {transaction.fee}, it must be exactly {required}")
+
+
+def _check_redeem(transaction: Transfer, genesis: Genesis, *, is_base: bool) -> None:
+    if transaction.redeem == 0:
+        return
+    if not is_base:
+        raise Rejection(
+            Reason.REDEEM_ASSET, f"only {genesis.base_asset.code} can be redeemed into an account"
+        )
+    if genesis.bank_of_account(transaction.account) is None:
+        raise Rejection(Reason.ACCOUNT, f"{transaction.account.hex()} is no bank's account")
+
+
+def check_not_sealed(transaction: Transfer | Mint, facts: BlockFacts) -> None:
+    """Refuse what is on the ledger already (BFT-12 8); raises `Rejection`."""
+    if transaction.transaction_id in facts.sealed_transactions:
+        raise Rejection(Reason.DUPLICATE_TRANSACTION, "the transaction is sealed already")
