@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from node.consensus.signatures import SignatureInvalid, Verifier
 from node.consensus.signing import Decision, SigningContext
@@ -137,7 +138,7 @@ class TimeoutCertificate:
 
     @property
     def highest_view(self) -> View:
-        """m of BFT-12 P2: the highest view claimed in it, -1 if nobody held a certificate."""
+        """The m of BFT-12 P2: the highest view claimed in it, -1 if nobody held a certificate."""
         return max((entry.highest_view for entry in self.entries), default=NO_VIEW)
 
     def write(self, writer: Writer) -> Writer:
@@ -303,7 +304,7 @@ def required_timeouts(active_set: ActiveSet) -> int:
 
 def require_signers(banks: Sequence[BankIndex], active_set: ActiveSet, required: int) -> None:
     """Raise `CertificateInvalid` unless `banks` are enough distinct active banks in order."""
-    if any(left >= right for left, right in zip(banks, banks[1:], strict=False)):
+    if any(left >= right for left, right in pairwise(banks)):
         raise CertificateInvalid("signers are not in strictly increasing bank index")
     for bank in banks:
         if bank not in active_set:
@@ -313,6 +314,7 @@ def require_signers(banks: Sequence[BankIndex], active_set: ActiveSet, required:
 
 
 def write_place(writer: Writer, height: Height, view: View) -> Writer:
+    """Append height and view."""
     return writer.u64(height).u32(view)
 
 
@@ -325,6 +327,7 @@ def read_place(reader: Reader) -> tuple[Height, View]:
 
 
 def read_highest_view(reader: Reader) -> View:
+    """Read an `hqv`; raises `MalformedEncoding` below -1."""
     highest_view = reader.i32()
     if highest_view < NO_VIEW:
         raise MalformedEncoding(f"highest certificate view {highest_view} is below -1")

@@ -45,9 +45,7 @@ class Ed25519Signer:
     def __init__(self, seed: bytes) -> None:
         """`seed` is the 32-byte private key of RFC 8032."""
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public_key: bytes = self._key.public_key().public_bytes(
-            Encoding.Raw, PublicFormat.Raw
-        )
+        self.public_key: bytes = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     def sign(self, message: bytes) -> bytes:
         return self._key.sign(message)

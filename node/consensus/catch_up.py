@@ -1,0 +1,170 @@
+"""Following those who are ahead, and helping those who are behind (BFT-12 section 11).
+
+Sealed blocks prove themselves, so one honest peer is enough and a lying one can only withhold.
+Heights that peers speak of are claims: they decide whom to ask, never what to believe.
+"""
+
+from __future__ import annotations
+
+from node.consensus.certificates import CertificateInvalid
+from node.consensus.certifying import accept_seal
+from node.consensus.effects import ServeBlocks
+from node.consensus.events import BlocksLoaded, TimerKind
+from node.consensus.messages import (
+    MAX_SYNC_BLOCKS,
+    MAX_SYNC_BYTES,
+    Message,
+    SealedBlock,
+    SyncRequest,
+    SyncResponse,
+    Timeout,
+)
+from node.consensus.state import State
+from node.ledger.encoding import Writer
+from node.ledger.types import BankIndex, Height
+
+
+def note_ahead(state: State, sender: BankIndex, height: Height, message: Message) -> None:
+    """A peer speaks of a later height: remember it, keep what is for the next height, ask.
+
+    A peer that is one height ahead is normal while a seal is under way, so the first question
+    waits for a moment.
+    """
+    claims = state.catch_up.claims
+    claims[sender] = max(height, claims.get(sender, Height(0)))
+    if height == state.height + 1:
+        state.catch_up.buffer[sender, type(message)] = message
+        state.timers.ensure(TimerKind.SYNC, state.parameters.sync_gap_ms)
+    elif not state.timers.running(TimerKind.SYNC):
+        ask(state)
+
+
+def ask(state: State) -> None:
+    """Ask one peer that claims to be ahead: the same one as long as it helps, else the next."""
+    memory = state.catch_up
+    if state.seal is not None or memory.queue or state.halted is not None:
+        return
+    helped = memory.asked_at is None or state.height > memory.asked_at
+    if memory.asked is not None and not helped:
+        memory.claims.pop(memory.asked, None)
+    ahead = [peer for peer in state.peers if memory.claims.get(peer, 0) > state.height]
+    if not ahead:
+        return
+    target = ahead[0]
+    if memory.asked is not None:
+        after = [peer for peer in ahead if peer > memory.asked]
+        if helped and memory.asked in ahead:
+            target = memory.asked
+        elif after:
+            target = after[0]
+    memory.asked = target
+    memory.asked_at = state.height
+    state.send(target, SyncRequest(state.height))
+    state.timers.set(TimerKind.SYNC, state.parameters.retry_ms)
+
+
+def accept_response(state: State, sender: BankIndex, response: SyncResponse) -> None:
+    """Queue the sealed blocks of a peer; they are checked one by one as heights are applied."""
+    memory = state.catch_up
+    memory.claims[sender] = Height(response.top + 1)
+    if state.seal is not None:
+        for item in response.blocks:
+            if item.block.block_id == state.seal.block_id:
+                state.blocks.offer(item.block, sender)
+    if not memory.queue:
+        memory.queue.extend((item, sender) for item in response.blocks)
+
+
+def take_next(state: State) -> bool:
+    """Check the next queued block's seal against this height's active set (section 11)."""
+    queue = state.catch_up.queue
+    if state.seal is not None or state.halted is not None:
+        return False
+    while queue and queue[0][0].block.height < state.height:
+        queue.popleft()
+    if not queue:
+        return False
+    item, source = queue.popleft()
+    try:
+        _accept_sealed(state, item, source)
+    except CertificateInvalid as error:
+        state.refuse(source, f"sealed block: {error}")
+        queue.clear()
+        state.catch_up.claims.pop(source, None)
+        state.timers.ensure(TimerKind.SYNC, state.parameters.sync_gap_ms)
+        return False
+    return True
+
+
+def _accept_sealed(state: State, item: SealedBlock, source: BankIndex) -> None:
+    if item.seal.block_id != item.block.block_id or item.seal.height != item.block.height:
+        raise CertificateInvalid("the seal is of another block")
+    accept_seal(state, item.seal, source)
+    state.blocks.offer(item.block, source)
+
+
+def on_height_begun(state: State) -> list[tuple[BankIndex, Message]]:
+    """Go on asking if still behind; return the buffered messages of the new height."""
+    memory = state.catch_up
+    buffered = [(sender, message) for (sender, _), message in memory.buffer.items()]
+    memory.buffer.clear()
+    for peer in state.peers:
+        if memory.claims.get(peer, 0) <= state.height:
+            memory.claims.pop(peer, None)
+    if not memory.queue and memory.claims:
+        ask(state)
+    elif not memory.claims:
+        state.timers.cancel(TimerKind.SYNC)
+    return buffered
+
+
+def on_sync_timer(state: State) -> None:
+    """Ask again or ask somebody else; while a seal is being applied, look again later."""
+    if state.seal is not None and state.catch_up.claims:
+        state.timers.set(TimerKind.SYNC, state.parameters.retry_ms)
+        return
+    ask(state)
+
+
+def on_late(state: State, sender: BankIndex, height: Height, message: Message) -> None:
+    """A peer speaks of a sealed height: help it (section 11).
+
+    The last votes and commits of the height just sealed are late without being lost, so the
+    first message about it of each peer is let pass; one that is repeated is answered. A timeout
+    is a call for help and is answered at once.
+    """
+    just_sealed = height == state.tip.height and not isinstance(message, Timeout)
+    if just_sealed and sender not in state.catch_up.late:
+        state.catch_up.late[sender] = True
+        return
+    serve(state, sender, height)
+
+
+def serve(state: State, to: BankIndex, from_height: Height) -> None:
+    """Have sealed blocks loaded for a peer, once per gap unless it has made progress."""
+    if not 1 <= from_height <= state.tip.height:
+        return
+    served = state.catch_up.served
+    if to in served and from_height <= served[to]:
+        return
+    served[to] = from_height
+    state.timers.ensure(TimerKind.SERVE, state.parameters.sync_gap_ms)
+    state.emit(ServeBlocks(to, from_height))
+
+
+def on_serve_timer(state: State) -> None:
+    """Serve everybody again."""
+    state.catch_up.served.clear()
+
+
+def on_blocks_loaded(state: State, event: BlocksLoaded) -> None:
+    """Send as many of the loaded blocks as fit into one response."""
+    chosen: list[SealedBlock] = []
+    total_bytes = 0
+    for item in event.blocks[:MAX_SYNC_BLOCKS]:
+        total_bytes += len(item.write(Writer()).finish())
+        if chosen and total_bytes > MAX_SYNC_BYTES:
+            break
+        chosen.append(item)
+    if chosen:
+        state.send(event.to, SyncResponse(tuple(chosen), state.tip.height))

@@ -1,0 +1,239 @@
+"""Hostile until checked: every message on its way into the state (BFT-12 sections 3, 6, 12).
+
+Checked in this order, the cheap before the dear: the sender, the height, the view, the signer,
+the signature, and only then what the statement says.
+"""
+
+from __future__ import annotations
+
+from node.consensus import (
+    catch_up,
+    certifying,
+    justification,
+    pacemaker,
+    sealing,
+    view_change,
+)
+from node.consensus.certificates import CertificateInvalid
+from node.consensus.messages import (
+    BlockRequest,
+    BlockResponse,
+    Message,
+    QuorumCertificate,
+    RejectCertificate,
+    Seal,
+    Status,
+    SyncRequest,
+    SyncResponse,
+)
+from node.consensus.parameters import MAX_VIEWS_AHEAD
+from node.consensus.signatures import SignatureInvalid
+from node.consensus.signing import SigningContext
+from node.consensus.state import State
+from node.consensus.statements import Commit, Proposal, SignedStatement, Timeout, Vote
+from node.ledger.types import NO_VIEW, BankIndex
+
+
+def receive(state: State, sender: BankIndex, message: Message) -> None:
+    """Take a message from the authenticated link of `sender`."""
+    if sender not in state.peers:
+        return
+    state.presence.heard_at[sender] = state.presence.tick
+    if state.halted is not None and not isinstance(message, SyncRequest):
+        return
+    match message:
+        case SyncRequest():
+            catch_up.serve(state, sender, message.from_height)
+        case SyncResponse():
+            catch_up.accept_response(state, sender, message)
+        case BlockRequest():
+            _answer_block_request(state, sender, message)
+        case BlockResponse():
+            sealing.accept_block(state, sender, message)
+        case Proposal() | Vote() | Commit() | Timeout():
+            _receive_statement(state, sender, message)
+        case QuorumCertificate() | Seal() | RejectCertificate() | Status():
+            _receive_self_proving(state, sender, message)
+
+
+def receive_own(state: State, statement: SignedStatement) -> None:
+    """Count what this bank signed itself; it is already ordered to disk (D1)."""
+    state.report(state.log.observe(statement))
+    _accept(state, state.bank, statement)
+
+
+def _receive_statement(state: State, sender: BankIndex, statement: SignedStatement) -> None:
+    if statement.bank != sender:
+        state.refuse(sender, f"a statement of bank {statement.bank}")
+        return
+    if isinstance(statement, Proposal) and not _proposal_is_whole(state, statement):
+        state.refuse(sender, "a proposal whose block is of another chain or height")
+        return
+    if statement.height > state.height:
+        if isinstance(statement, Proposal):
+            _use_parent_seal(state, sender, statement)
+        catch_up.note_ahead(state, sender, statement.height, statement)
+        return
+    if statement.height < state.height:
+        _remember_late(state, statement)
+        catch_up.on_late(state, sender, statement.height, statement)
+        return
+    if statement.view > state.view + MAX_VIEWS_AHEAD or sender not in state.active_set:
+        return
+    leader = state.active_set.leader(statement.height, statement.view)
+    if isinstance(statement, Proposal) and sender != leader:
+        state.refuse(sender, "a proposal by a bank that does not lead its view")
+        return
+    try:
+        key = state.active_set.keys[sender]
+        state.verifier.verify(key, statement.signed_bytes(state.context), statement.signature)
+    except SignatureInvalid:
+        state.refuse(sender, "a bad signature")
+        return
+    state.report(state.log.observe(statement))
+    _accept(state, sender, statement)
+
+
+def _accept(state: State, sender: BankIndex, statement: SignedStatement) -> None:
+    """Use a statement whose signature is good."""
+    if statement.height != state.height:
+        return
+    state.work.activity = True
+    match statement:
+        case Proposal():
+            _accept_proposal(state, sender, statement)
+        case Vote():
+            state.votes.add(statement)
+        case Commit():
+            state.commits.add(statement)
+        case Timeout():
+            _accept_timeout(state, sender, statement)
+
+
+def _accept_proposal(state: State, sender: BankIndex, proposal: Proposal) -> None:
+    try:
+        if proposal.quorum_certificate is not None:
+            certifying.accept_quorum_certificate(state, proposal.quorum_certificate)
+        if proposal.timeout_certificate is not None and proposal.view > state.view:
+            view_change.accept_timeout_certificate(state, proposal.timeout_certificate)
+        if proposal.view < state.view:
+            state.send(sender, pacemaker.status_message(state))
+            return
+        if proposal.view > state.view:
+            raise CertificateInvalid("the proposal does not lead into its view")
+        if state.proposal is not None:
+            _accept_repeated(state, sender, proposal)
+            return
+        justification.check(state, proposal)
+    except (CertificateInvalid, justification.NotJustified) as error:
+        state.refuse(sender, f"proposal: {error}")
+        return
+    state.proposal = proposal
+    state.blocks.offer(proposal.block, sender)
+
+
+def _accept_repeated(state: State, sender: BankIndex, proposal: Proposal) -> None:
+    """A leader that repeats itself misses my answers, and may bring a copy I still need."""
+    assert state.proposal is not None, "the caller looked"
+    if sender != state.bank and proposal.block.block_id == state.proposal.block.block_id:
+        state.blocks.offer(proposal.block, sender)
+        pacemaker.repeat_own_statements(state)
+
+
+def _accept_timeout(state: State, sender: BankIndex, timeout: Timeout) -> None:
+    """Process what is attached, then count it (V3)."""
+    certificate = timeout.quorum_certificate
+    attached_view = NO_VIEW if certificate is None else certificate.view
+    if timeout.highest_view > timeout.view or attached_view != timeout.highest_view:
+        state.refuse(sender, "a timeout whose claim and certificate differ")
+        return
+    try:
+        if certificate is not None:
+            certifying.accept_quorum_certificate(state, certificate)
+        if timeout.timeout_certificate is not None:
+            view_change.accept_timeout_certificate(state, timeout.timeout_certificate)
+    except CertificateInvalid as error:
+        state.refuse(sender, f"timeout: {error}")
+        return
+    if timeout.view < state.view:
+        state.send(sender, pacemaker.status_message(state))
+        return
+    state.timeouts.add(timeout)
+
+
+def _receive_self_proving(
+    state: State,
+    sender: BankIndex,
+    message: QuorumCertificate | Seal | RejectCertificate | Status,
+) -> None:
+    if message.height > state.height:
+        catch_up.note_ahead(state, sender, message.height, message)
+        return
+    if message.height < state.height:
+        catch_up.on_late(state, sender, message.height, message)
+        return
+    try:
+        match message:
+            case QuorumCertificate():
+                known = message == state.highest
+                certifying.accept_quorum_certificate(state, message)
+                if known:
+                    pacemaker.repeat_own_statements(state)
+            case Seal():
+                certifying.accept_seal(state, message, sender)
+            case RejectCertificate():
+                view_change.accept_reject_certificate(state, message)
+            case Status():
+                _accept_status(state, sender, message)
+    except CertificateInvalid as error:
+        state.refuse(sender, f"{type(message).__name__}: {error}")
+
+
+def _accept_status(state: State, sender: BankIndex, status: Status) -> None:
+    """Follow a peer into a later view, or help one that is in an earlier view."""
+    if status.quorum_certificate is not None:
+        certifying.accept_quorum_certificate(state, status.quorum_certificate)
+    if status.timeout_certificate is not None and status.view > state.view:
+        view_change.accept_timeout_certificate(state, status.timeout_certificate)
+    if status.view < state.view:
+        state.send(sender, pacemaker.status_message(state))
+
+
+def _answer_block_request(state: State, sender: BankIndex, request: BlockRequest) -> None:
+    if request.height < state.height:
+        catch_up.serve(state, sender, request.height)
+    elif request.height == state.height:
+        known = state.blocks.get(request.block_id)
+        if known is not None:
+            state.send(sender, BlockResponse(known.block))
+
+
+def _proposal_is_whole(state: State, proposal: Proposal) -> bool:
+    header = proposal.block.header
+    return header.chain_id == state.chain_id and header.height == proposal.height
+
+
+def _use_parent_seal(state: State, sender: BankIndex, proposal: Proposal) -> None:
+    """The next height's proposal shows that this height is sealed."""
+    seal = proposal.parent_seal
+    if seal is None or seal.height != state.height:
+        return
+    try:
+        certifying.accept_seal(state, seal, sender)
+    except CertificateInvalid as error:
+        state.refuse(sender, f"parent seal: {error}")
+
+
+def _remember_late(state: State, statement: SignedStatement) -> None:
+    """Keep a late statement of a recently sealed height: it may still convict (section 9)."""
+    active_set = state.past_sets.get(statement.height)
+    if active_set is None or statement.bank not in active_set:
+        return
+    context = SigningContext.of(state.chain_id, active_set, statement.height)
+    try:
+        key = active_set.keys[statement.bank]
+        state.verifier.verify(key, statement.signed_bytes(context), statement.signature)
+    except SignatureInvalid:
+        state.refuse(statement.bank, "a bad signature")
+        return
+    state.report(state.log.observe(statement))

@@ -1,0 +1,145 @@
+"""Leaving a view that does not get anywhere (BFT-12 section 6).
+
+A view changes through q timeouts and in no other way. Rejections and other banks' timeouts only
+make a bank give up sooner.
+
+One rule is stricter than the specification: a timeout certificate is acted on only by a bank
+that holds a quorum certificate at least as high as the highest claim in it. Otherwise a Byzantine
+bank could claim a certificate that it shows to nobody, complete a timeout certificate with it
+before the others do, and leave a correct leader without anything it may propose, view after view.
+Every message that carries a timeout certificate therefore carries the quorum certificate too.
+"""
+
+from __future__ import annotations
+
+from node.consensus import journal
+from node.consensus.certificates import (
+    CertificateInvalid,
+    RejectCertificate,
+    TimeoutCertificate,
+    required_timeouts,
+    verify_reject_certificate,
+    verify_timeout_certificate,
+)
+from node.consensus.events import TimerKind
+from node.consensus.state import State
+from node.consensus.statements import Timeout
+from node.ledger.types import View
+
+
+def on_view_timer(state: State) -> None:
+    """The view has lasted too long (V1)."""
+    time_out(state)
+
+
+def time_out(state: State) -> bool:
+    """Give up the view: sign, persist, tell all, count it here too (V1)."""
+    if not state.deciding or state.timed_out:
+        return False
+    state.timers.cancel(TimerKind.VIEW)
+    _sign(state)
+    return True
+
+
+def repeat_timeout(state: State) -> None:
+    """Tell all again; with a higher claim if a higher certificate was learnt since (V1)."""
+    if not state.deciding or state.timeout is None or state.timeout.view != state.view:
+        return
+    if claimed_view(state) > state.timeout.highest_view:
+        _sign(state)
+    else:
+        state.broadcast(state.timeout)
+
+
+def claimed_view(state: State) -> View:
+    """The hqv of a timeout: what this bank is locked on, never less."""
+    return state.highest_view
+
+
+def amplify(state: State) -> bool:
+    """Join once rq banks gave up this view: no quorum is left in it (V2)."""
+    if not state.deciding or state.timed_out:
+        return False
+    if len(state.timeouts.of_view(state.view)) < state.active_set.reject_threshold:
+        return False
+    return time_out(state)
+
+
+def form_reject_certificate(state: State) -> bool:
+    """Once rq banks rejected the block of this view, no quorum can approve it (R1)."""
+    if not state.deciding or state.rejected_by_many:
+        return False
+    certificate = state.votes.reject_certificate(state.view, state.active_set.reject_threshold)
+    if certificate is None:
+        return False
+    follow_reject_certificate(state, certificate)
+    return True
+
+
+def accept_reject_certificate(state: State, certificate: RejectCertificate) -> None:
+    """Check a reject certificate of this view and follow it; raises `CertificateInvalid`."""
+    if (certificate.height, certificate.view) != (state.height, state.view):
+        return
+    if state.rejected_by_many:
+        return
+    verify_reject_certificate(certificate, state.chain_id, state.active_set, state.verifier)
+    state.work.activity = True
+    state.report(state.log.observe_reject_certificate(certificate))
+    follow_reject_certificate(state, certificate)
+
+
+def follow_reject_certificate(state: State, certificate: RejectCertificate) -> None:
+    """Behave exactly as if the view timer had run out, and forward it once: no more (R2)."""
+    state.rejected_by_many = True
+    if state.deciding and not state.timed_out:
+        state.broadcast(certificate)
+        time_out(state)
+
+
+def form_timeout_certificate(state: State) -> bool:
+    """Enter the view after the highest one that q banks gave up (V4)."""
+    if state.seal is not None or state.halted is not None:
+        return False
+    certificate = state.timeouts.certificate(state.view, required_timeouts(state.active_set))
+    if certificate is None or certificate.highest_view > state.highest_view:
+        return False
+    adopt_timeout_certificate(state, certificate)
+    return True
+
+
+def accept_timeout_certificate(state: State, certificate: TimeoutCertificate) -> None:
+    """Check a timeout certificate that leads to a later view and follow it.
+
+    Raises `CertificateInvalid`, also when the certificate that it obliges to is not at hand.
+    """
+    if certificate.height != state.height:
+        raise CertificateInvalid("the timeout certificate is of another height")
+    if certificate.view < state.view:
+        return
+    if certificate.highest_view > state.highest_view:
+        raise CertificateInvalid("the quorum certificate that it claims is withheld")
+    verify_timeout_certificate(certificate, state.chain_id, state.active_set, state.verifier)
+    state.report(state.log.observe_timeout_certificate(certificate))
+    adopt_timeout_certificate(state, certificate)
+
+
+def adopt_timeout_certificate(state: State, certificate: TimeoutCertificate) -> None:
+    """Enter the next view (P1)."""
+    state.enter_view(View(certificate.view + 1), certificate)
+
+
+def _sign(state: State) -> None:
+    highest_view = claimed_view(state)
+    statement = state.context.timeout(state.view, state.bank, highest_view)
+    state.timeout = Timeout(
+        bank=state.bank,
+        height=state.height,
+        view=state.view,
+        highest_view=highest_view,
+        quorum_certificate=state.highest,
+        timeout_certificate=state.entry,
+        signature=state.signer.sign(statement),
+    )
+    journal.persist(state)
+    state.broadcast(state.timeout)
+    state.inbox.append(state.timeout)
