@@ -1,4 +1,23 @@
 """The ledger: a pure state machine. State in, state out; no clock, no randomness, no IO.
 
-To be completed by the modules of this package.
+Reading order, inner to outer:
+
+`types`, `encoding`             narrow number types; the one canonical encoding
+`active_set`, `blocks`          who decides a height; header and block
+`rejection`                     the reason enum and the one error that carries it
+`parameters`, `definitions`, `genesis`, `fiscal_year`    what all banks agree on beforehand
+`state_records`, `state`, `accumulators`                 what the state root commits to
+`facts`, `rules`, `proofs`      judging a transaction by itself; proofs are verified once
+`effects`, `bins`, `transition` executing a block
+`block_validity`                judging and building whole blocks
+`invariants`                    conservation of money over the public totals
+
+The host's loop: decode what arrived, look up `facts_needed`, `verify_transactions`; keep the
+verdicts by id; `build_block` when leading, `validate_block` when voting and applying; store the
+`Transition` it returns in one database transaction; go on with `transition.state`.
+
+Where this differs from the protocol's text, and why: the state root covers everything but the id of
+the block itself (a header cannot contain its own hash); a header's creator must be the leader of
+its height and original view, which every correct proposal satisfies and which makes "proposer in
+the active set" exact; proofs of possession stand outside the chain id, which they are bound to.
 """

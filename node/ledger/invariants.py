@@ -1,0 +1,96 @@
+"""Conservation of money, as far as the public totals show it (BFT-12 18).
+
+Values of notes are hidden, but every unit enters and leaves them through a public amount. So per
+asset, in minor units:
+
+    supply of notes            = issued + paid out - redeemed - fees, never negative
+    issued                     = sum over banks, none above its limit
+
+and for the base asset alone, whose public amounts meet the banks' accounts and pots:
+
+    sum of public accounts     = redeemed + creator fees - paid out
+    sum of pots (fees)         = fees - creator fees
+    sum of stakes + penalties  = sum of initial stakes
+
+Other assets are never redeemed, paid out or charged. Top-ups, withdrawals and rewards will add
+their terms when those transactions exist.
+"""
+
+from __future__ import annotations
+
+from node.ledger.genesis import Genesis
+from node.ledger.state import AssetState, LedgerState
+from node.ledger.types import Amount
+
+
+class InvariantBroken(Exception):
+    """The totals of a state contradict each other: no sealed ledger may ever get here."""
+
+
+def note_supply(asset: AssetState) -> Amount:
+    """Return the value held in unspent notes of the asset, in minor units.
+
+    Raises `InvariantBroken` if it is negative.
+    """
+    supply = asset.issued + asset.paid_out - asset.redeemed - asset.fees
+    if supply < 0:
+        raise InvariantBroken(f"asset {asset.asset_id.hex()}: the supply of notes is {supply}")
+    return Amount(supply)
+
+
+def check_conservation(genesis: Genesis, state: LedgerState) -> None:
+    """Check every equation above on one state; raises `InvariantBroken` naming the first broken."""
+    for asset in state.assets:
+        note_supply(asset)
+        _check_issuance(asset)
+        is_base = asset.asset_id == genesis.base_asset.asset_id
+        if not is_base and (asset.redeemed or asset.paid_out or asset.fees):
+            raise InvariantBroken(
+                f"asset {asset.asset_id.hex()} is not the base asset, yet it was redeemed, "
+                "paid out or charged"
+            )
+    base = state.asset(genesis.base_asset.asset_id)
+    assert base is not None, "every state has the base asset"
+    _check_accounts(base, state)
+    _check_stakes(state)
+
+
+def _check_issuance(asset: AssetState) -> None:
+    _require_equal(
+        f"asset {asset.asset_id.hex()}: issued and the banks' sum",
+        asset.issued,
+        sum(entry.issued for entry in asset.issuance),
+    )
+    for entry in asset.issuance:
+        if entry.issued > entry.limit:
+            raise InvariantBroken(
+                f"asset {asset.asset_id.hex()}: bank {entry.bank} issued {entry.issued}, "
+                f"its limit is {entry.limit}"
+            )
+
+
+def _check_accounts(base: AssetState, state: LedgerState) -> None:
+    creator_fees = sum(bank.creator_fees for bank in state.banks)
+    _require_equal(
+        "public accounts and redeemed + creator fees - paid out",
+        sum(bank.balance for bank in state.banks),
+        base.redeemed + creator_fees - base.paid_out,
+    )
+    _require_equal(
+        "pots and fees - creator fees",
+        sum(pot.approver_fees for pot in state.pots),
+        base.fees - creator_fees,
+    )
+
+
+def _check_stakes(state: LedgerState) -> None:
+    _require_equal(
+        "stakes + penalties and initial stakes",
+        sum(bank.stake for bank in state.banks) + sum(pot.penalties for pot in state.pots),
+        sum(bank.initial_stake for bank in state.banks),
+    )
+
+
+def _require_equal(what: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise InvariantBroken(f"{what} differ: {found} is not {expected}")
