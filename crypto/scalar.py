@@ -35,9 +35,9 @@ def decode_scalars(data: bytes) -> list[int]:
     values: list[int] = gmpy2.unpack(gmpy2.mpz.from_bytes(data, "little"), SCALAR_BITS)
     if max(values, default=0) >= ORDER:
         raise Rejected(Reason.SCALAR, "not below the group order")
-    # unpack drops leading zero slots
+    # unpack drops leading zero slots, but yields one for zero itself
     values.extend([gmpy2.mpz(0)] * (count - len(values)))
-    return values
+    return values[:count]
 
 
 def encode_scalar(value: int) -> bytes:
