@@ -49,6 +49,7 @@ class ConsensusParameters:
     def view_timeout(self, view: View) -> int:
         """Return `min(T0 * B^view, TMAX)` in milliseconds."""
         exponent = min(view, _MAX_GROWTH_EXPONENT)
-        grown = self.view_timeout_ms * self.view_timeout_growth_numerator**exponent
-        duration_ms = grown // self.view_timeout_growth_denominator**exponent
+        numerator: int = self.view_timeout_growth_numerator**exponent
+        denominator: int = self.view_timeout_growth_denominator**exponent
+        duration_ms = self.view_timeout_ms * numerator // denominator
         return min(duration_ms, self.view_timeout_max_ms)
