@@ -1,0 +1,159 @@
+"""Admission: everything that arrives is verified here, in micro-batches, exactly once.
+
+What arrived since the last batch (up to `BATCH_LIMIT`) goes into one multi-scalar multiplication
+on a worker thread, while the event loop serves on. A verdict that depends on bytes and closed bins
+alone is kept by transaction id; a vote finds it there instead of verifying again. Nothing another
+bank says about a proof is ever believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from crypto.randomness import RandomBytes
+from crypto.transaction import decode_transaction
+from node.ledger.proofs import VerifiedTransaction, verify_transactions
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.types import TransactionId
+from node.runtime.chain import Chain
+from node.runtime.verification_lanes import Pending, VerificationLanes
+
+logger = logging.getLogger(__name__)
+
+BATCH_LIMIT = 100
+"""Transactions in one verification batch: more would gain little and keep the first one waiting."""
+WAITING_LIMIT = 4_000
+"""Transactions that may wait for verification; beyond it clients are told to come back."""
+REMEMBERED_VERDICTS = 4_000
+"""Verified transactions kept for blocks that name them, whether the mempool has them or not."""
+EQUATION_REASONS = frozenset({Reason.RANGE, Reason.SPEND, Reason.ISSUE})
+"""Failures that cost everybody in the batch a bisection."""
+
+
+@dataclass(slots=True)
+class AdmissionCounters:
+    """For status: how many were verified and refused since the start, and in how many batches."""
+
+    verified: int = 0
+    refused: int = 0
+    batches: int = 0
+
+
+class Admission:
+    """Verifies transactions of clients and peers; one worker task, one verification thread."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        random_bytes: RandomBytes,
+        on_blame: Callable[[str, Rejection], None],
+    ) -> None:
+        self._chain = chain
+        self._random_bytes = random_bytes
+        self._on_blame = on_blame
+        self._lanes = VerificationLanes()
+        self._answers: dict[bytes, asyncio.Future[VerifiedTransaction]] = {}
+        self._verdicts: OrderedDict[TransactionId, VerifiedTransaction] = OrderedDict()
+        self._arrived = asyncio.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify")
+        self.counters = AdmissionCounters()
+
+    @property
+    def waiting(self) -> int:
+        """Transactions that wait for verification."""
+        return len(self._lanes)
+
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        return self._lanes.suspects
+
+    def known(self, transaction_id: TransactionId) -> VerifiedTransaction | None:
+        """Return the verdict kept for this id, if it was verified lately."""
+        return self._verdicts.get(transaction_id)
+
+    def forget(self, transaction_ids: Sequence[TransactionId]) -> None:
+        """Drop verdicts that no block will ask for again."""
+        for transaction_id in transaction_ids:
+            self._verdicts.pop(transaction_id, None)
+
+    async def verify(self, raw: bytes, source: str) -> VerifiedTransaction:
+        """Verify canonical bytes in the next batch; raises `Rejection`.
+
+        The same bytes arriving again while they wait share one verification.
+        """
+        answer = self._answers.get(raw)
+        if answer is None:
+            if len(self._lanes) >= WAITING_LIMIT:
+                raise Rejection(
+                    Reason.MEMPOOL_FULL,
+                    f"{len(self._lanes)} transactions wait for verification; try again later",
+                )
+            answer = asyncio.get_running_loop().create_future()
+            self._answers[raw] = answer
+            self._lanes.put(Pending(raw, source, answer))
+            self._arrived.set()
+        # Shielded: one caller giving up must not take the verdict from the others.
+        return await asyncio.shield(answer)
+
+    async def run(self) -> None:
+        """Verify until cancelled."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                while len(self._lanes):
+                    await self._verify_batch(self._lanes.take(BATCH_LIMIT))
+                    await self._verify_batch(self._lanes.take_suspect())
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _verify_batch(self, batch: Sequence[Pending]) -> None:
+        if not batch:
+            return
+        self.counters.batches += 1
+        try:
+            verdicts = await self._judge([pending.raw for pending in batch])
+        except BaseException as failure:
+            # Whoever waits must hear of our failure; the node itself stops on it.
+            for pending in batch:
+                answer = self._answers.pop(pending.raw, None)
+                if answer is not None and not answer.done():
+                    answer.cancel()
+            raise failure
+        for pending, verdict in zip(batch, verdicts, strict=True):
+            self._settle(pending, verdict)
+
+    async def _judge(
+        self, raws: Sequence[bytes]
+    ) -> tuple[VerifiedTransaction | Rejection, ...]:
+        view = await self._chain.admission_view(raws)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, verify_transactions, raws, view, self._random_bytes
+        )
+
+    def _settle(self, pending: Pending, verdict: VerifiedTransaction | Rejection) -> None:
+        answer = self._answers.pop(pending.raw, None)
+        if isinstance(verdict, Rejection):
+            self.counters.refused += 1
+            if verdict.reason in EQUATION_REASONS and self._lanes.blame(pending.source):
+                self._on_blame(pending.source, verdict)
+            if answer is not None and not answer.done():
+                answer.set_exception(verdict)
+                # A caller may have left; an unread refusal is no defect.
+                answer.exception()
+            return
+        self.counters.verified += 1
+        self._lanes.credit(pending.source)
+        self._remember(verdict)
+        if answer is not None and not answer.done():
+            answer.set_result(verdict)
+
+    def _remember(self, verified: VerifiedTransaction) -> None:
+        self._verdicts[verified.transaction_id] = verified
+        while len(self._verdicts) > REMEMBERED_VERDICTS:
+            self._verdicts.popitem(last=False)

@@ -1,0 +1,173 @@
+"""Configuration of one bank's node: a TOML file whose paths are relative to itself.
+
+Everything that all banks must agree on stands in the genesis file instead; this file holds what
+is one bank's own business: addresses, key files, its database, its limits.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.ledger.types import BankIndex
+
+
+class ConfigurationError(Exception):
+    """The operator's configuration cannot be used; the message names the file and the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Where another bank listens."""
+
+    bank: BankIndex
+    address: str
+    """`host:port`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """How this bank reaches its own database."""
+
+    url_file: Path
+    """File (mode 0600) with a `postgresql://` URL; a password never stands in the configuration."""
+    pool_size: int = 20
+    max_overflow: int = 10
+    statement_timeout_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """One bank's node."""
+
+    bank: BankIndex
+    short_name: str
+    """Name used in logs and on the command line, for example `dunmere`."""
+    listen: str
+    """`host:port` of the gRPC server."""
+    peers: tuple[PeerAddress, ...]
+    genesis_file: Path
+    key_directory: Path
+    """Directory with consensus.key, ballot.key, issuer.key, tls.key, tls.crt and ca.crt."""
+    guard_file: Path
+    """Fsynced monotone record of the last signature (BFT-12 D4)."""
+    database: DatabaseSettings
+    mempool_transactions: int = 4_000
+    mempool_bytes: int = 40 << 20
+    log_level: str = "INFO"
+    supervised: bool = field(default=False)
+    """Stop when the process that started this node disappears."""
+
+
+def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    value = document.get(name)
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{path}: section [{name}] is missing")
+    return value
+
+
+def _required(table: dict[str, Any], key: str, kind: type, where: str) -> Any:
+    value = table.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigurationError(f"{where}: `{key}` must be given as {kind.__name__}")
+    return value
+
+
+def _peers(document: dict[str, Any], path: Path) -> tuple[PeerAddress, ...]:
+    entries = document.get("peers", [])
+    if not isinstance(entries, list):
+        raise ConfigurationError(f"{path}: `peers` must be a list of tables")
+    where = f"{path}: [[peers]]"
+    return tuple(
+        PeerAddress(
+            BankIndex(_required(entry, "bank", int, where)),
+            _required(entry, "address", str, where),
+        )
+        for entry in entries
+    )
+
+
+def load_node_config(path: Path) -> NodeConfig:
+    """Read a node's configuration; raises `ConfigurationError` naming the file and the field."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path} does not exist; `consortium up` creates it"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    base = path.resolve().parent
+    bank = _table(document, "bank", path)
+    network = _table(document, "network", path)
+    files = _table(document, "files", path)
+    database = _table(document, "database", path)
+    limits = document.get("limits", {})
+
+    def file(table: dict[str, Any], key: str, section: str) -> Path:
+        return base / str(_required(table, key, str, f"{path}: [{section}]"))
+
+    return NodeConfig(
+        bank=BankIndex(_required(bank, "index", int, f"{path}: [bank]")),
+        short_name=_required(bank, "short_name", str, f"{path}: [bank]"),
+        listen=_required(network, "listen", str, f"{path}: [network]"),
+        peers=_peers(document, path),
+        genesis_file=file(files, "genesis", "files"),
+        key_directory=file(files, "keys", "files"),
+        guard_file=file(files, "guard", "files"),
+        database=DatabaseSettings(
+            url_file=file(database, "url_file", "database"),
+            pool_size=database.get("pool_size", 20),
+            max_overflow=database.get("max_overflow", 10),
+            statement_timeout_ms=database.get("statement_timeout_ms", 30_000),
+        ),
+        mempool_transactions=limits.get("mempool_transactions", 4_000),
+        mempool_bytes=limits.get("mempool_bytes", 40 << 20),
+        log_level=str(document.get("log", {}).get("level", "INFO")),
+        supervised=bool(bank.get("supervised", False)),
+    )
+
+
+def render_node_config(config: NodeConfig, base: Path) -> str:
+    """Return the TOML text of `config` with paths relative to `base`."""
+
+    def relative(path: Path) -> str:
+        return quote(str(path.relative_to(base)) if path.is_relative_to(base) else str(path))
+
+    def quote(text: str) -> str:
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+
+    lines = [
+        "# Written by `consortium up`. One bank's own business; what all agree on is in genesis.",
+        "[bank]",
+        f"index = {config.bank}",
+        f"short_name = {quote(config.short_name)}",
+        f"supervised = {'true' if config.supervised else 'false'}",
+        "",
+        "[network]",
+        f"listen = {quote(config.listen)}",
+        "",
+        "[files]",
+        f"genesis = {relative(config.genesis_file)}",
+        f"keys = {relative(config.key_directory)}",
+        f"guard = {relative(config.guard_file)}",
+        "",
+        "[database]",
+        f"url_file = {relative(config.database.url_file)}",
+        f"pool_size = {config.database.pool_size}",
+        f"max_overflow = {config.database.max_overflow}",
+        f"statement_timeout_ms = {config.database.statement_timeout_ms}",
+        "",
+        "[limits]",
+        f"mempool_transactions = {config.mempool_transactions}",
+        f"mempool_bytes = {config.mempool_bytes}",
+        "",
+        "[log]",
+        f"level = {quote(config.log_level)}",
+    ]
+    for peer in config.peers:
+        lines += ["", "[[peers]]", f"bank = {peer.bank}", f"address = {quote(peer.address)}"]
+    return "\n".join(lines) + "\n"

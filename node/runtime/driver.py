@@ -1,0 +1,161 @@
+"""The host of the consensus core: feeds it events, executes its effects in order.
+
+The core computes, this module acts. Effects of one event are executed strictly in order, and a
+`Persist` is on disk (database commit, then fsynced guard file) before any later effect starts
+(BFT-12 D1, D4). Slow answers (build, validate, apply) run as tasks and come back as events, so
+that the core keeps hearing its timers and its peers meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from node.consensus.core import Consensus
+from node.consensus.effects import (
+    Alarm,
+    Apply,
+    Broadcast,
+    BuildBlock,
+    CancelTimer,
+    Effect,
+    Persist,
+    Send,
+    ServeBlocks,
+    SetTimer,
+    Validate,
+)
+from node.consensus.events import Event, TimerFired, TimerKind
+from node.consensus.messages import Message
+
+logger = logging.getLogger(__name__)
+
+
+class Host(Protocol):
+    """What the core's effects need done; every answer is an event."""
+
+    async def persist(self, effect: Persist) -> None: ...
+
+    def send(self, effect: Send) -> None: ...
+
+    def broadcast(self, message: Message) -> None: ...
+
+    async def build(self, effect: BuildBlock) -> Event: ...
+
+    async def validate(self, effect: Validate) -> Event: ...
+
+    async def apply(self, effect: Apply) -> Event: ...
+
+    async def serve(self, effect: ServeBlocks) -> Event | None: ...
+
+    def alarm(self, effect: Alarm) -> None: ...
+
+
+class ConsensusDriver:
+    """Runs one core until cancelled or until an effect fails.
+
+    A failing `Persist` or a bug in the core leaves no safe way to go on: the exception leaves
+    `run`, and the node stops and says why.
+    """
+
+    def __init__(self, core: Consensus, host: Host) -> None:
+        self._core = core
+        self._host = host
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._timers: dict[TimerKind, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def post(self, event: Event) -> None:
+        """Queue one event; called from the event loop's thread only."""
+        self._events.put_nowait(event)
+
+    @property
+    def backlog(self) -> int:
+        """Events not yet handled."""
+        return self._events.qsize()
+
+    async def run(self, initial: list[Effect]) -> None:
+        """Execute the effects of the restart, then handle events until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            await self._execute(initial)
+            while True:
+                event_task = loop.create_task(self._events.get())
+                await asyncio.wait(
+                    (event_task, self._failure), return_when=asyncio.FIRST_COMPLETED
+                )
+                if self._failure.done():
+                    event_task.cancel()
+                    self._failure.result()
+                await self._handle(event_task.result())
+                # Whatever queued up meanwhile needs no task of its own.
+                while not self._events.empty() and not self._failure.done():
+                    await self._handle(self._events.get_nowait())
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _handle(self, event: Event) -> None:
+        await self._execute(self._core.handle(event))
+
+    async def _execute(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Persist():
+                    await self._host.persist(effect)
+                case Send():
+                    self._host.send(effect)
+                case Broadcast():
+                    self._host.broadcast(effect.message)
+                case SetTimer():
+                    self._set_timer(effect)
+                case CancelTimer():
+                    self._cancel_timer(effect.kind)
+                case BuildBlock():
+                    self._spawn(self._host.build, effect)
+                case Validate():
+                    self._spawn(self._host.validate, effect)
+                case Apply():
+                    self._spawn(self._host.apply, effect)
+                case ServeBlocks():
+                    self._spawn(self._host.serve, effect)
+                case Alarm():
+                    self._host.alarm(effect)
+
+    def _set_timer(self, effect: SetTimer) -> None:
+        self._cancel_timer(effect.kind)
+        self._timers[effect.kind] = asyncio.get_running_loop().call_later(
+            effect.delay_ms / 1000, self.post, TimerFired(effect.kind, effect.generation)
+        )
+
+    def _cancel_timer(self, kind: TimerKind) -> None:
+        timer = self._timers.pop(kind, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _spawn(
+        self, work: Callable[[Any], Coroutine[Any, Any, Event | None]], effect: Effect
+    ) -> None:
+        async def answer() -> None:
+            event = await work(effect)
+            if event is not None:
+                self.post(event)
+
+        task = asyncio.get_running_loop().create_task(answer())
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or self._failure.done():
+            return
+        failure = task.exception()
+        if failure is not None:
+            # The core waits for an answer that will never come: stop rather than limp.
+            self._failure.set_exception(failure)

@@ -1,0 +1,85 @@
+"""The rollback guard: a monotone record, outside the database, of the last thing signed.
+
+BFT-12 D4. Written and fsynced after the database commit and before the first byte is sent. If it
+is ahead of the database at start, the database was restored or lost its tail, and the bank must
+not sign until it has reached a sealed height beyond the guard's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+_LAYOUT = struct.Struct(">8sQIIQ")
+"""Magic, height u64, view u32, step u32, CRC-32 of what stands before it as u64."""
+_MAGIC = b"BFT12GRD"
+
+
+class GuardCorrupt(Exception):
+    """The guard file exists but cannot be trusted; the bank must not sign."""
+
+
+class GuardLocked(Exception):
+    """Another process holds the guard file: two nodes with one key must not run (BFT-12 D5)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SignaturePoint:
+    """Position of a signature in a bank's life: ordered by height, then view, then step."""
+
+    height: int
+    view: int
+    step: int
+
+
+class GuardFile:
+    """Holds an exclusive lock on the file for the life of the node."""
+
+    def __init__(self, path: Path) -> None:
+        """Open and lock; raises `GuardLocked` or `GuardCorrupt`."""
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise GuardLocked(f"{path} is locked by another running node") from error
+        try:
+            self._last = self._read()
+        except GuardCorrupt:
+            os.close(self._descriptor)
+            raise
+
+    @property
+    def last(self) -> SignaturePoint | None:
+        """The last recorded point, or None before the first signature."""
+        return self._last
+
+    def _read(self) -> SignaturePoint | None:
+        content = os.pread(self._descriptor, _LAYOUT.size + 1, 0)
+        if not content:
+            return None
+        if len(content) != _LAYOUT.size:
+            raise GuardCorrupt(f"{self._path} has {len(content)} bytes, not {_LAYOUT.size}")
+        magic, height, view, step, checksum = _LAYOUT.unpack(content)
+        if magic != _MAGIC or checksum != zlib.crc32(content[:-8]):
+            raise GuardCorrupt(f"{self._path} fails its checksum")
+        return SignaturePoint(height, view, step)
+
+    def advance(self, point: SignaturePoint) -> None:
+        """Record `point` durably; a point that is not later than the last one is a no-op."""
+        if self._last is not None and point <= self._last:
+            return
+        body = struct.pack(">8sQII", _MAGIC, point.height, point.view, point.step)
+        os.pwrite(self._descriptor, body + zlib.crc32(body).to_bytes(8, "big"), 0)
+        # One write of less than a sector: a torn write fails the checksum and stops the bank.
+        os.fsync(self._descriptor)
+        self._last = point
+
+    def close(self) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,353 @@
+"""Transactions on their way: admission, mempool, gossip and the bodies that blocks name.
+
+A transaction enters from a client (then it is gossiped to every bank once) or from a peer (then
+it is not passed on). Either way it is verified here before anything else happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto.merkle import leaf_hash
+from crypto.transaction import transaction_id as compute_transaction_id
+from node.ledger.blocks import Block
+from node.ledger.facts import BlockFacts
+from node.ledger.proofs import VerifiedTransaction
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.transition import Transition, execute
+from node.ledger.types import BankIndex, Height, TimeMs, TransactionId
+from node.runtime.admission import Admission
+from node.runtime.chain import Chain
+from node.runtime.clock import Clock
+from node.runtime.mempool import Mempool
+from node.runtime.recent_blocks import VerdictTooOld
+from node.runtime.transaction_tracker import TransactionTracker
+from node.wire.records import Position
+
+logger = logging.getLogger(__name__)
+
+NOT_YET_LIMIT = 2_000
+"""Gossiped transactions that wait for a bin this bank has not seen closing yet."""
+
+
+class BodiesUnavailable(Exception):
+    """Transactions that a block names could not be had from anybody in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One transaction that a block names: what this bank says of it, and its leaf."""
+
+    verdict: VerifiedTransaction | Rejection
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlockBodies:
+    """All transactions of one block, in its order."""
+
+    verdicts: tuple[VerifiedTransaction | Rejection, ...]
+    leaf_hashes: tuple[bytes, ...]
+
+    @property
+    def verified(self) -> tuple[VerifiedTransaction, ...]:
+        """The verified ones; all of them in a valid block."""
+        return tuple([item for item in self.verdicts if isinstance(item, VerifiedTransaction)])
+
+
+class Peers(Protocol):
+    """What the pool needs of the other banks."""
+
+    def gossip(self, raw: bytes) -> None:
+        """Send a transaction to every bank, coalesced with whatever else is due."""
+        ...
+
+    async def fetch_transactions(
+        self, source: BankIndex, transaction_ids: Sequence[TransactionId]
+    ) -> Sequence[bytes]:
+        """Fetch bodies from one bank; an unreachable bank yields none."""
+        ...
+
+    def fetch_order(self, first: BankIndex) -> Sequence[BankIndex]:
+        """Return the banks to ask, `first` before the others."""
+        ...
+
+
+class TransactionPool:
+    """Verified transactions by id, whether they wait in the mempool or stand in a proposal."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        admission: Admission,
+        mempool: Mempool,
+        tracker: TransactionTracker,
+        peers: Peers,
+        clock: Clock,
+        on_available: Callable[[int], None],
+    ) -> None:
+        self._chain = chain
+        self._admission = admission
+        self._mempool = mempool
+        self._tracker = tracker
+        self._peers = peers
+        self._clock = clock
+        self._on_available = on_available
+        self._not_yet: OrderedDict[bytes, str] = OrderedDict()
+        self._own: OrderedDict[TransactionId, float] = OrderedDict()
+        """Transactions of my clients and the monotonic time of their last gossip, in seconds."""
+
+    @property
+    def mempool(self) -> Mempool:
+        return self._mempool
+
+    async def submit(self, raw: bytes, source: str) -> VerifiedTransaction:
+        """Admit a client's transaction and tell every bank; raises `Rejection`."""
+        transaction_id = TransactionId(compute_transaction_id(raw))
+        waiting = self._mempool.get(transaction_id)
+        if waiting is not None:
+            return waiting
+        self._mempool.require_room(source, len(raw))
+        self._tracker.pending(transaction_id)
+        try:
+            verified = await self._verify_and_add(raw, source)
+        except Rejection as rejection:
+            self._record_refusal(transaction_id, rejection)
+            raise
+        self._own[transaction_id] = self._clock.monotonic_s()
+        self._peers.gossip(raw)
+        logger.info(
+            "admitted",
+            extra={"transaction": transaction_id.hex(), "source": source, "bytes": len(raw)},
+        )
+        return verified
+
+    async def take_gossip(self, raw: bytes, source: str) -> None:
+        """Admit what another bank has admitted; a refusal is recorded, nobody waits for it."""
+        transaction_id = TransactionId(compute_transaction_id(raw))
+        if transaction_id in self._mempool:
+            return
+        status = self._tracker.status(transaction_id)
+        if status is not None and status.position is not None:
+            return
+        try:
+            await self._verify_and_add(raw, source)
+        except Rejection as rejection:
+            if rejection.reason.is_not_yet:
+                self._defer(raw, source)
+                return
+            self._record_refusal(transaction_id, rejection)
+            logger.info(
+                "gossip refused",
+                extra={
+                    "transaction": transaction_id.hex(),
+                    "source": source,
+                    "reason": rejection.reason.value,
+                },
+            )
+
+    async def _verify_and_add(self, raw: bytes, source: str) -> VerifiedTransaction:
+        while True:
+            as_of = self._chain.height
+            verified = await self._admission.verify(raw, source)
+            try:
+                self._chain.recent.require_unconsumed(verified, as_of)
+            except VerdictTooOld:
+                continue
+            break
+        self._mempool.add(verified, source)
+        self._tracker.admitted(verified.transaction_id)
+        self._on_available(len(self._mempool))
+        return verified
+
+    def _record_refusal(self, transaction_id: TransactionId, rejection: Rejection) -> None:
+        """Remember a verdict; what says nothing about the bytes is no verdict."""
+        if rejection.reason is Reason.MEMPOOL_FULL or rejection.reason.is_not_yet:
+            self._tracker.forget(transaction_id)
+        elif rejection.reason is Reason.DUPLICATE_TRANSACTION:
+            self._tracker.forget(transaction_id)
+        elif rejection.reason is Reason.EXPIRED:
+            self._tracker.expired(transaction_id)
+        else:
+            self._tracker.rejected(transaction_id, rejection.reason.value, rejection.message)
+
+    def _defer(self, raw: bytes, source: str) -> None:
+        self._not_yet[raw] = source
+        while len(self._not_yet) > NOT_YET_LIMIT:
+            self._not_yet.popitem(last=False)
+
+    def known(self, transaction_id: TransactionId) -> VerifiedTransaction | None:
+        """Return a verified transaction that this bank holds in memory."""
+        return self._mempool.get(transaction_id) or self._admission.known(transaction_id)
+
+    async def bodies(self, block: Block, source: BankIndex) -> BlockBodies:
+        """Return this bank's verdicts on the block's transactions, fetching what it lacks.
+
+        Raises `BodiesUnavailable` if no bank could give the bodies. The caller bounds the time.
+        """
+        found: dict[TransactionId, Body] = {}
+        lacking = self._collect_known(block, found)
+        for bank in self._peers.fetch_order(source):
+            if not lacking:
+                break
+            raws = await self._peers.fetch_transactions(bank, lacking)
+            await self._verify_fetched(block, bank, raws, found)
+            lacking = self._collect_known(block, found)
+        if lacking:
+            raise BodiesUnavailable(
+                f"{len(lacking)} of {len(block.transaction_ids)} transactions of block "
+                f"{block.block_id.hex()} could not be fetched"
+            )
+        bodies = [found[transaction_id] for transaction_id in block.transaction_ids]
+        return BlockBodies(
+            tuple([body.verdict for body in bodies]), tuple([body.leaf_hash for body in bodies])
+        )
+
+    def _collect_known(
+        self, block: Block, found: dict[TransactionId, Body]
+    ) -> list[TransactionId]:
+        lacking: list[TransactionId] = []
+        for transaction_id in block.transaction_ids:
+            if transaction_id in found:
+                continue
+            verified = self.known(transaction_id)
+            if verified is None:
+                lacking.append(transaction_id)
+            else:
+                found[transaction_id] = Body(verified, verified.leaf_hash)
+        return lacking
+
+    async def _verify_fetched(
+        self,
+        block: Block,
+        bank: BankIndex,
+        raws: Sequence[bytes],
+        found: dict[TransactionId, Body],
+    ) -> None:
+        named = set(block.transaction_ids)
+        # The id hashes every byte: whoever sent them, these are the named transactions.
+        wanted = {
+            identity: raw
+            for raw in raws
+            if (identity := TransactionId(compute_transaction_id(raw))) in named
+        }
+        answers = await asyncio.gather(
+            *(self._admission.verify(raw, f"bank/{bank}") for raw in wanted.values()),
+            return_exceptions=True,
+        )
+        for (identity, raw), answer in zip(wanted.items(), answers, strict=True):
+            if isinstance(answer, Rejection):
+                if answer.reason is Reason.MEMPOOL_FULL:
+                    raise BodiesUnavailable("verification is overloaded")
+                found[identity] = Body(answer, leaf_hash(raw))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found[identity] = Body(answer, answer.leaf_hash)
+
+    def mark_proposed(self, block: Block) -> None:
+        for transaction_id in block.transaction_ids:
+            self._tracker.proposed(transaction_id)
+
+    def candidates(self, limit: int) -> tuple[VerifiedTransaction, ...]:
+        return self._mempool.candidates(limit)
+
+    def drop(self, transaction_id: TransactionId, rejection: Rejection) -> None:
+        """Evict a transaction that cannot be proposed on the present state."""
+        if self._mempool.remove(transaction_id) is None:
+            return
+        self._own.pop(transaction_id, None)
+        self._admission.forget([transaction_id])
+        self._record_refusal(transaction_id, rejection)
+        logger.info(
+            "evicted",
+            extra={"transaction": transaction_id.hex(), "reason": rejection.reason.value},
+        )
+
+    def applied(
+        self, block: Block, transactions: Sequence[VerifiedTransaction], transition: Transition
+    ) -> int:
+        """Bring the pool up to date with a sealed block; return how many still wait."""
+        height = block.height
+        for index, verified in enumerate(transactions):
+            self._mempool.remove(verified.transaction_id)
+            self._own.pop(verified.transaction_id, None)
+            self._tracker.sealed(
+                verified.transaction_id,
+                Position(height, block.block_id, index, block.header.time_ms),
+            )
+        self._admission.forget(block.transaction_ids)
+        self._evict_conflicting(transactions, height)
+        self._evict_expired(Height(height + 1))
+        self._evict_unfunded()
+        for raw, source in list(self._not_yet.items()):
+            del self._not_yet[raw]
+            asyncio.get_running_loop().create_task(self.take_gossip(raw, source))
+        return len(self._mempool)
+
+    def _evict_conflicting(
+        self, transactions: Sequence[VerifiedTransaction], height: Height
+    ) -> None:
+        nullifiers = [nullifier for item in transactions for nullifier in item.nullifiers]
+        keys = [key for item in transactions for key in item.one_time_keys]
+        for transaction_id in self._mempool.conflicting(nullifiers, keys):
+            self.drop(
+                transaction_id,
+                Rejection(Reason.NULLIFIER, f"a note was spent at height {height}"),
+            )
+
+    def _evict_expired(self, next_height: Height) -> None:
+        for transaction_id in self._mempool.expired(next_height):
+            self.drop(
+                transaction_id, Rejection(Reason.EXPIRED, f"not sealed before height {next_height}")
+            )
+
+    def _evict_unfunded(self) -> None:
+        """Evict issues and payouts that limits and accounts no longer allow.
+
+        Only what could be proposed may count as work: a transaction that every leader would
+        drop must not keep the timers running (BFT-12 sections 7 and 8).
+        """
+        for verified in [item for item in self._mempool if not item.nullifiers]:
+            try:
+                self._require_executable(verified)
+            except Rejection as rejection:
+                self.drop(verified.transaction_id, rejection)
+
+    def _require_executable(self, verified: VerifiedTransaction) -> None:
+        state = self._chain.state
+        # Mints spend nothing, and their keys were compared with every block since verification.
+        execute(
+            self._chain.genesis,
+            state,
+            height=Height(state.height + 1),
+            time_ms=TimeMs(state.time_ms + 1),
+            proposer=self._chain.active_set.banks[0],
+            transactions=(verified,),
+            facts=BlockFacts(),
+        )
+
+    def gossip_again(self, older_than_s: float) -> int:
+        """Repeat the gossip of own transactions that wait for long; return how many.
+
+        A bank that was down when a transaction was admitted learns of it this way, and with it
+        that there is work.
+        """
+        now_s = self._clock.monotonic_s()
+        repeated = 0
+        for transaction_id, gossiped_s in list(self._own.items()):
+            if now_s - gossiped_s < older_than_s:
+                continue
+            verified = self._mempool.get(transaction_id)
+            if verified is None:
+                self._own.pop(transaction_id, None)
+                continue
+            self._own[transaction_id] = now_s
+            self._peers.gossip(verified.raw)
+            repeated += 1
+        return repeated
