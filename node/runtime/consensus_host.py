@@ -37,9 +37,8 @@ from node.consensus.messages import (
 )
 from node.ledger.block_validity import due_bins
 from node.ledger.blocks import Block
-from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Rejection
-from node.ledger.types import BankIndex, TimeMs, TransactionId
+from node.ledger.types import BankIndex, BlockId, TimeMs, TransactionId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.guard_file import GuardFile, SignaturePoint
@@ -85,6 +84,8 @@ class ConsensusHost:
         self._clock = clock
         self._on_applied = on_applied
         self._last_applied_s = clock.monotonic_s()
+        self._approved: set[BlockId] = set()
+        """Blocks of this height that this bank found valid."""
         self.alarms: deque[AlarmReport] = deque(maxlen=ALARMS_KEPT)
 
     @property
@@ -94,23 +95,27 @@ class ConsensusHost:
 
     async def persist(self, effect: Persist) -> None:
         """Database commit first, then the fsynced guard, then whatever follows (BFT-12 D4)."""
-        bodies: dict[TransactionId, bytes] = {}
-        for block in effect.bodies:
-            for transaction_id in block.transaction_ids:
-                verified = self._pool.known(transaction_id)
-                # Without the bytes a certified block could be lost by a power cut (D2).
-                assert verified is not None, "only blocks whose bodies are here are signed for"
-                bodies[transaction_id] = verified.raw
+        blocks = tuple([block for block in effect.bodies if self._holds_bodies(block)])
         await self._database.persist_consensus(
             effect.record,
             height=effect.height,
             view=effect.view,
             step=effect.step,
-            bodies=effect.bodies,
-            transactions=bodies,
+            bodies=blocks,
+            transactions=self._pool.raw_bodies(blocks),
         )
         point = SignaturePoint(effect.height, effect.view, effect.step)
         await asyncio.to_thread(self._guard.advance, point)
+
+    def _holds_bodies(self, block: Block) -> bool:
+        """Whether every transaction of the block is here, as it is for every approved one.
+
+        A block that this bank refuses may lack the bytes of its bad transactions; nobody will
+        ever need it (BFT-12 D2 speaks of approvals).
+        """
+        held = all(self._pool.known(item) is not None for item in block.transaction_ids)
+        assert held or block.block_id not in self._approved, "approved blocks have their bodies"
+        return held
 
     def send(self, effect: Send) -> None:
         self._links.send_message(effect.to, effect.message)
@@ -160,6 +165,7 @@ class ConsensusHost:
                 },
             )
             return Validated(effect.ticket, _as_verdict(rejection))
+        self._approved.add(block.block_id)
         self._pool.mark_proposed(block)
         return Validated(effect.ticket, Approved())
 
@@ -178,6 +184,7 @@ class ConsensusHost:
             return ApplyFailed(effect.ticket, BodyUnusable(str(unavailable)))
         except Rejection as rejection:
             return ApplyFailed(effect.ticket, _as_verdict(rejection))
+        self._approved.clear()
         self._last_applied_s = self._clock.monotonic_s()
         remaining = self._pool.applied(block, transactions, transition)
         self._on_applied(block)

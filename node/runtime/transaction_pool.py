@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,6 +78,16 @@ class Peers(Protocol):
         ...
 
 
+class StoredBodies(Protocol):
+    """Bodies on this bank's own disk."""
+
+    async def transaction_bodies(
+        self, transaction_ids: Sequence[TransactionId]
+    ) -> Mapping[TransactionId, bytes]:
+        """Return those that are stored."""
+        ...
+
+
 class TransactionPool:
     """Verified transactions by id, whether they wait in the mempool or stand in a proposal."""
 
@@ -88,6 +98,7 @@ class TransactionPool:
         mempool: Mempool,
         tracker: TransactionTracker,
         peers: Peers,
+        stored: StoredBodies,
         clock: Clock,
         on_available: Callable[[int], None],
     ) -> None:
@@ -96,6 +107,7 @@ class TransactionPool:
         self._mempool = mempool
         self._tracker = tracker
         self._peers = peers
+        self._stored = stored
         self._clock = clock
         self._on_available = on_available
         self._not_yet: OrderedDict[bytes, str] = OrderedDict()
@@ -192,11 +204,16 @@ class TransactionPool:
         """
         found: dict[TransactionId, Body] = {}
         lacking = self._collect_known(block, found)
+        if lacking:
+            # After a restart the bodies of an approved block are on disk, not in memory (D2).
+            stored = await self._stored.transaction_bodies(lacking)
+            await self._verify_named(block, "database", list(stored.values()), found)
+            lacking = self._collect_known(block, found)
         for bank in self._peers.fetch_order(source):
             if not lacking:
                 break
             raws = await self._peers.fetch_transactions(bank, lacking)
-            await self._verify_fetched(block, bank, raws, found)
+            await self._verify_named(block, f"bank/{bank}", raws, found)
             lacking = self._collect_known(block, found)
         if lacking:
             raise BodiesUnavailable(
@@ -222,10 +239,10 @@ class TransactionPool:
                 found[transaction_id] = Body(verified, verified.leaf_hash)
         return lacking
 
-    async def _verify_fetched(
+    async def _verify_named(
         self,
         block: Block,
-        bank: BankIndex,
+        source: str,
         raws: Sequence[bytes],
         found: dict[TransactionId, Body],
     ) -> None:
@@ -237,7 +254,7 @@ class TransactionPool:
             if (identity := TransactionId(compute_transaction_id(raw))) in named
         }
         answers = await asyncio.gather(
-            *(self._admission.verify(raw, f"bank/{bank}") for raw in wanted.values()),
+            *(self._admission.verify(raw, source) for raw in wanted.values()),
             return_exceptions=True,
         )
         for (identity, raw), answer in zip(wanted.items(), answers, strict=True):
@@ -249,6 +266,16 @@ class TransactionPool:
                 raise answer
             else:
                 found[identity] = Body(answer, answer.leaf_hash)
+
+    def raw_bodies(self, blocks: Sequence[Block]) -> dict[TransactionId, bytes]:
+        """Return the canonical bytes of blocks whose transactions this bank holds in memory."""
+        bodies: dict[TransactionId, bytes] = {}
+        for block in blocks:
+            for transaction_id in block.transaction_ids:
+                verified = self.known(transaction_id)
+                assert verified is not None, "asked only for blocks that are held"
+                bodies[transaction_id] = verified.raw
+        return bodies
 
     def mark_proposed(self, block: Block) -> None:
         for transaction_id in block.transaction_ids:
