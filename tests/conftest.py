@@ -1,0 +1,62 @@
+"""Fixtures for every test: a real PostgreSQL server, and fresh databases on it."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from node.storage.embedded_postgres import EmbeddedPostgres
+
+TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+"""The shared server of the tests survives no power failure; the tests of durability start a
+server of their own with the settings of production."""
+
+
+@pytest.fixture
+def reachable_directory() -> Iterator[Path]:
+    """A temporary directory that PostgreSQL's unprivileged user reaches when the tests run as root.
+
+    pytest's own `tmp_path` lies below a directory of mode 0700.
+    """
+    with tempfile.TemporaryDirectory(prefix="consortium-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """A running server, one for all tests of the session."""
+    with tempfile.TemporaryDirectory(prefix="consortium-test-") as name:
+        Path(name).chmod(0o711)
+        server = EmbeddedPostgres(Path(name) / "postgres", settings=TEST_SETTINGS)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.destroy()
+
+
+@pytest.fixture
+def make_database_url(postgres_server: EmbeddedPostgres) -> Iterator[Callable[[], str]]:
+    """Makes a fresh database with a role of its own at each call; all are dropped at the end."""
+    made: list[str] = []
+
+    def make() -> str:
+        name, password = f"test_{secrets.token_hex(6)}", secrets.token_hex(12)
+        postgres_server.create_database(name, name, password)
+        made.append(name)
+        return postgres_server.url(name, name, password)
+
+    yield make
+    for name in made:
+        postgres_server.drop_database(name, name)
+
+
+@pytest.fixture
+def database_url(make_database_url: Callable[[], str]) -> str:
+    """URL of a fresh, empty database whose role owns it."""
+    return make_database_url()
