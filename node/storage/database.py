@@ -1,0 +1,130 @@
+"""One bank's database, as the node sees it.
+
+Reading goes through a pool of read-only sessions, writing through the one session that holds the
+writer's lock (`writer`). A write is one database transaction that is on disk when its call
+returns; calls are serialised, and the host executes them in the order of the core's effects
+(BFT-12 D1). Two things are written: the consensus record with the bodies it refers to, before a
+statement is sent, and a sealed block with everything that follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from node.ledger.blocks import Block
+from node.ledger.genesis import Genesis
+from node.ledger.proofs import VerifiedTransaction
+from node.ledger.transition import Transition
+from node.ledger.types import BankIndex, Height, TransactionId, View
+from node.storage.block_application import BlockApplication
+from node.storage.chain_reader import ChainReader
+from node.storage.configuration import DatabaseConfig
+from node.storage.connection import create_reader_engine
+from node.storage.digest_reader import DigestReader
+from node.storage.errors import WriterLost
+from node.storage.failures import storage_errors
+from node.storage.genesis_installation import install_genesis
+from node.storage.journal import Journal
+from node.storage.migrations import migrate_async, require_schema
+from node.storage.note_reader import NoteReader
+from node.storage.records import RecordedBallot
+from node.storage.writer import Writer
+
+
+class Database(ChainReader, NoteReader, DigestReader):
+    """The open database of one bank: every question of the readers, and the two writes."""
+
+    def __init__(self, engine: AsyncEngine, genesis: Genesis, writer: Writer) -> None:
+        super().__init__(engine, genesis)
+        self._writer = writer
+        self._journal = Journal(writer)
+
+    @staticmethod
+    async def migrate(url: str) -> None:
+        """Bring the database to the schema of this software; safe to repeat and to run twice."""
+        await migrate_async(url)
+
+    @classmethod
+    async def open(
+        cls,
+        config: DatabaseConfig,
+        *,
+        genesis: Genesis,
+        bank: BankIndex,
+        on_writer_lost: Callable[[WriterLost], None] | None = None,
+    ) -> Database:
+        """Open a migrated database; the first time, write block 0 into it.
+
+        `on_writer_lost` is called once, from the event loop, when the writing session ends while
+        the database is open: the node must stop, for another may take its place (BFT-12 D5).
+        Raises `DatabaseUrlInvalid`, `DatabaseUnavailable`, `ServerTooOld`, `SchemaOutdated`,
+        `DatabaseInUse` or `WrongDatabase`; nothing stays open then.
+        """
+        engine = create_reader_engine(config)
+        try:
+            with storage_errors():
+                async with engine.connect() as connection:
+                    await require_schema(connection)
+            writer = await Writer.open(config, on_writer_lost)
+            try:
+                await install_genesis(writer, genesis, bank)
+            except BaseException:
+                await writer.close()
+                raise
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine, genesis, writer)
+
+    @property
+    def writer_lost(self) -> WriterLost | None:
+        """Why this process may write no more; None while it may."""
+        return self._writer.lost
+
+    async def persist_consensus(
+        self,
+        record: bytes,
+        height: Height,
+        view: View,
+        step: int,
+        bodies: Sequence[Block] = (),
+        transactions: Mapping[TransactionId, bytes] | None = None,
+    ) -> None:
+        """Make a consensus record and the bodies it refers to durable (BFT-12 D1, D2).
+
+        Replaces the record; blocks and transactions that are stored already are left alone.
+        `transactions` must cover whatever the new blocks name and is not stored: `BodyMissing`
+        otherwise. Raises `WriterLost`, `StorageConflict` and `DatabaseUnavailable`; nothing is
+        written then, unless the connection broke during the commit itself.
+        """
+        await self._journal.persist_consensus(
+            record, height, view, step, bodies, transactions or {}
+        )
+
+    async def apply_block(
+        self,
+        block: Block,
+        seal: bytes,
+        transition: Transition,
+        transactions: Sequence[VerifiedTransaction],
+        *,
+        consensus_record: tuple[Height, View, int, bytes] | None = None,
+        parent_votes: Sequence[RecordedBallot] = (),
+    ) -> None:
+        """Store a sealed block and all that follows from it in one database transaction.
+
+        `transition` and `transactions` are the block's own, in order. Bodies stored at vote time
+        are not written again; this height's consensus record, held blocks and orphaned bodies go,
+        replaced by `consensus_record` (height, view, step, record) if given. Raises
+        `StorageConflict` when the database is not at the parent or refuses a row: either is a
+        broken invariant of ours, and nothing is written.
+        """
+        application = BlockApplication(block, seal, transition, transactions, parent_votes)
+        await application.store(self._journal, consensus_record)
+
+    async def close(self) -> None:
+        """Release the writer's lock and every connection."""
+        await self._writer.close()
+        await self._engine.dispose()

@@ -1,0 +1,67 @@
+"""What can go wrong between a node and its own database, named by whose fault it is.
+
+The operator's: `DatabaseUrlInvalid`, `ServerTooOld`, `SchemaOutdated`, `WrongDatabase`,
+`DatabaseInUse`. The environment's: `DatabaseUnavailable`, `PoolExhausted`, `StatementTimeout`,
+`WriterLost`. The caller's: `NotFound`, `BodyMissing`. Ours or a tampered database's:
+`StorageConflict`, `StoredDataCorrupt`; the node raises an alarm and stops on those.
+
+No message and no cause chain carries a connection string: drivers quote them, passwords included.
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class DatabaseUrlInvalid(StorageError):
+    """The configured URL is not a PostgreSQL URL; the message never repeats it."""
+
+
+class DatabaseUnavailable(StorageError):
+    """The server cannot be reached, refuses the role, or dropped the connection."""
+
+
+class ServerTooOld(StorageError):
+    """The server's version is below the minimum."""
+
+
+class SchemaOutdated(StorageError):
+    """The database is not at the schema revision this software was written for."""
+
+
+class WrongDatabase(StorageError):
+    """The database belongs to another bank or another chain."""
+
+
+class DatabaseInUse(StorageError):
+    """Another node holds the writer's lock of this database (BFT-12 D5)."""
+
+
+class WriterLost(StorageError):
+    """The connection that holds the writer's lock is gone: this process may write no more."""
+
+
+class PoolExhausted(StorageError):
+    """Every pooled connection is in use and none came free in time."""
+
+
+class StatementTimeout(StorageError):
+    """A statement ran longer than the configured limit and was cancelled by the server."""
+
+
+class NotFound(StorageError):
+    """Nothing is stored under the key asked for."""
+
+
+class BodyMissing(StorageError):
+    """A block was to be stored without the bytes of one of its transactions (BFT-12 D2)."""
+
+
+class StorageConflict(StorageError):
+    """The database refuses what the ledger found valid, or is not at the expected height."""
+
+
+class StoredDataCorrupt(StorageError):
+    """Stored bytes do not decode, or do not have the hash under which they are stored."""

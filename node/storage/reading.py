@@ -1,0 +1,66 @@
+"""What all readers share: the pooled engine, one way to run a statement, limits of pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Row, Select, TextClause
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from node.ledger.genesis import Genesis
+from node.storage.failures import storage_errors
+
+AnyRow = Row[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
+
+MAX_BIGINT = (1 << 63) - 1
+"""Largest number a BIGINT column holds; the wire carries u64, and nothing is stored beyond this."""
+
+MAX_PAGE = 1_000
+"""Most rows one call returns."""
+
+MAX_KEYS = 10_000
+"""Most keys one call looks up."""
+
+
+def page_size(limit: int) -> int:
+    """Return `limit` cut to what one call may return; a negative limit is our caller's bug."""
+    assert limit >= 0, f"a page of {limit} rows"
+    return min(limit, MAX_PAGE)
+
+
+def storable(numbers: Sequence[int]) -> list[int]:
+    """Return those numbers that can be keys at all; u64 from outside may exceed BIGINT."""
+    assert len(numbers) <= MAX_KEYS, f"{len(numbers)} keys in one call"
+    return [number for number in numbers if 0 <= number <= MAX_BIGINT]
+
+
+class Reader:
+    """Runs read-only statements on pooled connections."""
+
+    def __init__(self, engine: AsyncEngine, genesis: Genesis) -> None:
+        self._engine = engine
+        self._genesis = genesis
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The pool; its sessions are read-only."""
+        return self._engine
+
+    async def _rows(
+        self, statement: AnySelect | TextClause, parameters: dict[str, Any] | None = None
+    ) -> Sequence[AnyRow]:
+        """Run one statement in one round trip and return all its rows."""
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                return (await connection.execute(statement, parameters)).all()
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection whose statements all see the same moment."""
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                yield connection

@@ -1,0 +1,155 @@
+"""What the database gives back: plain values, decoded where the ledger has a type for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crypto.ring import ClosedBin
+from node.ledger.blocks import Block, Header
+from node.ledger.state import LedgerState
+from node.ledger.types import AssetId, BankIndex, BlockId, FiscalYear, Height, TimeMs, TransactionId
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The last applied block and the state after it, as one database transaction left them."""
+
+    header: Header
+    state: LedgerState
+    seal: bytes
+    """Canonical seal; empty at height 0."""
+
+    @property
+    def state_bytes(self) -> bytes:
+        """The canonical encoding that the header's state root hashes."""
+        return self.state.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConsensus:
+    """What consensus made durable at the current height (BFT-12 section 4)."""
+
+    record: bytes
+    height: Height
+    view: int
+    step: int
+    blocks: tuple[Block, ...]
+    """Blocks that this bank proposed or voted on at this height."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A sealed block; the seal is empty at height 0."""
+
+    block_id: BlockId
+    height: Height
+    header: bytes
+    """Canonical header."""
+    contents: bytes
+    """What follows the header in the canonical block."""
+    seal: bytes
+
+    @property
+    def encoded(self) -> bytes:
+        """The canonical block."""
+        return self.header + self.contents
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTransaction:
+    """A sealed transaction's place in the ledger."""
+
+    transaction_id: TransactionId
+    sequence_number: int
+    """Among all transactions ever, from 0."""
+    height: Height
+    block_id: BlockId
+    position: int
+    """In the block, from 0."""
+    time_ms: TimeMs
+    """Header time of the block."""
+    kind: int
+    """`crypto.transaction.Kind`."""
+    leaf_hash: bytes
+    size: int
+    """Bytes of the body."""
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNote:
+    """A note in ledger order."""
+
+    sequence: int
+    transaction_id: TransactionId
+    transaction_kind: int
+    output_index: int
+    asset: AssetId
+    bin_id: int
+    position: int
+    height: Height
+    output: bytes
+    """The 281 bytes of IDX1 3.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNullifier:
+    """A nullifier in ledger order."""
+
+    sequence: int
+    nullifier: bytes
+    transaction_id: TransactionId
+    height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClosedBin:
+    """A closed bin by its digest, in the order of the state's accumulator."""
+
+    sequence: int
+    bin_id: int
+    asset: AssetId
+    digest: bytes
+    count: int
+    """Real notes."""
+    closed_at_height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBin:
+    """A bin; `closed` is None while it is open."""
+
+    bin_id: int
+    asset: AssetId
+    closed: ClosedBin | None
+    closed_at_height: Height | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTreasuryRow:
+    """One row of the treasury in minor units; `bank` is None for a pot of the consortium."""
+
+    record: int
+    bank: BankIndex | None
+    fiscal_year: FiscalYear
+    amount: int
+    kind: str
+    reason: str
+    height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class CountedDigest:
+    """How many rows there are, and a SHA-256 over them in a canonical order."""
+
+    count: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBallot:
+    """One ballot on the parent block, as its child records it (BFT-12 section 17)."""
+
+    tag: bytes
+    approve: bool
+    group_signature: bytes
