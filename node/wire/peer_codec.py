@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
 from node.consensus.messages import Message, decode_message
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import BankIndex, Height, TransactionId
@@ -63,12 +61,8 @@ def join_items(items: Iterable[bytes]) -> bytes:
     return b"".join(items)
 
 
-def frame_from_bytes(data: bytes) -> Frame:
+def frame_from_stub(stub: peer_pb2.PeerFrame) -> Frame:
     """Decode a frame with every message in it; raises `MalformedMessage`."""
-    try:
-        stub = peer_pb2.PeerFrame.FromString(data)
-    except DecodeError:
-        raise MalformedMessage("frame", "not an encoded PeerFrame") from None
     items = len(stub.consensus_messages) + len(stub.transactions)
     if items > MAX_FRAME_ITEMS:
         raise MalformedMessage("frame", f"{items} items exceed {MAX_FRAME_ITEMS}")

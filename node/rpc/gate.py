@@ -1,0 +1,303 @@
+"""The one way into every method: identity, role, quota, sizes, time limit, errors, access log.
+
+An interceptor that replaces each handler by a guarded one. Requests reach it as raw bytes, so
+that a size is checked before anything is parsed. Exceptions end here: foreseen ones become their
+fault (`node.rpc.errors`), others INTERNAL with a correlation id; no text of theirs leaves the
+bank.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import secrets
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import aclosing, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from node.rpc.errors import STATUS_DETAILS_KEY, CallReason, Fault, fault_of, refuse
+from node.rpc.identity_check import caller_identity, check_role
+from node.rpc.roles import METHODS, MethodRule
+from node.wire.identity import Identity, Role
+
+CALL_QUOTAS = {Role.BANK: 256, Role.REGULATOR: 64, Role.CLIENT: 256, Role.OPERATOR: 64}
+"""Calls that one party may have open at a time."""
+TOO_MANY_CALLS_RETRY_MS = 250
+
+_log = logging.getLogger(__name__)
+_caller: ContextVar[Identity] = ContextVar("caller")
+
+Context = Any
+"""A `grpc.aio.ServicerContext`; gRPC ships no types."""
+
+
+def caller() -> Identity:
+    """Return who makes the call being served."""
+    return _caller.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Admittance:
+    """Whom a server lets in."""
+
+    consortium: str
+    """Slug of the consortium's name."""
+    operators: Collection[str] | None = None
+    """Names of this bank's operators; None: any operator of the consortium."""
+    operators_from_anywhere: bool = False
+    """Whether operators may call from other machines."""
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """Guards every method of a server."""
+
+    def __init__(self, admittance: Admittance) -> None:
+        self._admittance = admittance
+        self._open_calls: Counter[str] = Counter()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: Any,
+    ) -> Any:
+        """Return the guarded handler; None (UNIMPLEMENTED) for a method outside the table."""
+        handler = await continuation(handler_call_details)
+        rule = METHODS.get(handler_call_details.method)
+        if handler is None or rule is None:
+            return None
+        return _Guarded(self, handler_call_details.method, rule, handler).handler()
+
+    def admit(self, context: Context, rule: MethodRule) -> Identity:
+        """Return the caller if it may make this call and counts it; raises what refuses it."""
+        identity = caller_identity(context.auth_context(), self._admittance.consortium)
+        check_role(
+            identity,
+            rule,
+            context.peer(),
+            operators=self._admittance.operators,
+            operators_from_anywhere=self._admittance.operators_from_anywhere,
+        )
+        if self._open_calls[identity.uri] >= CALL_QUOTAS[identity.role]:
+            raise refuse(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                CallReason.TOO_MANY_CALLS,
+                f"{CALL_QUOTAS[identity.role]} calls are open already",
+                retry_delay_ms=TOO_MANY_CALLS_RETRY_MS,
+            )
+        self._open_calls[identity.uri] += 1
+        return identity
+
+    def release(self, identity: Identity) -> None:
+        """Give the caller's place back."""
+        self._open_calls[identity.uri] -= 1
+        if not self._open_calls[identity.uri]:
+            del self._open_calls[identity.uri]
+
+
+class _Call:
+    """One call under way: who made it, and what ended it."""
+
+    def __init__(self, gate: Gate, method: str, rule: MethodRule, context: Context) -> None:
+        self._gate = gate
+        self._method = method
+        self._rule = rule
+        self._context = context
+        self._identity: Identity | None = None
+        self._began = monotonic()
+        self._outcome = "OK"
+
+    @property
+    def deadline(self) -> float | None:
+        """Event-loop time at which the method's own limit passes."""
+        if self._rule.time_limit_s is None:
+            return None
+        return asyncio.get_running_loop().time() + self._rule.time_limit_s
+
+    def begin(self) -> None:
+        self._identity = self._gate.admit(self._context, self._rule)
+        _caller.set(self._identity)
+
+    async def fail(self, error: Exception) -> None:
+        """End the call with the fault that the error stands for; always raises."""
+        fault = self._fault(error)
+        self._outcome = f"{fault.code.name} {fault.reason}"
+        status = fault.to_status()
+        await self._context.abort(
+            fault.code,
+            status.message,
+            trailing_metadata=((STATUS_DETAILS_KEY, status.SerializeToString()),),
+        )
+
+    def cancelled(self) -> None:
+        self._outcome = "CANCELLED"
+
+    def end(self) -> None:
+        if self._identity is not None:
+            self._gate.release(self._identity)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "call",
+                extra={
+                    "method": self._method,
+                    "caller": str(self._identity or "unknown"),
+                    "peer": self._context.peer(),
+                    "outcome": self._outcome,
+                    "duration_ms": round((monotonic() - self._began) * 1_000, 1),
+                },
+            )
+
+    def _fault(self, error: Exception) -> Fault:
+        fault = fault_of(error)
+        if fault is not None and fault.code is not grpc.StatusCode.INTERNAL:
+            return fault
+        correlation_id = secrets.token_hex(8)
+        _log.error(
+            "call_failed",
+            exc_info=error,
+            extra={
+                "method": self._method,
+                "caller": str(self._identity),
+                "correlation_id": correlation_id,
+            },
+        )
+        return Fault(
+            grpc.StatusCode.INTERNAL,
+            CallReason.INTERNAL.value,
+            f"internal error; the bank's log has it under {correlation_id}",
+        ).with_metadata(correlation_id=correlation_id)
+
+
+class _Guarded:
+    """A method handler with the gate in front of it."""
+
+    def __init__(self, gate: Gate, method: str, rule: MethodRule, handler: Any) -> None:
+        self._gate = gate
+        self._method = method
+        self._rule = rule
+        self._inner = handler
+
+    def handler(self) -> Any:
+        """Return the handler that gRPC is given: raw requests, the inner one's responses."""
+        inner = self._inner
+        shape = (inner.request_streaming, inner.response_streaming)
+        make, behaviour = {
+            (False, False): (grpc.unary_unary_rpc_method_handler, self._respond),
+            (True, False): (grpc.stream_unary_rpc_method_handler, self._respond),
+            (False, True): (grpc.unary_stream_rpc_method_handler, self._stream),
+            (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
+        }[shape]
+        return make(
+            behaviour, request_deserializer=None, response_serializer=inner.response_serializer
+        )
+
+    async def _respond(self, request: Any, context: Context) -> Any:
+        call = _Call(self._gate, self._method, self._rule, context)
+        try:
+            call.begin()
+            behaviour = self._inner.unary_unary or self._inner.stream_unary
+            async with _until(call.deadline):
+                return await behaviour(self._request(request), context)
+        except asyncio.CancelledError:
+            call.cancelled()
+            raise
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # edge: nothing of an unforeseen error may leave the bank
+            await call.fail(error)
+        finally:
+            call.end()
+
+    async def _stream(self, request: Any, context: Context) -> AsyncGenerator[Any, None]:
+        call = _Call(self._gate, self._method, self._rule, context)
+        try:
+            call.begin()
+            behaviour = self._inner.unary_stream or self._inner.stream_stream
+            async with aclosing(
+                _responses(behaviour, self._request(request), context, call.deadline)
+            ) as responses:
+                async for response in responses:
+                    yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            call.cancelled()
+            raise
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # edge: nothing of an unforeseen error may leave the bank
+            await call.fail(error)
+        finally:
+            call.end()
+
+    def _request(self, raw: Any) -> Any:
+        if self._inner.request_streaming:
+            return self._requests(raw)
+        return self._parse(raw)
+
+    async def _requests(self, raws: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+        async for raw in raws:
+            yield self._parse(raw)
+
+    def _parse(self, raw: bytes) -> Any:
+        if len(raw) > self._rule.request_limit_bytes:
+            raise refuse(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                CallReason.TOO_LARGE,
+                f"a request of {len(raw)} bytes exceeds {self._rule.request_limit_bytes}",
+            )
+        try:
+            return self._inner.request_deserializer(raw)
+        except DecodeError:
+            raise refuse(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                CallReason.MALFORMED,
+                "the request is not an encoded message of this method",
+            ) from None
+
+
+@asynccontextmanager
+async def _until(deadline: float | None) -> AsyncGenerator[None, None]:
+    """Limit the body; a time-out inside it that is not this one stays the defect that it is."""
+    limit = asyncio.timeout_at(deadline)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise refuse(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            CallReason.DEADLINE,
+            "the method's own time limit has passed",
+        ) from None
+
+
+async def _responses(
+    behaviour: Any, request: Any, context: Context, deadline: float | None
+) -> AsyncGenerator[Any, None]:
+    """Yield a method's responses, each wait for the next one within the deadline.
+
+    The deadline surrounds the waits only: a limit around the whole would fire inside gRPC's
+    sending, where nobody could turn it into a fault.
+    """
+    if not inspect.isasyncgenfunction(behaviour):
+        # Handlers of the health service write their responses themselves.
+        async with _until(deadline):
+            await behaviour(request, context)
+        return
+    async with aclosing(behaviour(request, context)) as responses:
+        while True:
+            async with _until(deadline):
+                try:
+                    response = await anext(responses)
+                except StopAsyncIteration:
+                    return
+            yield response
+

@@ -1,0 +1,90 @@
+"""Every method of the server: who may call it, how much it may send, how long it may take.
+
+One table; a method that is not in it cannot be called. The test of this module calls each method
+in each role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from node.wire.identity import Role
+from node.wire.limits import MAX_MESSAGE_BYTES, MAX_TRANSACTION_BYTES
+
+LEDGER = "consortium.v1.Ledger"
+PEER = "consortium.v1.Peer"
+OPERATOR = "consortium.v1.Operator"
+HEALTH = "grpc.health.v1.Health"
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+
+SMALL_REQUEST_BYTES = 1_024
+SUBMISSION_BYTES = MAX_TRANSACTION_BYTES + 64
+"""A transaction with the tags of its message."""
+IDS_BYTES = 16 << 10
+"""A request that lists ids: 200 of 34 bytes, or 64 of at most 10."""
+
+READ_SECONDS = 15.0
+SUBMIT_SECONDS = 30.0
+SCAN_SECONDS = 300.0
+WAIT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRule:
+    """What holds for one method."""
+
+    roles: frozenset[Role]
+    request_limit_bytes: int
+    """Of each request message, checked before it is parsed."""
+    time_limit_s: float | None
+    """The server's cap, beside the caller's deadline; None for streams that live on."""
+    loopback_only: bool = False
+    """Refused from other machines unless the node is configured otherwise."""
+
+
+_ALL = frozenset(Role)
+_SUBMITTERS = frozenset({Role.BANK, Role.CLIENT, Role.OPERATOR})
+_BANKS = frozenset({Role.BANK})
+_OBSERVERS = frozenset({Role.BANK, Role.REGULATOR})
+_OPERATORS = frozenset({Role.OPERATOR})
+
+
+def _read(time_limit_s: float = READ_SECONDS) -> MethodRule:
+    return MethodRule(_ALL, SMALL_REQUEST_BYTES, time_limit_s)
+
+
+def _operator(time_limit_s: float = READ_SECONDS) -> MethodRule:
+    return MethodRule(_OPERATORS, SMALL_REQUEST_BYTES, time_limit_s, loopback_only=True)
+
+
+METHODS: Mapping[str, MethodRule] = {
+    f"/{LEDGER}/SubmitTransaction": MethodRule(_SUBMITTERS, SUBMISSION_BYTES, SUBMIT_SECONDS),
+    f"/{LEDGER}/SubmitTransactions": MethodRule(_SUBMITTERS, SUBMISSION_BYTES, WAIT_SECONDS),
+    f"/{LEDGER}/GetTransaction": _read(),
+    f"/{LEDGER}/WaitForTransaction": _read(WAIT_SECONDS),
+    f"/{LEDGER}/GetBlock": _read(),
+    f"/{LEDGER}/StreamBlocks": MethodRule(_ALL, SMALL_REQUEST_BYTES, None),
+    f"/{LEDGER}/GetInclusionProof": _read(),
+    f"/{LEDGER}/ListNotes": _read(SCAN_SECONDS),
+    f"/{LEDGER}/ListNullifiers": _read(SCAN_SECONDS),
+    f"/{LEDGER}/ListClosedBins": _read(SCAN_SECONDS),
+    f"/{LEDGER}/GetBins": _read(),
+    f"/{LEDGER}/GetSealedState": _read(),
+    f"/{LEDGER}/GetParameters": _read(),
+    f"/{LEDGER}/GetNodeStatus": _read(),
+    f"/{PEER}/Exchange": MethodRule(_BANKS, MAX_MESSAGE_BYTES, None),
+    f"/{PEER}/FetchTransactions": MethodRule(_OBSERVERS, IDS_BYTES, READ_SECONDS),
+    f"/{PEER}/FetchBlocks": MethodRule(_OBSERVERS, SMALL_REQUEST_BYTES, READ_SECONDS),
+    f"/{PEER}/FetchBlock": MethodRule(_OBSERVERS, SMALL_REQUEST_BYTES, READ_SECONDS),
+    f"/{OPERATOR}/GetStatus": _operator(),
+    f"/{OPERATOR}/Shutdown": _operator(),
+    f"/{OPERATOR}/GetDigests": _operator(SCAN_SECONDS),
+    f"/{OPERATOR}/ListBlocks": _operator(SCAN_SECONDS),
+    f"/{OPERATOR}/AuditTransactions": _operator(3_600.0),
+    f"/{OPERATOR}/SetLogLevel": _operator(),
+    f"/{HEALTH}/Check": _read(),
+    f"/{HEALTH}/List": _read(),
+    f"/{HEALTH}/Watch": MethodRule(_ALL, SMALL_REQUEST_BYTES, None),
+    f"/{REFLECTION}/ServerReflectionInfo": _read(WAIT_SECONDS),
+}
