@@ -1,1 +1,90 @@
-"""BFT-12, the consensus of the consortium, as a sans-IO core: events in, ordered effects out."""
+"""BFT-12: how twelve banks agree on the next block. A sans-IO core: events in, effects out.
+
+The family is HotStuff-2 / Jolteon (two phases of votes, quorum and timeout certificates), but
+un-chained: one height is decided completely before the next begins. n banks are active at a
+height, q = ceil(5n/6) make a quorum (10 of 12), rq = n-q+1 make one impossible (3 of 12).
+
+The rules, where they are, and what they say in one line
+---------------------------------------------------------
+- P1 `state`: a height begins in view 0; view v+1 is entered by q timeouts of v, any later view by
+  its quorum certificate.
+- P2 `proposing`: the leader `active[(h+v) mod n]` proposes one block; after a view change the
+  block of its highest quorum certificate, and a new one only if nobody claimed a certificate.
+- P3 `justification`, `voting`: one answer per view, APPROVE or REJECT with a reason; a lock on
+  another block is no reason to refuse.
+- P4 `certifying`: q approvals make a quorum certificate (QC).
+- P5 `voting`: on the QC of my view, if the block is valid here and I did not give up the view:
+  Commit.
+- P6 `certifying`: q commits make the Seal: the block is final.
+- P7 `sealing`: apply, in one database transaction, or halt.
+- R1-R3 `view_change`: rq rejections only make the view time out at once.
+- V1-V4 `view_change`: give up the view, tell all what I am locked on; q timeouts (TC) lead on.
+- D1-D3 `journal`, `restart`: what I sign is on disk before anybody, I included, counts it; a
+  restart repeats it to all and to myself. D4, the rollback guard, is a file of the host, which
+  `Persist` feeds and `restart(silent_through=...)` obeys.
+- Sections 7, 11, 12: `pacemaker` (silence without work, retransmission), `catch_up`, `intake`
+  (hostile until checked).
+
+Why it is safe (BFT-12 section 13), for b <= 2q-n-1 Byzantine banks (7 of 12) and any crashes
+----------------------------------------------------------------------------------------------
+Two QCs of one view share a correct bank, which votes once: one block per view. If X is sealed in
+view w, q banks committed to it, each with hq >= w on disk. Any TC of a later view has q signers
+and shares a correct bank with those: it gave up after it committed, so it claimed at least w, and
+the TC's highest claim m >= w. A proposal of a later view must then carry a QC of a view u with
+m <= u, which by induction is for X. So every later QC, and every later seal, is for X. Every
+certificate in this argument has q signatures; a reject certificate has fewer and appears nowhere.
+
+The host loop
+-------------
+::
+
+    effects = core.restart(record, tip=..., tip_seal=..., active_set=..., blocks=...)
+    while True:
+        for effect in effects:                     # strictly in order
+            match effect:
+                case Persist():                    # finish before anything later starts
+                    commit record and bodies (with the transactions they name) to the database
+                    write (height, view, step) to the guard file and fsync it
+                case Send() | Broadcast():
+                    queue encode_message(effect.message); a Broadcast is serialised once
+                case SetTimer() | CancelTimer():
+                    start or stop the one timer of this kind; it posts TimerFired
+                case Validate() | Apply():         # start, do not wait
+                    fetch lacking transactions from effect.source, then from others;
+                    post Validated / BlockApplied / ApplyFailed, always, within a deadline
+                case BuildBlock() | ServeBlocks():
+                    start; post BlockBuilt / BlocksLoaded
+                case Alarm():
+                    tell the operators
+        effects = core.handle(next event)
+
+Messages are posted as `MessageReceived(sender, decode_message(data))`, where `sender` is the
+authenticated identity of the link. After a crash at any point, also between two effects, the
+host starts again from the database alone.
+
+Where this differs from the specification, and why
+---------------------------------------------------
+- Transaction bodies stay outside: a block names ids, and obtaining bodies (TxReq) is the host's
+  part of `Validate` and `Apply`. `BuildBlock`, `BlockBuilt`, `Validate` and `Validated` exist for
+  the same reason: the core never executes the ledger.
+- A copy of a block may be unusable without the block being invalid. A block id commits to the
+  header, so whoever relays a block can attach lists that do not hash to the header's roots, or ids
+  that nobody has. Calling that an invalid block would let a relay turn q honest rejections against
+  an honest creator (E6). `BodyUnusable` says that the copy proves nothing: no vote, another copy.
+- A TC is acted on only together with a QC at least as high as its highest claim, and therefore
+  every message that carries a TC, `Status` included, carries that QC. Otherwise a Byzantine bank
+  could claim a QC that it shows to nobody and leave correct leaders with nothing to propose.
+- Votes for a view end with a Commit in it: a bank that learnt the QC first and committed does not
+  vote any more. It saves a durable write and takes nothing from anybody.
+- A voter repeats its Vote along with its Commit, so that a leader that lost its tables over a
+  restart can complete either certificate in the same view.
+- A missing block is asked of rq signers at a time, by rotation. Peers for the periodic Status are
+  rotated, not drawn. Late messages about the height just sealed are answered from the second on:
+  the last votes of every block are late without being lost.
+- Banks are at most 16 (a ballot's ring), so certificates are bounded before they are parsed.
+
+Left open for later, with their places kept: ballots (`Vote.ballot`, `Commit.ballot`,
+`Seal.ballots`; refused until verified), punishing (`evidence` finds and keeps the pairs,
+`WorkKind.EVIDENCE` announces them), removal of banks (`BlockApplied.active_set` may change with
+any height).
+"""

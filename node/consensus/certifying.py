@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from node.consensus import certificates
 from node.consensus.certificates import (
     CertificateInvalid,
     QuorumCertificate,
     Seal,
-    required_approvals,
-    required_commits,
     verify_quorum_certificate,
     verify_seal,
 )
@@ -26,7 +25,7 @@ def form_quorum_certificate(state: State) -> bool:
     if state.highest_view >= state.view:
         return False
     certificate = state.votes.quorum_certificate(
-        state.view, state.proposed.block.block_id, required_approvals(state.active_set)
+        state.view, state.proposed.block.block_id, certificates.required_approvals(state.active_set)
     )
     if certificate is None:
         return False
@@ -59,7 +58,7 @@ def form_seal(state: State) -> bool:
     """Whoever holds q commits: the block is final (P6)."""
     if state.seal is not None or state.halted is not None:
         return False
-    seal = state.commits.seal(required_commits(state.active_set))
+    seal = state.commits.seal(certificates.required_commits(state.active_set))
     if seal is None:
         return False
     state.broadcast(seal)

@@ -12,12 +12,11 @@ Every message that carries a timeout certificate therefore carries the quorum ce
 
 from __future__ import annotations
 
-from node.consensus import journal
+from node.consensus import certificates, journal
 from node.consensus.certificates import (
     CertificateInvalid,
     RejectCertificate,
     TimeoutCertificate,
-    required_timeouts,
     verify_reject_certificate,
     verify_timeout_certificate,
 )
@@ -100,7 +99,9 @@ def form_timeout_certificate(state: State) -> bool:
     """Enter the view after the highest one that q banks gave up (V4)."""
     if state.seal is not None or state.halted is not None:
         return False
-    certificate = state.timeouts.certificate(state.view, required_timeouts(state.active_set))
+    certificate = state.timeouts.certificate(
+        state.view, certificates.required_timeouts(state.active_set)
+    )
     if certificate is None or certificate.highest_view > state.highest_view:
         return False
     adopt_timeout_certificate(state, certificate)

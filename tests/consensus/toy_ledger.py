@@ -1,0 +1,97 @@
+"""A ledger small enough to be obviously right, for tests of the consensus alone.
+
+A transaction id that begins with `BAD` is invalid; the state root is a hash over the parent's and
+the transaction ids; the transactions root is a hash over the ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from node.consensus.events import Approved, BodyUnusable, Rejected, Verdict
+from node.ledger.active_set import ActiveSet, Member
+from node.ledger.blocks import Block, Header
+from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
+
+CHAIN_ID = hashlib.sha256(b"toy chain").digest()
+EMPTY = hashlib.sha256(b"nothing").digest()
+MAX_SKEW_MS = 5_000
+
+
+def active_set_of(keys: dict[BankIndex, bytes]) -> ActiveSet:
+    members = [Member(bank, key, bytes([bank]) * 96) for bank, key in sorted(keys.items())]
+    return ActiveSet(tuple(members), bytes(96))
+
+
+def transaction_id(number: int, *, invalid: bool = False) -> TransactionId:
+    prefix = b"BAD" if invalid else b"TXN"
+    return TransactionId(prefix + number.to_bytes(29, "big"))
+
+
+def genesis_header(active_set: ActiveSet) -> Header:
+    return Header(
+        chain_id=CHAIN_ID,
+        height=Height(0),
+        parent_id=BlockId(bytes(32)),
+        original_view=View(0),
+        proposer=BankIndex(0),
+        time_ms=TimeMs(0),
+        transactions_root=transactions_root(()),
+        evidence_root=EMPTY,
+        ballots_root=EMPTY,
+        transaction_count=0,
+        post_state_root=EMPTY,
+        next_set_hash=active_set.set_hash,
+    )
+
+
+def transactions_root(ids: tuple[TransactionId, ...]) -> bytes:
+    return hashlib.sha256(b"transactions" + b"".join(ids)).digest()
+
+
+def state_root(parent: Header, ids: tuple[TransactionId, ...]) -> bytes:
+    return hashlib.sha256(b"state" + parent.post_state_root + b"".join(ids)).digest()
+
+
+def build(
+    parent: Header,
+    *,
+    view: int,
+    proposer: int,
+    ids: tuple[TransactionId, ...] = (),
+    clock_ms: int = 1,
+) -> Block:
+    header = Header(
+        chain_id=CHAIN_ID,
+        height=Height(parent.height + 1),
+        parent_id=parent.block_id,
+        original_view=View(view),
+        proposer=BankIndex(proposer),
+        time_ms=TimeMs(max(clock_ms, parent.time_ms + 1)),
+        transactions_root=transactions_root(ids),
+        evidence_root=EMPTY,
+        ballots_root=EMPTY,
+        transaction_count=len(ids),
+        post_state_root=state_root(parent, ids),
+        next_set_hash=parent.next_set_hash,
+    )
+    return Block(header, (), (), ids)
+
+
+def judge(parent: Header, block: Block, *, clock_ms: int | None) -> Verdict:
+    """Judge a block on its parent; `clock_ms` None does not judge the clock."""
+    header = block.header
+    if header.transactions_root != transactions_root(block.transaction_ids):
+        return BodyUnusable("the ids do not hash to the header's root")
+    if header.parent_id != parent.block_id:
+        return Rejected("parent", deterministic=True)
+    if header.time_ms <= parent.time_ms:
+        return Rejected("time", deterministic=True)
+    for index, identifier in enumerate(block.transaction_ids):
+        if identifier.startswith(b"BAD"):
+            return Rejected("spend", deterministic=True, transaction_index=index)
+    if header.post_state_root != state_root(parent, block.transaction_ids):
+        return Rejected("state-root", deterministic=True)
+    if clock_ms is not None and header.time_ms > clock_ms + MAX_SKEW_MS:
+        return Rejected("clock", deterministic=False)
+    return Approved()
