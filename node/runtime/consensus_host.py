@@ -222,7 +222,7 @@ class ConsensusHost:
             effect.to,
             tuple(
                 [
-                    SealedBlock(Block.decode(item.block), Seal.decode(item.seal))
+                    SealedBlock(Block.decode(item.encoded), Seal.decode(item.seal))
                     for item in stored
                 ]
             ),

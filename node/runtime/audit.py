@@ -1,0 +1,182 @@
+"""Re-verification of stored transactions from their bytes alone.
+
+The state before each block is rebuilt as far as proofs read it: closed bins (recomputed from
+their stored notes), the chain id, the registered issuers. Verdicts of admission are not consulted,
+nor is anything that another bank says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncGenerator, Sequence
+
+from crypto.batch import verify_batch
+from crypto.collected import CollectedTransaction
+from crypto.errors import BatchRejected, Rejected
+from crypto.randomness import RandomBytes
+from crypto.ring import ClosedBin, OpenBin, close_bin
+from crypto.transaction import transaction_id
+from crypto.validation import collect
+from node.ledger.blocks import Block
+from node.ledger.genesis import Genesis
+from node.ledger.rejection import Rejection
+from node.ledger.rules import decode
+from node.ledger.types import Height, TransactionId
+from node.runtime.chain import Chain
+from node.runtime.stored_blocks import stored_blocks
+from node.storage.database import Database
+from node.wire.operator_records import AuditExtent, AuditFailure, AuditReport
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+
+
+class _StoredView:
+    """The ledger as one stored transaction's proofs read it (`crypto.validation.LedgerView`)."""
+
+    def __init__(self, genesis: Genesis, height: Height, bins: dict[int, ClosedBin]) -> None:
+        self._genesis = genesis
+        self._height = height
+        self._bins = bins
+
+    @property
+    def chain_id(self) -> bytes:
+        return self._genesis.chain_id
+
+    @property
+    def height(self) -> int:
+        return self._height
+
+    @property
+    def ring_base(self) -> int:
+        return self._genesis.parameters.ring_base
+
+    def find_bin(self, bin_id: int) -> ClosedBin | OpenBin | None:
+        return self._bins.get(bin_id)
+
+    def is_issuer(self, asset: bytes, issuer: bytes) -> bool:
+        bank = self._genesis.bank_of_issuer(issuer)
+        definition = self._genesis.asset(asset)
+        return bank is not None and definition is not None and bank in definition.issuance_limits
+
+    def is_spent(self, nullifier: bytes) -> bool:
+        # Spent by this very transaction; uniqueness is the database's index and the doctor's
+        # comparison of nullifier digests.
+        return False
+
+    def is_known_note(self, one_time_key: bytes) -> bool:
+        return False
+
+
+class Audit:
+    """Audits one bank's database."""
+
+    def __init__(self, chain: Chain, database: Database, random_bytes: RandomBytes) -> None:
+        self._chain = chain
+        self._database = database
+        self._random_bytes = random_bytes
+
+    async def run(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
+        """Yield progress after every batch; the last report is `done`."""
+        total = await self._total(extent)
+        checked = 0
+        failures: list[AuditFailure] = []
+        async for height, transaction_ids in self._chosen(extent):
+            for start in range(0, len(transaction_ids), BATCH):
+                part = transaction_ids[start : start + BATCH]
+                failures += await self._check(height, part)
+                checked += len(part)
+            yield AuditReport(checked, max(total, checked), tuple(failures), done=False)
+        yield AuditReport(checked, checked, tuple(failures), done=True)
+
+    async def _total(self, extent: AuditExtent) -> int:
+        count = self._chain.state.transaction_count
+        return count if extent.sample_size is None else min(count, extent.sample_size)
+
+    async def _chosen(
+        self, extent: AuditExtent
+    ) -> AsyncGenerator[tuple[Height, list[TransactionId]], None]:
+        """Yield the transactions to check, block by block.
+
+        A sample takes those with the smallest SHA-256(seed || id): the same at every bank, and
+        nobody can tell in advance which without the seed.
+        """
+        wanted: set[TransactionId] | None = None
+        tip = self._chain.height
+        if extent.sample_size is not None:
+            ranked: list[tuple[bytes, TransactionId]] = []
+            async for stored in stored_blocks(self._database, Height(1), tip):
+                ranked += [
+                    (hashlib.sha256(extent.seed + item).digest(), item)
+                    for item in Block.decode(stored.encoded).transaction_ids
+                ]
+                ranked = sorted(ranked)[: extent.sample_size]
+            wanted = {item for _, item in ranked}
+        async for stored in stored_blocks(self._database, Height(1), tip):
+            ids = Block.decode(stored.encoded).transaction_ids
+            chosen = [item for item in ids if wanted is None or item in wanted]
+            if chosen:
+                yield stored.height, chosen
+
+    async def _check(
+        self, height: Height, transaction_ids: Sequence[TransactionId]
+    ) -> list[AuditFailure]:
+        bodies = await self._database.transaction_bodies(transaction_ids)
+        missing = [item for item in transaction_ids if item not in bodies]
+        failures = [
+            AuditFailure(item, height, "missing", "the body is not stored") for item in missing
+        ]
+        raws = [bodies[item] for item in transaction_ids if item in bodies]
+        bins = await self._bins_of(raws)
+        return failures + await asyncio.to_thread(self._verify, height, raws, bins)
+
+    async def _bins_of(self, raws: Sequence[bytes]) -> dict[int, ClosedBin]:
+        """Recompute the rings that these transactions spend from, dummies included."""
+        genesis = self._chain.genesis
+        wanted: dict[int, None] = {}
+        for raw in raws:
+            try:
+                transaction = decode(raw, genesis)
+            except Rejection:
+                continue
+            wanted.update({spend.bin_id: None for spend in transaction.inputs})
+        stored = await self._database.bins(list(wanted)) if wanted else {}
+        ring_base = genesis.parameters.ring_base
+        return {
+            item.bin_id: close_bin(
+                item.bin_id, item.asset, item.closed.notes[: item.closed.count], ring_base
+            )
+            for item in stored.values()
+            if item.closed is not None
+        }
+
+    def _verify(
+        self, height: Height, raws: Sequence[bytes], bins: dict[int, ClosedBin]
+    ) -> list[AuditFailure]:
+        view = _StoredView(self._chain.genesis, height, bins)
+        items: list[CollectedTransaction] = []
+        failures: list[AuditFailure] = []
+        for raw in raws:
+            try:
+                items.append(collect(raw, view))
+            except Rejected as rejected:
+                identity = TransactionId(transaction_id(raw))
+                failures.append(
+                    AuditFailure(identity, height, rejected.reason.value, rejected.detail)
+                )
+        try:
+            verify_batch(items, self._random_bytes)
+        except BatchRejected as error:
+            failures += [
+                AuditFailure(
+                    TransactionId(items[index].transaction_id),
+                    height,
+                    reason.value,
+                    "an equation does not hold",
+                )
+                for index, reason in error.failures.items()
+            ]
+        return failures

@@ -1,0 +1,305 @@
+"""What clients ask of a bank: submission, statuses, blocks, proofs and material for wallets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from crypto.merkle import prove_inclusion_of_hashes
+from crypto.transaction import transaction_id as compute_transaction_id
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.types import BlockId, Height, TransactionId
+from node.rpc.backend import FoundTransaction, NotFound, NotReady, NotYet, Overloaded
+from node.runtime.block_feed import BlockFeed
+from node.runtime.chain import Chain
+from node.runtime.stored_blocks import as_wire_block, stored_blocks
+from node.runtime.transaction_pool import TransactionPool
+from node.runtime.transaction_tracker import TransactionTracker
+from node.runtime.version import SOFTWARE_VERSION
+from node.storage.database import Database
+from node.storage.errors import NotFound as NotStored
+from node.storage.records import StoredTransaction
+from node.wire.identity import Identity
+from node.wire.records import (
+    BinRecord,
+    ClosedBinDigest,
+    InclusionProof,
+    LedgerParameters,
+    NodeStatus,
+    NoteRecord,
+    NullifierRecord,
+    Position,
+    Receipt,
+    SealedState,
+    StoredBlock,
+    TransactionState,
+    TransactionStatus,
+)
+
+PAGE_ROWS = 500
+"""Rows read from the database at once."""
+
+
+class LedgerBackend:
+    """Implements `node.rpc.backend.LedgerBackend` for one bank."""
+
+    def __init__(
+        self,
+        bank: int,
+        chain: Chain,
+        database: Database,
+        pool: TransactionPool,
+        tracker: TransactionTracker,
+        feed: BlockFeed,
+        linked_banks: Callable[[], int],
+        unready_reason: Callable[[], str | None],
+    ) -> None:
+        self._bank = bank
+        self._chain = chain
+        self._database = database
+        self._pool = pool
+        self._tracker = tracker
+        self._feed = feed
+        self._linked_banks = linked_banks
+        self._unready_reason = unready_reason
+        self._genesis_json = json.dumps(
+            chain.genesis.to_json_object(), separators=(",", ":")
+        ).encode()
+
+    async def submit(self, transaction: bytes, source: Identity) -> Receipt:
+        self._require_ready()
+        transaction_id = TransactionId(compute_transaction_id(transaction))
+        height = self._chain.height
+        try:
+            await self._pool.submit(transaction, str(source))
+        except Rejection as rejection:
+            if rejection.reason is Reason.MEMPOOL_FULL:
+                raise Overloaded(rejection.reason.value, rejection.message) from rejection
+            if rejection.reason is Reason.DUPLICATE_TRANSACTION:
+                # The same bytes again: idempotent, answered with where they stand.
+                return Receipt(transaction_id, TransactionState.SEALED, height)
+            if await self._sealed(transaction_id) is not None:
+                return Receipt(transaction_id, TransactionState.SEALED, height)
+            raise
+        status = self._tracker.status(transaction_id)
+        state = status.state if status is not None else TransactionState.ADMITTED
+        return Receipt(transaction_id, state, height)
+
+    def _require_ready(self) -> None:
+        reason = self._unready_reason()
+        if reason is not None:
+            raise NotReady(reason)
+
+    async def transaction(self, transaction_id: TransactionId) -> FoundTransaction:
+        status = await self._status(transaction_id)
+        if status is None:
+            raise NotFound(f"transaction {transaction_id.hex()} is unknown at this bank")
+        known = self._pool.known(transaction_id)
+        if known is not None:
+            return FoundTransaction(status, known.raw)
+        bodies = await self._database.transaction_bodies([transaction_id])
+        return FoundTransaction(status, bodies.get(transaction_id))
+
+    async def _status(self, transaction_id: TransactionId) -> TransactionStatus | None:
+        """The database knows what is sealed, the tracker everything else."""
+        status = self._tracker.status(transaction_id)
+        if status is not None and (not status.state.is_final or status.position is not None):
+            return status
+        sealed = await self._sealed(transaction_id)
+        if sealed is None:
+            return status
+        return TransactionStatus(
+            transaction_id, TransactionState.SEALED, position=_position(sealed)
+        )
+
+    async def _sealed(self, transaction_id: TransactionId) -> StoredTransaction | None:
+        try:
+            return await self._database.transaction(transaction_id)
+        except NotStored:
+            return None
+
+    async def transaction_states(
+        self, transaction_id: TransactionId
+    ) -> AsyncGenerator[TransactionStatus, None]:
+        unknown = TransactionStatus(transaction_id, TransactionState.UNKNOWN)
+        first = await self._status(transaction_id) or unknown
+        # What happened during that query was told to the tracker, and nobody listened yet.
+        follower = self._tracker.follow(
+            transaction_id, self._tracker.status(transaction_id) or first
+        )
+        try:
+            async for status in follower:
+                yield status
+        finally:
+            await follower.aclose()
+
+    async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
+        try:
+            stored = await self._database.block_by_height(height)
+        except NotStored as error:
+            raise NotFound(f"height {height} is above the tip {self._chain.height}") from error
+        return await as_wire_block(self._database, stored, include_transactions)
+
+    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
+        try:
+            stored = await self._database.block_by_id(block_id)
+        except NotStored as error:
+            raise NotFound(f"block {block_id.hex()} is unknown at this bank") from error
+        return await as_wire_block(self._database, stored, include_transactions)
+
+    async def blocks(
+        self, from_height: Height, follow: bool, include_transactions: bool
+    ) -> AsyncGenerator[StoredBlock, None]:
+        height = from_height
+        while True:
+            tip = self._chain.height
+            async for stored in stored_blocks(self._database, height, tip):
+                yield await as_wire_block(self._database, stored, include_transactions)
+                height = Height(stored.height + 1)
+            if not follow:
+                return
+            await self._feed.beyond(Height(height - 1))
+
+    async def inclusion_proof(self, transaction_id: TransactionId) -> InclusionProof:
+        sealed = await self._sealed(transaction_id)
+        if sealed is None:
+            status = self._tracker.status(transaction_id)
+            if status is None:
+                raise NotFound(f"transaction {transaction_id.hex()} is unknown at this bank")
+            if not status.state.is_final:
+                raise NotYet("not-sealed", f"transaction {transaction_id.hex()} is not sealed yet")
+            raise NotFound(f"transaction {transaction_id.hex()} was not sealed")
+        block = await self._database.block_by_height(sealed.height)
+        leaves = await self._database.leaf_hashes(sealed.height)
+        return InclusionProof(
+            header=block.header,
+            seal=block.seal,
+            proof=prove_inclusion_of_hashes(leaves, sealed.position),
+            leaf_hash=sealed.leaf_hash,
+        )
+
+    async def notes(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[NoteRecord], None]:
+        sequence, left = from_sequence, limit
+        while left is None or left > 0:
+            rows = await self._database.notes(sequence, _page(left))
+            if not rows:
+                return
+            yield [
+                NoteRecord(
+                    sequence=row.sequence,
+                    transaction_id=row.transaction_id,
+                    transaction_kind=row.transaction_kind,
+                    output_index=row.output_index,
+                    asset=row.asset,
+                    bin_id=row.bin_id,
+                    position=row.position,
+                    height=row.height,
+                    output=row.output,
+                )
+                for row in rows
+            ]
+            sequence = rows[-1].sequence + 1
+            left = None if left is None else left - len(rows)
+
+    async def nullifiers(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[NullifierRecord], None]:
+        sequence, left = from_sequence, limit
+        while left is None or left > 0:
+            rows = await self._database.nullifiers(sequence, _page(left))
+            if not rows:
+                return
+            yield [
+                NullifierRecord(row.sequence, row.nullifier, row.transaction_id, row.height)
+                for row in rows
+            ]
+            sequence = rows[-1].sequence + 1
+            left = None if left is None else left - len(rows)
+
+    async def closed_bins(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
+        sequence, left = from_sequence, limit
+        while left is None or left > 0:
+            rows = await self._database.closed_bins(sequence, _page(left))
+            if not rows:
+                return
+            yield [
+                ClosedBinDigest(
+                    sequence=row.sequence,
+                    bin_id=row.bin_id,
+                    asset=row.asset,
+                    digest=row.digest,
+                    count=row.count,
+                    closed_height=row.closed_at_height,
+                )
+                for row in rows
+            ]
+            sequence = rows[-1].sequence + 1
+            left = None if left is None else left - len(rows)
+
+    async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
+        stored = await self._database.bins(bin_ids)
+        records: list[BinRecord] = []
+        for bin_id in bin_ids:
+            found = stored.get(bin_id)
+            if found is None:
+                raise NotFound(f"bin {bin_id} does not exist")
+            if found.closed is None or found.closed_at_height is None:
+                raise NotYet("bin-open", f"bin {bin_id} still fills")
+            records.append(
+                BinRecord(
+                    bin_id=bin_id,
+                    asset=found.asset,
+                    count=found.closed.count,
+                    closed_height=found.closed_at_height,
+                    notes=b"".join([key + commitment for key, commitment in found.closed.notes]),
+                    digest=found.closed.digest,
+                )
+            )
+        return records
+
+    async def sealed_state(self) -> SealedState:
+        chain = self._chain
+        return SealedState(
+            header=chain.header.encode(), seal=chain.seal, state=chain.state.encode()
+        )
+
+    async def parameters(self) -> LedgerParameters:
+        genesis = self._chain.genesis
+        return LedgerParameters(
+            genesis_json=self._genesis_json,
+            chain_id=genesis.chain_id,
+            height=self._chain.height,
+            ring_base=genesis.parameters.ring_base,
+            transfer_fee=genesis.parameters.transfer_fee,
+            bin_age_ms=genesis.parameters.bin_age_ms,
+            max_expiry_heights=genesis.parameters.max_expiry_heights,
+        )
+
+    async def node_status(self) -> NodeStatus:
+        chain = self._chain
+        bank = chain.genesis.banks[self._bank]
+        return NodeStatus(
+            bank=bank.index,
+            bank_name=bank.name,
+            software_version=SOFTWARE_VERSION,
+            chain_id=chain.genesis.chain_id,
+            height=chain.height,
+            block_id=chain.header.block_id,
+            time_ms=chain.header.time_ms,
+            mempool_transactions=len(self._pool.mempool),
+            ready=self._unready_reason() is None,
+            linked_banks=self._linked_banks() + 1,
+            quorum=chain.active_set.quorum,
+        )
+
+
+def _page(left: int | None) -> int:
+    return PAGE_ROWS if left is None else min(left, PAGE_ROWS)
+
+
+def _position(sealed: StoredTransaction) -> Position:
+    return Position(sealed.height, sealed.block_id, sealed.position, sealed.time_ms)

@@ -1,0 +1,217 @@
+"""What a bank's operators ask: health, digests for the doctor, audits, a clean stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncGenerator, Callable
+
+import psutil
+
+from node.consensus.core import Consensus
+from node.ledger.blocks import Header
+from node.ledger.types import BankIndex, BlockId, Height
+from node.rpc.backend import NotFound
+from node.runtime.admission import Admission
+from node.runtime.audit import Audit
+from node.runtime.chain import Chain
+from node.runtime.clock import Clock
+from node.runtime.config import NodeConfig
+from node.runtime.consensus_host import ConsensusHost
+from node.runtime.peer_network import PeerNetwork
+from node.runtime.stored_blocks import as_wire_block, stored_blocks
+from node.runtime.transaction_pool import TransactionPool
+from node.runtime.version import SOFTWARE_VERSION
+from node.storage.database import Database
+from node.storage.errors import StorageError
+from node.wire.identity import Identity
+from node.wire.operator_records import (
+    AuditExtent,
+    AuditReport,
+    ConsensusReport,
+    DatabaseReport,
+    LedgerDigests,
+    MempoolReport,
+    NodeReport,
+    ProcessReport,
+    TreasuryRow,
+)
+from node.wire.records import StoredBlock
+
+logger = logging.getLogger(__name__)
+
+MAX_BLOCK_IDS = 1_000
+"""Block ids in one answer."""
+
+
+class OperatorBackend:
+    """Implements `node.rpc.backend.OperatorBackend` for one bank."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        chain: Chain,
+        database: Database,
+        server_version: str,
+        core: Consensus,
+        host: ConsensusHost,
+        pool: TransactionPool,
+        admission: Admission,
+        network: PeerNetwork,
+        audit: Audit,
+        clock: Clock,
+        unready_reason: Callable[[], str | None],
+        stop: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._chain = chain
+        self._database = database
+        self._server_version = server_version
+        self._core = core
+        self._host = host
+        self._pool = pool
+        self._admission = admission
+        self._network = network
+        self._audit = audit
+        self._clock = clock
+        self._unready_reason = unready_reason
+        self._stop = stop
+        self._started_s = clock.monotonic_s()
+        self._process = psutil.Process(os.getpid())
+
+    async def report(self) -> NodeReport:
+        chain = self._chain
+        bank = chain.genesis.banks[self._config.bank]
+        return NodeReport(
+            bank=bank.index,
+            bank_name=bank.name,
+            software_version=SOFTWARE_VERSION,
+            chain_id=chain.genesis.chain_id,
+            height=chain.height,
+            block_id=chain.header.block_id,
+            state_root=chain.header.post_state_root,
+            time_ms=chain.header.time_ms,
+            last_seal_age_ms=self._host.last_seal_age_ms,
+            ready=self._unready_reason() is None,
+            halted=self._core.status().halted or "",
+            consensus=self._consensus(),
+            peers=self._network.reports(),
+            mempool=self._mempool(),
+            process=self._process_report(),
+            database=await self._database_report(),
+            alarms=tuple(self._host.alarms),
+        )
+
+    def _consensus(self) -> ConsensusReport:
+        status = self._core.status()
+        return ConsensusReport(
+            height=status.height,
+            view=status.view,
+            leader=status.leader,
+            active_banks=status.bank_count,
+            quorum=status.quorum,
+            has_work=status.has_work,
+            approvals=status.approved,
+            rejections=tuple([bank for bank, _ in status.rejected]),
+            commits=status.committed,
+            timed_out=status.gave_up,
+            missing=status.missing,
+            margin=status.margin,
+            highest_view=status.highest_view,
+        )
+
+    def _mempool(self) -> MempoolReport:
+        counters = self._admission.counters
+        return MempoolReport(
+            transactions=len(self._pool.mempool),
+            bytes=self._pool.mempool.size_bytes,
+            capacity_transactions=self._config.mempool_transactions,
+            capacity_bytes=self._config.mempool_bytes,
+            admitted=counters.verified,
+            refused=counters.refused,
+        )
+
+    def _process_report(self) -> ProcessReport:
+        with self._process.oneshot():
+            times = self._process.cpu_times()
+            resident = self._process.memory_info().rss
+        return ProcessReport(
+            pid=self._process.pid,
+            uptime_ms=int((self._clock.monotonic_s() - self._started_s) * 1000),
+            resident_bytes=resident,
+            cpu_ms=int((times.user + times.system) * 1000),
+        )
+
+    async def _database_report(self) -> DatabaseReport:
+        try:
+            size = await self._database.database_size_bytes()
+        except StorageError:
+            # An operator asks because something is wrong: answer with what still works.
+            return DatabaseReport(False, self._server_version, 0)
+        return DatabaseReport(self._database.writer_lost is None, self._server_version, size)
+
+    async def shutdown(self, reason: str, requested_by: Identity) -> None:
+        logger.info("shutdown requested", extra={"reason": reason, "by": str(requested_by)})
+        self._stop(f"requested by {requested_by}: {reason}" if reason else f"by {requested_by}")
+
+    async def digests(self, from_height: Height, at_height: Height | None) -> LedgerDigests:
+        tip = self._chain.height
+        height = tip if at_height is None else at_height
+        if height > tip or from_height > height:
+            raise NotFound(f"height {max(height, from_height)} is above the tip {tip}")
+        count = min(height - from_height + 1, MAX_BLOCK_IDS)
+        block_ids = await self._database.block_ids(from_height, count)
+        at = await self._database.block_by_height(height)
+        nullifiers = await self._database.nullifier_digest(height)
+        notes = await self._database.notes_digest(height)
+        votes = await self._database.voting_records_digest(height)
+        return LedgerDigests(
+            from_height=from_height,
+            at_height=height,
+            block_ids=tuple([BlockId(item) for item in block_ids]),
+            state_root=Header.decode(at.header).post_state_root,
+            transaction_count=await self._database.transaction_count(height),
+            nullifier_count=nullifiers.count,
+            nullifier_digest=nullifiers.digest,
+            note_count=notes.count,
+            note_digest=notes.digest,
+            voting_record_count=votes.count,
+            voting_record_digest=votes.digest,
+            treasury=await self._treasury(height),
+            tip_height=self._chain.height,
+        )
+
+    async def _treasury(self, height: Height) -> tuple[TreasuryRow, ...]:
+        rows: list[TreasuryRow] = []
+        record = 0
+        while True:
+            page = await self._database.treasury_rows(height, record)
+            if not page:
+                return tuple(rows)
+            rows += [
+                TreasuryRow(
+                    bank=None if row.bank is None else BankIndex(row.bank),
+                    fiscal_year=row.fiscal_year,
+                    amount=row.amount,
+                    kind=row.kind,
+                    reason=row.reason,
+                )
+                for row in page
+            ]
+            record = page[-1].record + 1
+
+    async def stored_blocks(
+        self, from_height: Height, to_height: Height | None
+    ) -> AsyncGenerator[StoredBlock, None]:
+        last = self._chain.height if to_height is None else to_height
+        async for stored in stored_blocks(self._database, from_height, last):
+            yield await as_wire_block(self._database, stored, True)
+
+    def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
+        return self._audit.run(extent)
+
+    async def set_log_level(self, level: str) -> str:
+        root = logging.getLogger()
+        previous = logging.getLevelName(root.level)
+        root.setLevel(level.upper())
+        return str(previous)

@@ -1,0 +1,127 @@
+"""What other banks ask of a bank: frames of gossip and consensus messages, bodies and blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from node.consensus.events import MessageReceived
+from node.consensus.messages import MAX_SYNC_BLOCKS, MAX_SYNC_BYTES, Message
+from node.ledger.types import BankIndex, BlockId, Height, TransactionId
+from node.rpc.backend import NotFound
+from node.runtime.chain import Chain
+from node.runtime.clock import Clock
+from node.runtime.stored_blocks import as_wire_block
+from node.runtime.transaction_pool import TransactionPool
+from node.runtime.version import SOFTWARE_VERSION
+from node.storage.database import Database
+from node.storage.errors import NotFound as NotStored
+from node.wire.records import BlockRange, Hello
+
+logger = logging.getLogger(__name__)
+
+GOSSIP_IN_FLIGHT = 1_000
+"""Transactions of one bank that may wait for verification here; beyond it its stream waits."""
+
+
+@dataclass(slots=True)
+class IncomingLink:
+    """What is known of a bank's stream to this one."""
+
+    linked: bool = False
+    height: Height = Height(0)
+    """As of its last hello: a claim."""
+    heard_s: float | None = None
+    """Monotonic time of its last frame."""
+
+
+class PeerBackend:
+    """Implements `node.rpc.backend.PeerBackend` for one bank."""
+
+    def __init__(
+        self,
+        bank: BankIndex,
+        chain: Chain,
+        database: Database,
+        pool: TransactionPool,
+        clock: Clock,
+        post: Callable[[MessageReceived], None],
+        raise_alarm: Callable[[str, str], None],
+    ) -> None:
+        self._bank = bank
+        self._chain = chain
+        self._database = database
+        self._pool = pool
+        self._clock = clock
+        self._post = post
+        self._raise_alarm = raise_alarm
+        self._room = {
+            peer.index: asyncio.Semaphore(GOSSIP_IN_FLIGHT) for peer in chain.genesis.banks
+        }
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.links = {peer.index: IncomingLink() for peer in chain.genesis.banks}
+
+    def hello(self) -> Hello:
+        return Hello(
+            self._chain.genesis.chain_id, self._bank, SOFTWARE_VERSION, self._chain.height
+        )
+
+    def linked(self, bank: BankIndex, hello: Hello) -> None:
+        link = self.links[bank]
+        link.linked, link.height, link.heard_s = True, hello.height, self._clock.monotonic_s()
+        logger.info("bank linked", extra={"peer": bank, "height": hello.height})
+
+    def unlinked(self, bank: BankIndex) -> None:
+        self.links[bank].linked = False
+        logger.info("bank unlinked", extra={"peer": bank})
+
+    async def receive(
+        self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
+    ) -> None:
+        self.links[sender].heard_s = self._clock.monotonic_s()
+        for raw in transactions:
+            await self._room[sender].acquire()
+            task = asyncio.get_running_loop().create_task(self._take_gossip(sender, raw))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        for message in messages:
+            self._post(MessageReceived(sender, message))
+
+    async def _take_gossip(self, sender: BankIndex, raw: bytes) -> None:
+        try:
+            await self._pool.take_gossip(raw, f"bank/{sender}")
+        finally:
+            self._room[sender].release()
+
+    def misbehaved(self, sender: BankIndex, reason: str, message: str) -> None:
+        self._raise_alarm("peer-misbehaved", f"bank {sender}: {reason}: {message}")
+        logger.warning("peer misbehaved", extra={"peer": sender, "reason": reason})
+
+    async def transactions(self, transaction_ids: Sequence[TransactionId]) -> Sequence[bytes]:
+        held = {item: self._pool.known(item) for item in transaction_ids}
+        absent = [item for item, verified in held.items() if verified is None]
+        stored = await self._database.transaction_bodies(absent) if absent else {}
+        found = [
+            verified.raw if verified is not None else stored.get(item)
+            for item, verified in held.items()
+        ]
+        return [raw for raw in found if raw is not None]
+
+    async def sealed_blocks(self, from_height: Height) -> BlockRange:
+        page = await self._database.blocks(
+            from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
+        )
+        blocks = [await as_wire_block(self._database, stored, False) for stored in page]
+        return BlockRange(tuple(blocks), self._chain.height)
+
+    async def block(self, block_id: BlockId) -> bytes:
+        try:
+            return (await self._database.block_by_id(block_id)).encoded
+        except NotStored:
+            pass
+        try:
+            return await self._database.held_block(block_id)
+        except NotStored as error:
+            raise NotFound(f"block {block_id.hex()} is unknown at this bank") from error

@@ -1,0 +1,44 @@
+"""Sealed blocks from the database, in the shape in which they travel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from node.ledger.blocks import Block
+from node.ledger.types import Height
+from node.storage.database import Database
+from node.storage.records import StoredBlock as DatabaseBlock
+from node.wire.records import StoredBlock
+
+PAGE_BLOCKS = 20
+PAGE_BYTES = 2 << 20
+
+
+async def stored_blocks(
+    database: Database, from_height: Height, to_height: Height
+) -> AsyncGenerator[DatabaseBlock, None]:
+    """Yield the blocks from one height to another, both included, in order."""
+    height = from_height
+    while height <= to_height:
+        page = await database.blocks(height, limit=PAGE_BLOCKS, max_bytes=PAGE_BYTES)
+        if not page:
+            return
+        for stored in page:
+            if stored.height > to_height:
+                return
+            yield stored
+        height = Height(page[-1].height + 1)
+
+
+async def as_wire_block(
+    database: Database, stored: DatabaseBlock, include_transactions: bool
+) -> StoredBlock:
+    """Return the block as clients get it; genesis is a header alone."""
+    if stored.height == 0:
+        return StoredBlock(header=stored.header, block=b"", seal=b"")
+    transactions: tuple[bytes, ...] = ()
+    if include_transactions:
+        ids = Block.decode(stored.encoded).transaction_ids
+        bodies = await database.transaction_bodies(ids)
+        transactions = tuple([bodies[item] for item in ids])
+    return StoredBlock(stored.header, stored.encoded, stored.seal, transactions)
