@@ -39,7 +39,7 @@ def test_the_chain_id_covers_everything_but_the_proofs_of_possession() -> None:
         replace(GENESIS, time_ms=TimeMs(GENESIS.time_ms + 1)),
         replace(GENESIS, epoch=1),
         replace(GENESIS, opener_key=b"o" * 96),
-        replace(GENESIS, banks=GENESIS.banks[:3] + (replace(GENESIS.banks[3], name="X"),)),
+        replace(GENESIS, banks=(*GENESIS.banks[:3], replace(GENESIS.banks[3], name="X"))),
         replace(GENESIS, banks=(replace(bank, sector=Sector.PUBLIC), *GENESIS.banks[1:])),
         replace(GENESIS, banks=(replace(bank, initial_stake=Amount(1)), *GENESIS.banks[1:])),
         replace(GENESIS, banks=(replace(bank, consensus_key=b"c" * 32), *GENESIS.banks[1:])),
@@ -110,9 +110,9 @@ def asset(**changes: Any) -> AssetDefinition:
     return replace(GENESIS.assets[1], **changes)
 
 
-def with_bank(index: int, **changes: Any) -> Genesis:
+def with_bank(position: int, /, **changes: Any) -> Genesis:
     banks = list(GENESIS.banks)
-    banks[index] = replace(banks[index], **changes)
+    banks[position] = replace(banks[position], **changes)
     return replace(GENESIS, banks=tuple(banks))
 
 
@@ -210,22 +210,25 @@ def test_an_inconsistent_genesis_is_refused(make: Callable[[], object], message:
     assert (str(error.value), f"{error.value.field}: {error.value.message}") == (message, message)
 
 
+def parent_of(document: Any, path: str) -> tuple[Any, Any]:
+    *parents, name = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in parents:
+        document = document[part]
+    return document, name
+
+
 def without(path: str) -> Callable[[dict[str, Any]], None]:
     def change(document: dict[str, Any]) -> None:
-        *parents, name = path.split(".")
-        for parent in parents:
-            document = document[int(parent)] if isinstance(document, list) else document[parent]
-        del document[name]
+        parent, name = parent_of(document, path)
+        del parent[name]
 
     return change
 
 
 def setting(path: str, value: object) -> Callable[[dict[str, Any]], None]:
     def change(document: dict[str, Any]) -> None:
-        *parents, name = path.split(".")
-        for parent in parents:
-            document = document[int(parent)] if isinstance(document, list) else document[parent]
-        document[name] = value
+        parent, name = parent_of(document, path)
+        parent[name] = value
 
     return change
 
