@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from crypto.randomness import RandomBytes
-from crypto.transaction import decode_transaction
 from node.ledger.proofs import VerifiedTransaction, verify_transactions
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import TransactionId
@@ -128,9 +127,7 @@ class Admission:
         for pending, verdict in zip(batch, verdicts, strict=True):
             self._settle(pending, verdict)
 
-    async def _judge(
-        self, raws: Sequence[bytes]
-    ) -> tuple[VerifiedTransaction | Rejection, ...]:
+    async def _judge(self, raws: Sequence[bytes]) -> tuple[VerifiedTransaction | Rejection, ...]:
         view = await self._chain.admission_view(raws)
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, verify_transactions, raws, view, self._random_bytes

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from crypto.ring import ClosedBin
+from crypto.transaction import Mint, Transfer
 from node.ledger.active_set import ActiveSet
 from node.ledger.block_validity import BuiltBlock, build_block, validate_block
 from node.ledger.blocks import Block, Header
@@ -25,8 +26,6 @@ from node.ledger.types import BankIndex, BlockId, Height, TimeMs, View
 from node.runtime.bin_cache import BinCache
 from node.runtime.recent_blocks import RecentBlocks
 from node.storage.database import Database
-
-from crypto.transaction import Mint, Transfer
 
 
 class Chain:

@@ -94,9 +94,7 @@ def load_node_config(path: Path) -> NodeConfig:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"{path} does not exist; `consortium up` creates it"
-        ) from error
+        raise ConfigurationError(f"{path} does not exist; `consortium up` creates it") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     base = path.resolve().parent

@@ -38,7 +38,7 @@ from node.consensus.messages import (
 from node.ledger.block_validity import due_bins
 from node.ledger.blocks import Block
 from node.ledger.rejection import Rejection
-from node.ledger.types import BankIndex, BlockId, TimeMs, TransactionId
+from node.ledger.types import BankIndex, BlockId, TimeMs
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.guard_file import GuardFile, SignaturePoint
@@ -141,8 +141,7 @@ class ConsensusHost:
         chain = self._chain
         heartbeat_ms = chain.genesis.parameters.heartbeat_ms
         return (
-            due_bins(chain.state, chain.genesis, clock_ms)
-            or self.last_seal_age_ms >= heartbeat_ms
+            due_bins(chain.state, chain.genesis, clock_ms) or self.last_seal_age_ms >= heartbeat_ms
         )
 
     async def validate(self, effect: Validate) -> Validated:
@@ -221,10 +220,7 @@ class ConsensusHost:
         return BlocksLoaded(
             effect.to,
             tuple(
-                [
-                    SealedBlock(Block.decode(item.encoded), Seal.decode(item.seal))
-                    for item in stored
-                ]
+                [SealedBlock(Block.decode(item.encoded), Seal.decode(item.seal)) for item in stored]
             ),
         )
 

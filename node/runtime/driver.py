@@ -84,9 +84,7 @@ class ConsensusDriver:
             await self._execute(initial)
             while True:
                 event_task = loop.create_task(self._events.get())
-                await asyncio.wait(
-                    (event_task, self._failure), return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait((event_task, self._failure), return_when=asyncio.FIRST_COMPLETED)
                 if self._failure.done():
                     event_task.cancel()
                     self._failure.result()

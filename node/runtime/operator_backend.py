@@ -52,7 +52,6 @@ class OperatorBackend:
         config: NodeConfig,
         chain: Chain,
         database: Database,
-        server_version: str,
         core: Consensus,
         host: ConsensusHost,
         pool: TransactionPool,
@@ -66,7 +65,6 @@ class OperatorBackend:
         self._config = config
         self._chain = chain
         self._database = database
-        self._server_version = server_version
         self._core = core
         self._host = host
         self._pool = pool
@@ -147,8 +145,10 @@ class OperatorBackend:
             size = await self._database.database_size_bytes()
         except StorageError:
             # An operator asks because something is wrong: answer with what still works.
-            return DatabaseReport(False, self._server_version, 0)
-        return DatabaseReport(self._database.writer_lost is None, self._server_version, size)
+            return DatabaseReport(False, "", 0)
+        return DatabaseReport(
+            self._database.writer_lost is None, self._database.server_version, size
+        )
 
     async def shutdown(self, reason: str, requested_by: Identity) -> None:
         logger.info("shutdown requested", extra={"reason": reason, "by": str(requested_by)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from node.consensus.events import MessageReceived
 from node.consensus.messages import MAX_SYNC_BLOCKS, MAX_SYNC_BYTES, Message
@@ -13,6 +12,7 @@ from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.rpc.backend import NotFound
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
+from node.runtime.incoming_links import IncomingLinks
 from node.runtime.stored_blocks import as_wire_block
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
@@ -26,17 +26,6 @@ GOSSIP_IN_FLIGHT = 1_000
 """Transactions of one bank that may wait for verification here; beyond it its stream waits."""
 
 
-@dataclass(slots=True)
-class IncomingLink:
-    """What is known of a bank's stream to this one."""
-
-    linked: bool = False
-    height: Height = Height(0)
-    """As of its last hello: a claim."""
-    heard_s: float | None = None
-    """Monotonic time of its last frame."""
-
-
 class PeerBackend:
     """Implements `node.rpc.backend.PeerBackend` for one bank."""
 
@@ -46,7 +35,9 @@ class PeerBackend:
         chain: Chain,
         database: Database,
         pool: TransactionPool,
+        incoming: IncomingLinks,
         clock: Clock,
+        on_linked: Callable[[BankIndex], None],
         post: Callable[[MessageReceived], None],
         raise_alarm: Callable[[str, str], None],
     ) -> None:
@@ -54,33 +45,33 @@ class PeerBackend:
         self._chain = chain
         self._database = database
         self._pool = pool
+        self._incoming = incoming
         self._clock = clock
+        self._on_linked = on_linked
         self._post = post
         self._raise_alarm = raise_alarm
         self._room = {
             peer.index: asyncio.Semaphore(GOSSIP_IN_FLIGHT) for peer in chain.genesis.banks
         }
         self._tasks: set[asyncio.Task[None]] = set()
-        self.links = {peer.index: IncomingLink() for peer in chain.genesis.banks}
 
     def hello(self) -> Hello:
-        return Hello(
-            self._chain.genesis.chain_id, self._bank, SOFTWARE_VERSION, self._chain.height
-        )
+        return Hello(self._chain.genesis.chain_id, self._bank, SOFTWARE_VERSION, self._chain.height)
 
     def linked(self, bank: BankIndex, hello: Hello) -> None:
-        link = self.links[bank]
+        link = self._incoming[bank]
         link.linked, link.height, link.heard_s = True, hello.height, self._clock.monotonic_s()
         logger.info("bank linked", extra={"peer": bank, "height": hello.height})
+        self._on_linked(bank)
 
     def unlinked(self, bank: BankIndex) -> None:
-        self.links[bank].linked = False
+        self._incoming[bank].linked = False
         logger.info("bank unlinked", extra={"peer": bank})
 
     async def receive(
         self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
     ) -> None:
-        self.links[sender].heard_s = self._clock.monotonic_s()
+        self._incoming[sender].heard_s = self._clock.monotonic_s()
         for raw in transactions:
             await self._room[sender].acquire()
             task = asyncio.get_running_loop().create_task(self._take_gossip(sender, raw))

@@ -179,9 +179,8 @@ class TransactionPool:
 
     def _record_refusal(self, transaction_id: TransactionId, rejection: Rejection) -> None:
         """Remember a verdict; what says nothing about the bytes is no verdict."""
-        if rejection.reason is Reason.MEMPOOL_FULL or rejection.reason.is_not_yet:
-            self._tracker.forget(transaction_id)
-        elif rejection.reason is Reason.DUPLICATE_TRANSACTION:
+        no_verdict = (Reason.MEMPOOL_FULL, Reason.DUPLICATE_TRANSACTION)
+        if rejection.reason in no_verdict or rejection.reason.is_not_yet:
             self._tracker.forget(transaction_id)
         elif rejection.reason is Reason.EXPIRED:
             self._tracker.expired(transaction_id)
@@ -225,9 +224,7 @@ class TransactionPool:
             tuple([body.verdict for body in bodies]), tuple([body.leaf_hash for body in bodies])
         )
 
-    def _collect_known(
-        self, block: Block, found: dict[TransactionId, Body]
-    ) -> list[TransactionId]:
+    def _collect_known(self, block: Block, found: dict[TransactionId, Body]) -> list[TransactionId]:
         lacking: list[TransactionId] = []
         for transaction_id in block.transaction_ids:
             if transaction_id in found:

@@ -42,9 +42,7 @@ class TransactionTracker:
             self._move(TransactionStatus(transaction_id, TransactionState.PROPOSED))
 
     def sealed(self, transaction_id: TransactionId, position: Position) -> None:
-        self._move(
-            TransactionStatus(transaction_id, TransactionState.SEALED, position=position)
-        )
+        self._move(TransactionStatus(transaction_id, TransactionState.SEALED, position=position))
 
     def rejected(self, transaction_id: TransactionId, reason: str, message: str) -> None:
         self._move(

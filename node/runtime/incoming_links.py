@@ -1,0 +1,29 @@
+"""What is known of the other banks' streams to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from node.ledger.types import BankIndex, Height
+
+
+@dataclass(slots=True)
+class IncomingLink:
+    """One bank's stream to this one."""
+
+    linked: bool = False
+    height: Height = Height(0)
+    """As of its last hello or block: a claim."""
+    heard_s: float | None = None
+    """Monotonic time of its last frame."""
+
+
+class IncomingLinks:
+    """One entry per bank of the genesis."""
+
+    def __init__(self, banks: Iterable[BankIndex]) -> None:
+        self._links = {bank: IncomingLink() for bank in banks}
+
+    def __getitem__(self, bank: BankIndex) -> IncomingLink:
+        return self._links[bank]

@@ -1,0 +1,453 @@
+"""One bank's node: the composition root, the only place that knows every part.
+
+Start: read configuration, keys and genesis; lock guard file and database; load the tip and the
+durable consensus record; serve; link to the other banks; resume consensus where it was left.
+Stop: refuse new work, cancel what runs, release locks. A node that cannot be safe stops and says
+why; its exit code tells the operator whether starting it again can help.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from enum import IntEnum
+from typing import Any
+
+from crypto.ballot import BallotKey
+from node.consensus.core import Consensus
+from node.consensus.events import TransactionsAvailable, WorkDue, WorkKind
+from node.consensus.messages import Seal
+from node.consensus.parameters import ConsensusParameters
+from node.consensus.signatures import Ed25519Signer, Ed25519Verifier
+from node.ledger.block_validity import next_bin_due_ms
+from node.ledger.blocks import Block
+from node.ledger.genesis import Genesis, GenesisInvalid, verify_genesis_keys
+from node.ledger.rejection import Rejection
+from node.ledger.types import BankIndex, Height
+from node.rpc.certificates import CertificateInvalid
+from node.rpc.credentials import TlsFiles
+from node.rpc.gate import Admittance
+from node.rpc.server import AddressUnusable, Backends, NodeServer, serve
+from node.runtime.admission import Admission
+from node.runtime.audit import Audit
+from node.runtime.block_feed import BlockFeed
+from node.runtime.chain import Chain
+from node.runtime.clock import SystemClock
+from node.runtime.config import ConfigurationError, NodeConfig
+from node.runtime.consensus_host import ConsensusHost
+from node.runtime.driver import ConsensusDriver
+from node.runtime.guard_file import GuardCorrupt, GuardFile, GuardLocked, SignaturePoint
+from node.runtime.incoming_links import IncomingLinks
+from node.runtime.ledger_backend import LedgerBackend
+from node.runtime.mempool import Mempool, MempoolLimits
+from node.runtime.operator_backend import OperatorBackend
+from node.runtime.peer_backend import PeerBackend
+from node.runtime.peer_network import PeerNetwork
+from node.runtime.secrets_directory import load_bank_secrets, read_private
+from node.runtime.transaction_pool import TransactionPool
+from node.runtime.transaction_tracker import TransactionTracker
+from node.storage.configuration import DatabaseConfig
+from node.storage.database import Database
+from node.storage.errors import SchemaOutdated, StorageError, WriterLost
+from node.storage.records import StoredConsensus
+from node.wire.identity import consortium_slug
+
+logger = logging.getLogger(__name__)
+
+REGOSSIP_S = 2.0
+"""Own transactions that wait this long are told to the other banks again."""
+PARENT_CHECK_S = 0.5
+STOP_GRACE_S = 0.5
+
+
+class ExitCode(IntEnum):
+    """How a node's process ended."""
+
+    STOPPED = 0
+    """As asked."""
+    CONFIGURATION = 2
+    """The configuration, a key, a certificate or the genesis cannot be used."""
+    UNSAFE = 3
+    """Going on would not be safe: another node holds the key, or stored data is corrupt."""
+    DEFECT = 70
+    """A broken invariant of ours; the log has the details."""
+    DATABASE = 75
+    """The database is not there; starting again can help."""
+
+
+class NodeUnsafe(Exception):
+    """This node must not run now; the message says why and what to do."""
+
+
+def load_genesis(config: NodeConfig) -> Genesis:
+    """Read and check the genesis; raises `ConfigurationError`."""
+    path = config.genesis_file
+    try:
+        genesis = Genesis.from_json_object(json.loads(path.read_text(encoding="utf-8")))
+        verify_genesis_keys(genesis)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except (GenesisInvalid, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    if not 0 <= config.bank < len(genesis.banks):
+        raise ConfigurationError(f"{path} has no bank {config.bank}")
+    return genesis
+
+
+def load_signer(config: NodeConfig, genesis: Genesis) -> Ed25519Signer:
+    """Load the bank's keys and compare them with the genesis; raises `ConfigurationError`."""
+    bank = genesis.banks[config.bank]
+    secrets = load_bank_secrets(config.key_directory)
+    signer = Ed25519Signer(secrets.consensus)
+    if signer.public_key != bank.consensus_key:
+        raise ConfigurationError(
+            f"{config.key_directory}/consensus.key is not the key of bank {config.bank} in genesis"
+        )
+    if BallotKey.from_bytes(secrets.ballot).public != bank.ballot_key:
+        raise ConfigurationError(
+            f"{config.key_directory}/ballot.key is not the key of bank {config.bank} in genesis"
+        )
+    return signer
+
+
+def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
+    """Return the timing that the genesis prescribes."""
+    parameters = genesis.parameters
+    return ConsensusParameters(
+        view_timeout_ms=parameters.view_timeout_ms,
+        view_timeout_growth_numerator=parameters.view_timeout_growth.numerator,
+        view_timeout_growth_denominator=parameters.view_timeout_growth.denominator,
+        view_timeout_max_ms=parameters.view_timeout_max_ms,
+        heartbeat_ms=parameters.heartbeat_ms,
+        batch_limit=parameters.batch_limit,
+        batch_wait_ms=parameters.batch_wait_ms,
+    )
+
+
+def silent_through(
+    guard: SignaturePoint | None, tip: Height, record: StoredConsensus | None
+) -> Height | None:
+    """Return the height up to which this bank must not sign, None if it may (BFT-12 D4).
+
+    The guard is written after the database; if it is ahead, the database has lost its end.
+    """
+    if guard is None or guard.height <= tip:
+        return None
+    if record is not None:
+        stored = SignaturePoint(record.height, record.view, record.step)
+        if guard <= stored:
+            return None
+    return Height(guard.height)
+
+
+class Node:
+    """A running node. Built by `open_node`, which owns what must be released."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        genesis: Genesis,
+        signer: Ed25519Signer,
+        guard: GuardFile,
+        database: Database,
+        chain: Chain,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._config = config
+        self._chain = chain
+        self._database = database
+        self._guard = guard
+        self._clock = SystemClock()
+        self._stopping = stopping
+        self._started = False
+        self._bin_timer: asyncio.TimerHandle | None = None
+        self._tls = TlsFiles(config.key_directory)
+        self._consortium = consortium_slug(genesis.name)
+        bank = config.bank
+        banks = tuple([item.index for item in genesis.banks])
+
+        self._core = Consensus(
+            bank,
+            banks,
+            genesis.chain_id,
+            consensus_parameters(genesis),
+            signer,
+            Ed25519Verifier(),
+        )
+        incoming = IncomingLinks(banks)
+        self._network = PeerNetwork(
+            self._consortium,
+            config.peers,
+            self._tls,
+            lambda: self._peer_backend.hello(),
+            incoming,
+            self._clock,
+            self._on_linked,
+        )
+        self._feed = BlockFeed(chain.height)
+        self._tracker = TransactionTracker()
+        self._admission = Admission(chain, os.urandom, self._on_blame)
+        self._pool = TransactionPool(
+            chain,
+            self._admission,
+            Mempool(MempoolLimits(config.mempool_transactions, config.mempool_bytes)),
+            self._tracker,
+            self._network,
+            database,
+            self._clock,
+            self._on_available,
+        )
+        self._host = ConsensusHost(
+            bank,
+            chain,
+            self._pool,
+            database,
+            guard,
+            self._network,
+            self._clock,
+            self._on_applied,
+        )
+        self._driver = ConsensusDriver(self._core, self._host)
+        self._peer_backend = PeerBackend(
+            bank,
+            chain,
+            database,
+            self._pool,
+            incoming,
+            self._clock,
+            self._network.greet,
+            self._driver.post,
+            self._host.raise_alarm,
+        )
+        self._ledger_backend = LedgerBackend(
+            bank,
+            chain,
+            database,
+            self._pool,
+            self._tracker,
+            self._feed,
+            lambda: self._network.linked_banks,
+            self._unready_reason,
+        )
+        self._operator_backend = OperatorBackend(
+            config,
+            chain,
+            database,
+            self._core,
+            self._host,
+            self._pool,
+            self._admission,
+            self._network,
+            Audit(chain, database, os.urandom),
+            self._clock,
+            self._unready_reason,
+            self._begin_stop,
+        )
+
+    def _unready_reason(self) -> str | None:
+        if self._stopping.is_set():
+            return "this bank is stopping"
+        if not self._started:
+            return "this bank is starting"
+        halted = self._core.status().halted
+        return None if halted is None else f"this bank has halted: {halted}"
+
+    def _begin_stop(self, why: str) -> None:
+        logger.info("stopping", extra={"why": why})
+        self._stopping.set()
+
+    def _on_linked(self, bank: BankIndex) -> None:
+        """A bank came up: what waits here may be news to it."""
+        self._network.gossip_to(bank, [item.raw for item in self._pool.mempool])
+
+    def _on_available(self, count: int) -> None:
+        self._driver.post(TransactionsAvailable(count))
+
+    def _on_blame(self, source: str, rejection: Rejection) -> None:
+        self._host.raise_alarm(
+            "bad-proof", f"{source} sent a transaction with a bad proof ({rejection.reason.value})"
+        )
+        logger.warning(
+            "source verified one by one", extra={"source": source, "reason": rejection.reason.value}
+        )
+
+    def _on_applied(self, block: Block) -> None:
+        header = block.header
+        logger.info(
+            "sealed",
+            extra={
+                "height": header.height,
+                "block": block.block_id.hex(),
+                "transactions": header.transaction_count,
+                "proposer": header.proposer,
+                "view": header.original_view,
+            },
+        )
+        self._feed.applied(header.height)
+        self._schedule_bin()
+
+    def _schedule_bin(self) -> None:
+        """Tell the core when the oldest open bin becomes due for closing."""
+        if self._bin_timer is not None:
+            self._bin_timer.cancel()
+            self._bin_timer = None
+        due_ms = next_bin_due_ms(self._chain.state, self._chain.genesis)
+        if due_ms is None:
+            return
+        delay_s = max(0, due_ms - self._clock.wall_ms()) / 1000
+        self._bin_timer = asyncio.get_running_loop().call_later(
+            delay_s, self._driver.post, WorkDue(WorkKind.BIN)
+        )
+
+    async def run(self) -> None:
+        """Serve and decide until asked to stop; whatever else ends it is raised."""
+        record = await self._database.load_consensus()
+        initial = self._core.restart(
+            None if record is None else record.record,
+            tip=self._chain.header,
+            tip_seal=Seal.decode(self._chain.seal) if self._chain.seal else None,
+            active_set=self._chain.active_set,
+            blocks=() if record is None else record.blocks,
+            silent_through=silent_through(self._guard.last, self._chain.height, record),
+        )
+        server = await serve(
+            Backends(self._ledger_backend, self._peer_backend, self._operator_backend),
+            self._tls,
+            self._config.listen,
+            Admittance(self._consortium),
+        )
+        self._network.start()
+        self._started = True
+        await server.set_ready(True)
+        self._schedule_bin()
+        logger.info(
+            "started",
+            extra={
+                "height": self._chain.height,
+                "listen": self._config.listen,
+                "chain": self._chain.genesis.chain_id.hex(),
+            },
+        )
+        try:
+            await self._run_until_stopped(
+                self._driver.run(initial),
+                self._admission.run(),
+                self._repeat_gossip(),
+                self._watch_parent(os.getppid()),
+            )
+        finally:
+            await self._close(server)
+
+    async def _run_until_stopped(self, *work: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.create_task(item) for item in work]
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (stop, *tasks):
+                task.cancel()
+            await asyncio.gather(stop, *tasks, return_exceptions=True)
+
+    async def _close(self, server: NodeServer) -> None:
+        self._stopping.set()
+        if self._bin_timer is not None:
+            self._bin_timer.cancel()
+        await self._network.close()
+        await server.stop(STOP_GRACE_S)
+
+    async def _repeat_gossip(self) -> None:
+        while True:
+            await asyncio.sleep(REGOSSIP_S / 2)
+            self._pool.gossip_again(REGOSSIP_S)
+
+    async def _watch_parent(self, parent: int) -> None:
+        """A supervised node does not outlive the launcher that would stop it."""
+        while True:
+            await asyncio.sleep(PARENT_CHECK_S)
+            if self._config.supervised and os.getppid() != parent:
+                self._begin_stop("the process that started this node has ended")
+
+
+async def open_database(config: NodeConfig, genesis: Genesis, lost: asyncio.Event) -> Database:
+    """Open the bank's database, bringing its schema up to date first; raises `StorageError`."""
+    settings = config.database
+    url = read_private(settings.url_file).decode("utf-8").strip()
+    database_config = DatabaseConfig(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=settings.max_overflow,
+        statement_timeout_ms=settings.statement_timeout_ms,
+    )
+
+    def on_writer_lost(error: WriterLost) -> None:
+        logger.error("writer lost", extra={"detail": str(error)})
+        lost.set()
+
+    async def attempt() -> Database:
+        return await Database.open(
+            database_config, genesis=genesis, bank=config.bank, on_writer_lost=on_writer_lost
+        )
+
+    try:
+        return await attempt()
+    except SchemaOutdated:
+        logger.info("migrating the database")
+        await Database.migrate(url)
+        return await attempt()
+
+
+async def run_node(config: NodeConfig) -> ExitCode:
+    """Run one bank's node until SIGTERM, SIGINT or an operator's Shutdown; return its exit code."""
+    stopping = asyncio.Event()
+    lost = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        async with AsyncExitStack() as stack:
+            genesis = load_genesis(config)
+            signer = load_signer(config, genesis)
+            guard = GuardFile(config.guard_file)
+            stack.callback(guard.close)
+            database = await open_database(config, genesis, lost)
+            stack.push_async_callback(database.close)
+            tip = await database.load_tip()
+            chain = Chain(genesis, database, tip.header, tip.state, tip.seal)
+            node = Node(config, genesis, signer, guard, database, chain, stopping)
+            await _run_unless_lost(node, lost)
+    except (ConfigurationError, CertificateInvalid, AddressUnusable) as error:
+        logger.error("cannot start", extra={"detail": str(error)})
+        return ExitCode.CONFIGURATION
+    except (NodeUnsafe, GuardLocked, GuardCorrupt) as error:
+        logger.error("unsafe to run", extra={"detail": str(error)})
+        return ExitCode.UNSAFE
+    except StorageError as error:
+        logger.error("database failed", extra={"kind": type(error).__name__, "detail": str(error)})
+        return ExitCode.DATABASE
+    except Exception:  # edge: the process ends here, and its log must say why
+        logger.exception("stopped by a defect")
+        return ExitCode.DEFECT
+    logger.info("stopped")
+    return ExitCode.STOPPED
+
+
+async def _run_unless_lost(node: Node, lost: asyncio.Event) -> None:
+    """Run the node; raise `WriterLost` as soon as its database belongs to nobody or another."""
+    running = asyncio.create_task(node.run())
+    losing = asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait([running, losing], return_when=asyncio.FIRST_COMPLETED)
+        if lost.is_set() and not running.done():
+            raise WriterLost("the writing session ended: another node may have the database")
+        await running
+    finally:
+        for task in (running, losing):
+            task.cancel()
+        await asyncio.gather(running, losing, return_exceptions=True)
