@@ -65,3 +65,33 @@ def _least_change(
                 break
     assert best is not None, "the largest notes were checked to suffice"
     return best
+
+
+def plan_consolidation(values: Sequence[int], fee: int, target: int | None) -> list[list[int]]:
+    """Return groups of indices to merge, each by one self-payment that costs `fee`.
+
+    With a target: the largest notes that together reach it, unless four of them already do.
+    Without: all notes, unless there are at most four. Groups that hold no more than their fee are
+    left alone. An empty plan means that nothing is to be done, or that nothing helps.
+    """
+    order = sorted(
+        (index for index, value in enumerate(values) if value > 0),
+        key=values.__getitem__,
+        reverse=True,
+    )
+    chosen = order if target is None else _fewest_reaching(values, order, target)
+    if len(chosen) <= MAX_INPUTS:
+        return []
+    groups = [chosen[start : start + MAX_INPUTS] for start in range(0, len(chosen), MAX_INPUTS)]
+    return [
+        group for group in groups if len(group) > 1 and sum(values[index] for index in group) > fee
+    ]
+
+
+def _fewest_reaching(values: Sequence[int], order: list[int], target: int) -> list[int]:
+    reached = 0
+    for count, index in enumerate(order, start=1):
+        reached += values[index]
+        if reached >= target:
+            return order[:count]
+    return order

@@ -70,6 +70,20 @@ class LedgerOverloaded(LedgerError):
     """The bank has no room now (RESOURCE_EXHAUSTED); the same bytes may be sent again later."""
 
 
+class SubmissionUnsettled(LedgerError):
+    """Nobody answered whether a transaction was taken: hand in the same bytes again, no others."""
+
+    def __init__(self, cause: LedgerError, transaction_id: bytes, raw: bytes) -> None:
+        super().__init__(
+            f"the fate of transaction {transaction_id.hex()} is open: {cause}",
+            status=cause.status,
+            endpoint=cause.endpoint,
+            retry_delay_ms=cause.retry_delay_ms,
+        )
+        self.transaction_id = transaction_id
+        self.raw = raw
+
+
 class LedgerUnavailable(LedgerError):
     """No configured bank could be reached, or none was ready."""
 
@@ -135,7 +149,7 @@ class RecordsInvalid(VerificationError):
 
 
 class LedgerBehind(VerificationError):
-    """The bank shows a sealed state older than one this wallet has already verified."""
+    """The bank shows less of the ledger than is known to be sealed: it lags, or it hides."""
 
 
 class WalletError(ClientError):

@@ -7,7 +7,7 @@ broke off.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -147,7 +147,7 @@ class BankLinks:
         limit: int | None = None,
         *,
         endless: bool = False,
-    ) -> AsyncIterator[Sequence[T]]:
+    ) -> AsyncGenerator[Sequence[T], None]:
         """Yield pages of a list from `position` on, at most `limit` items in all.
 
         `request_from(position, remaining)` builds the request that continues there.
@@ -156,6 +156,7 @@ class BankLinks:
         while limit is None or limit > 0:
             link = self.preferred
             request = request_from(position, limit)
+            begin = position
             try:
                 async for answer in link.method(method)(request, timeout=self.stream_deadline_s):
                     page = read(answer)
@@ -167,6 +168,8 @@ class BankLinks:
                     yield page
                 if not endless:
                     return
+                if position == begin:
+                    raise LedgerFault("the bank ended a stream that has no end")
             except CALL_FAILURES as error:
                 failure = link.failure(error)
                 # An endless stream that was quiet until its deadline is simply opened again.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -151,7 +151,9 @@ class LedgerClient:
         request = ledger_pb2.SubmitTransactionRequest(transaction=transaction)
         return await self._banks.call("SubmitTransaction", request, read, submission=True)
 
-    async def submit_many(self, transactions: Sequence[bytes]) -> AsyncIterator[SubmissionOutcome]:
+    async def submit_many(
+        self, transactions: Sequence[bytes]
+    ) -> AsyncGenerator[SubmissionOutcome, None]:
         """Submit many over one stream; yields an outcome for each, in the order of verification.
 
         If the bank fails, what has no answer yet goes to the next one.
@@ -199,7 +201,7 @@ class LedgerClient:
 
     async def wait_for(
         self, transaction_id: TransactionId, *, timeout_ms: int
-    ) -> AsyncIterator[TransactionStatus]:
+    ) -> AsyncGenerator[TransactionStatus, None]:
         """Yield every state of a transaction until a final one; raises `LedgerTimeout`.
 
         The states are the word of the bank that answers; a change of bank may repeat some.
@@ -218,6 +220,7 @@ class LedgerClient:
                     yield status
                     if status.state.is_final:
                         return
+                raise LedgerFault("the bank ended the wait without a final state")
             except CALL_FAILURES as error:
                 failure = link.failure(error)
                 # The end of a long wait is no failure of the bank; the loop looks at the clock.
@@ -241,7 +244,7 @@ class LedgerClient:
 
     async def stream_blocks(
         self, from_height: Height, *, follow: bool = False, include_transactions: bool = False
-    ) -> AsyncIterator[StoredBlock]:
+    ) -> AsyncGenerator[StoredBlock, None]:
         """Yield sealed blocks in order, with `follow` also those still to come, without end."""
 
         def request_from(position: int, remaining: int | None) -> Any:
@@ -271,7 +274,7 @@ class LedgerClient:
 
     def notes(
         self, from_sequence: int, limit: int | None = None
-    ) -> AsyncIterator[Sequence[NoteRecord]]:
+    ) -> AsyncGenerator[Sequence[NoteRecord], None]:
         """Yield pages of all notes in ledger order, from a sequence number to the tip."""
 
         def request_from(position: int, remaining: int | None) -> Any:
@@ -283,7 +286,7 @@ class LedgerClient:
 
     def nullifiers(
         self, from_sequence: int, limit: int | None = None
-    ) -> AsyncIterator[Sequence[NullifierRecord]]:
+    ) -> AsyncGenerator[Sequence[NullifierRecord], None]:
         """Yield pages of all nullifiers in ledger order, from a sequence number to the tip."""
 
         def request_from(position: int, remaining: int | None) -> Any:
@@ -295,7 +298,7 @@ class LedgerClient:
 
     def closed_bins(
         self, from_sequence: int, limit: int | None = None
-    ) -> AsyncIterator[Sequence[ClosedBinDigest]]:
+    ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
         """Yield pages of all closed bins in closing order, from a sequence number to the tip."""
 
         def request_from(position: int, remaining: int | None) -> Any:

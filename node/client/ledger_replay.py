@@ -16,7 +16,7 @@ from crypto.errors import NotMine, Rejected
 from crypto.layout import MAX_OUTPUTS
 from crypto.note import ReceivedNote, SessionKeys, scan_output
 from crypto.transaction import Kind, Output
-from node.client.errors import RecordsInvalid
+from node.client.errors import LedgerBehind, RecordsInvalid
 from node.client.wallet_data import KnownBin, OwnedNote, Spent
 from node.ledger import accumulators
 from node.ledger.state import Accumulated
@@ -114,12 +114,15 @@ def replay_closed_bins(
 
 
 def require_certified(name: str, replayed: Accumulated, certified: Accumulated) -> None:
-    """Raise `RecordsInvalid` unless a replayed list is exactly the certified one."""
-    if replayed.count != certified.count:
-        raise RecordsInvalid(
+    """Raise unless a replayed list is exactly the certified one.
+
+    `LedgerBehind` if it is too short, `RecordsInvalid` if it is another one.
+    """
+    if replayed.count < certified.count:
+        raise LedgerBehind(
             f"the bank listed {replayed.count} {name}, the sealed state has {certified.count}"
         )
-    if replayed.accumulator != certified.accumulator:
+    if replayed != certified:
         raise RecordsInvalid(f"the bank's {name} are not those that the sealed state certifies")
 
 

@@ -147,4 +147,5 @@ def _unpack(status: status_pb2.Status, kind: type[M]) -> M | None:
 def _retry_delay_ms(info: error_details_pb2.RetryInfo | None) -> int | None:
     if info is None:
         return None
-    return max(0, min(info.retry_delay.ToMilliseconds(), MAX_RETRY_DELAY_MS))
+    delay_ms: int = info.retry_delay.ToMilliseconds()
+    return max(0, min(delay_ms, MAX_RETRY_DELAY_MS))
