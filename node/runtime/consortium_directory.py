@@ -100,7 +100,7 @@ class ConsortiumDirectory:
         """Load the genesis; raises `ConfigurationError` if the directory holds no consortium."""
         if not self.exists():
             raise ConfigurationError(
-                f"{self.root} holds no consortium; start one with `consortium up --data {self.root}`"
+                f"{self.root} holds no consortium; `consortium up --data {self.root}` starts one"
             )
         return Genesis.from_json_object(json.loads(self.genesis_file.read_text(encoding="utf-8")))
 

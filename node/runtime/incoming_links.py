@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from node.ledger.types import BankIndex, Height
+
+GENESIS_HEIGHT = Height(0)
 
 
 @dataclass(slots=True)
@@ -13,7 +15,7 @@ class IncomingLink:
     """One bank's stream to this one."""
 
     linked: bool = False
-    height: Height = Height(0)
+    height: Height = field(default=GENESIS_HEIGHT)
     """As of its last hello or block: a claim."""
     heard_s: float | None = None
     """Monotonic time of its last frame."""

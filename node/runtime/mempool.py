@@ -31,6 +31,8 @@ class MempoolLimits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """One waiting transaction."""
+
     verified: VerifiedTransaction
     source: str
     """Who handed it in: `client/NAME` or `bank/INDEX`."""
@@ -102,7 +104,7 @@ class Mempool:
                 )
 
     def add(self, verified: VerifiedTransaction, source: str) -> None:
-        """Add one transaction; adding it again is a no-op. Raises `Rejection` and changes nothing."""
+        """Add one transaction; again is a no-op. Raises `Rejection`, and nothing has changed."""
         if verified.transaction_id in self._entries:
             return
         self.require_room(source, verified.size)

@@ -1,4 +1,4 @@
-"""Key files of one bank: 32-byte secrets in hexadecimal, one a file, readable by their owner only."""
+"""Key files of one bank: 32-byte secrets in hexadecimal, one a file, for its owner's eyes only."""
 
 from __future__ import annotations
 

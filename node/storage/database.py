@@ -79,6 +79,11 @@ class Database(ChainReader, NoteReader, DigestReader):
         return cls(engine, genesis, writer)
 
     @property
+    def server_version(self) -> str:
+        """Version of the database server, for example `180004`."""
+        return self._writer.server_version
+
+    @property
     def writer_lost(self) -> WriterLost | None:
         """Why this process may write no more; None while it may."""
         return self._writer.lost

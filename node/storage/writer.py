@@ -58,6 +58,11 @@ class Writer:
         return cls(connection, config.lock_check_interval_s, on_lost)
 
     @property
+    def server_version(self) -> str:
+        """Version of the server as PostgreSQL numbers it, for example `180004`."""
+        return str(self._connection.info.server_version)
+
+    @property
     def lost(self) -> WriterLost | None:
         """Why this process may write no more; None while it may."""
         return self._lost
