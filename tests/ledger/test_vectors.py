@@ -1,0 +1,82 @@
+"""The pinned encodings: tests/vectors/ledger.json, made by tests/ledger/make_vectors.py."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from node.ledger.blocks import Block, Header
+from node.ledger.genesis import Genesis
+from node.ledger.state import LedgerState, genesis_header, genesis_state
+from node.ledger.types import BankIndex
+from tests.ledger import make_vectors
+from tests.ledger.chain import Chain, make_genesis
+
+
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(make_vectors.VECTORS.read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_genesis(vectors: dict[str, Any]) -> None:
+    pinned = vectors["genesis"]
+    genesis = Genesis.from_json_object(pinned["object"])
+    assert {
+        "object": genesis.to_json_object(),
+        "encoding": genesis.encode().hex(),
+        "chain_id": genesis.chain_id.hex(),
+        "accounts": [genesis.account_of(bank.index).hex() for bank in genesis.banks],
+        "state": genesis_state(genesis).encode().hex(),
+        "state_root": genesis_state(genesis).root().hex(),
+        "header": genesis_header(genesis).encode().hex(),
+        "block_id": genesis_header(genesis).block_id.hex(),
+    } == pinned
+    assert LedgerState.decode(bytes.fromhex(pinned["state"])) == genesis_state(genesis)
+
+
+def test_set_hashes(vectors: dict[str, Any]) -> None:
+    genesis = {4: make_genesis(), 12: make_genesis(banks=12)}
+    for pinned in vectors["sets"]:
+        founders = genesis[4 if len(pinned["banks"]) == 4 else 12]
+        active = founders.active_set([BankIndex(bank) for bank in pinned["banks"]])
+        assert make_vectors.set_object(active) == pinned
+    assert [(len(item["banks"]), item["quorum"]) for item in vectors["sets"]] == [
+        (4, 4),
+        (12, 10),
+        (11, 10),
+    ]
+
+
+def test_header(vectors: dict[str, Any]) -> None:
+    pinned, header = vectors["header"], make_vectors.example_header()
+    assert make_vectors.header_object(header) == pinned["fields"]
+    assert header.encode().hex() == pinned["encoding"]
+    assert header.block_id.hex() == pinned["block_id"]
+    assert Header.decode(bytes.fromhex(pinned["encoding"])) == header
+
+
+def test_block(vectors: dict[str, Any]) -> None:
+    encoding = bytes.fromhex(vectors["block"]["encoding"])
+    assert make_vectors.example_block().encode() == encoding
+    assert Block.decode(encoding) == make_vectors.example_block()
+
+
+def test_state(vectors: dict[str, Any]) -> None:
+    encoding = bytes.fromhex(vectors["state"]["encoding"])
+    state = make_vectors.example_state()
+    assert (state.encode(), state.root().hex()) == (encoding, vectors["state"]["root"])
+    assert LedgerState.decode(encoding) == state
+
+
+def test_a_pinned_chain_leads_to_its_pinned_states(vectors: dict[str, Any]) -> None:
+    """Proofs verified, blocks validated, every state root reproduced."""
+    chain = Chain(Genesis.from_json_object(vectors["genesis"]["object"]), seed="another")
+    for pinned in vectors["chain"]:
+        block = Block.decode(bytes.fromhex(pinned["block"]))
+        verified = chain.verify(*(bytes.fromhex(raw) for raw in pinned["transactions"]))
+        chain.apply(block, chain.validate(block, verified, block.header.time_ms))
+        assert chain.header.block_id.hex() == pinned["block_id"]
+        assert chain.state.root().hex() == pinned["state_root"]
