@@ -84,7 +84,7 @@ Where this differs from the specification, and why
 - Banks are at most 16 (a ballot's ring), so certificates are bounded before they are parsed.
 
 Left open for later, with their places kept: ballots (`Vote.ballot`, `Commit.ballot`,
-`Seal.ballots`; refused until verified), punishing (`evidence` finds and keeps the pairs,
-`WorkKind.EVIDENCE` announces them), removal of banks (`BlockApplied.active_set` may change with
-any height).
+`Seal.ballots`: ignored in statements and refused in a seal until they are verified), punishing
+(`evidence` finds and keeps the pairs, `WorkKind.EVIDENCE` announces them), removal of banks
+(`BlockApplied.active_set` may change with any height).
 """

@@ -13,6 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from node.ledger.types import KEY_BYTES, SIGNATURE_BYTES
+
 MAX_CACHED_SIGNATURES = 8192
 """About thirty heights of twelve banks; a certificate repeats signatures seen one by one."""
 MAX_CACHED_KEYS = 64
@@ -64,7 +66,9 @@ class Ed25519Verifier:
         self._limit = cached_signatures
 
     def verify(self, public_key: bytes, message: bytes, signature: bytes) -> None:
-        # Key and signature have fixed lengths once they verified, so the framing is unambiguous.
+        # Fixed lengths make the concatenation below unambiguous.
+        if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+            raise SignatureInvalid("signature does not verify")
         fingerprint = hashlib.sha256(public_key + signature + message).digest()
         if fingerprint in self._valid:
             self._valid.move_to_end(fingerprint)

@@ -88,13 +88,17 @@ class Checks:
         durable = (record.proposed, record.voted, record.committed, record.timeout)
         if statement not in durable:
             raise Violation(f"bank {statement.bank} sent what is not on disk: {statement}")
-        if isinstance(statement, Proposal):
-            needed: BlockId | None = statement.block.block_id
-        elif isinstance(statement, Commit):
-            needed = statement.block_id
-        elif isinstance(statement, Vote) and statement.decision is Decision.APPROVE:
-            needed = statement.block_id
-        else:
-            needed = None
+        needed = _vouched_for(statement)
         if needed is not None and needed not in blocks:
             raise Violation(f"bank {statement.bank} vouches for a block that is not on disk")
+
+
+def _vouched_for(statement: Proposal | Vote | Commit | Timeout) -> BlockId | None:
+    """Return the block that a bank must be able to produce after saying this."""
+    match statement:
+        case Proposal():
+            return statement.block.block_id
+        case Vote(decision=Decision.APPROVE) | Commit():
+            return statement.block_id
+        case _:
+            return None

@@ -35,7 +35,6 @@ from node.consensus.events import (
     Event,
     MessageReceived,
     TimerFired,
-    TimerKind,
     TransactionsAvailable,
     Validated,
 )

@@ -1,0 +1,187 @@
+"""One value of every message with real Ed25519 signatures: the input of the encoding vectors.
+
+Four banks with the keys `SHA-256("bft12 vector key" || index)`; height 5, view 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from node.consensus.certificates import RejectionEntry, SignatureEntry, TimeoutEntry
+from node.consensus.messages import (
+    BlockRequest,
+    BlockResponse,
+    Commit,
+    Decision,
+    Message,
+    Proposal,
+    QuorumCertificate,
+    RejectCertificate,
+    Seal,
+    SealedBlock,
+    SignedStatement,
+    Status,
+    SyncRequest,
+    SyncResponse,
+    Timeout,
+    TimeoutCertificate,
+    Vote,
+)
+from node.consensus.record import DurableRecord
+from node.consensus.signatures import Ed25519Signer
+from node.consensus.signing import SigningContext
+from node.ledger.blocks import Block, Header
+from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
+from tests.consensus.toy_ledger import active_set_of
+
+CHAIN_ID = hashlib.sha256(b"bft12 vector chain").digest()
+SIGNERS = [
+    Ed25519Signer(hashlib.sha256(b"bft12 vector key" + bytes([index])).digest())
+    for index in range(4)
+]
+ACTIVE_SET = active_set_of(
+    {BankIndex(index): signer.public_key for index, signer in enumerate(SIGNERS)}
+)
+HEIGHT = Height(5)
+VIEW = View(3)
+CONTEXT = SigningContext.of(CHAIN_ID, ACTIVE_SET, HEIGHT)
+
+
+def block() -> Block:
+    header = Header(
+        chain_id=CHAIN_ID,
+        height=HEIGHT,
+        parent_id=BlockId(bytes([1]) * 32),
+        original_view=View(2),
+        proposer=BankIndex(3),
+        time_ms=TimeMs(1_700_000_000_123),
+        transactions_root=bytes([2]) * 32,
+        evidence_root=bytes([3]) * 32,
+        ballots_root=bytes([4]) * 32,
+        transaction_count=2,
+        post_state_root=bytes([5]) * 32,
+        next_set_hash=ACTIVE_SET.set_hash,
+    )
+    return Block(header, (), (), (TransactionId(bytes([6]) * 32), TransactionId(bytes([7]) * 32)))
+
+
+def approval(bank: int, view: View) -> Vote:
+    who, block_id = BankIndex(bank), block().block_id
+    signature = SIGNERS[bank].sign(CONTEXT.approval(view, who, block_id))
+    return Vote(who, HEIGHT, view, block_id, Decision.APPROVE, "", None, signature)
+
+
+def rejection(bank: int) -> Vote:
+    who, block_id = BankIndex(bank), block().block_id
+    statement = CONTEXT.vote(VIEW, who, block_id, Decision.REJECT, "nullifier", 1)
+    return Vote(
+        who,
+        HEIGHT,
+        VIEW,
+        block_id,
+        Decision.REJECT,
+        "nullifier",
+        1,
+        SIGNERS[bank].sign(statement),
+        ballot=b"ballot",
+    )
+
+
+def commit(bank: int) -> Commit:
+    who, block_id = BankIndex(bank), block().block_id
+    signature = SIGNERS[bank].sign(CONTEXT.commit(VIEW, who, block_id))
+    return Commit(who, HEIGHT, VIEW, block_id, signature, ballot=b"ballot")
+
+
+def quorum_certificate() -> QuorumCertificate:
+    votes = [approval(bank, View(2)) for bank in range(4)]
+    entries = tuple(SignatureEntry(vote.bank, vote.signature) for vote in votes)
+    return QuorumCertificate(HEIGHT, View(2), block().block_id, entries)
+
+
+def timeout_certificate() -> TimeoutCertificate:
+    entries = []
+    for bank, claim in ((0, -1), (1, 2), (2, 1), (3, -1)):
+        statement = CONTEXT.timeout(View(2), BankIndex(bank), View(claim))
+        entries.append(TimeoutEntry(BankIndex(bank), View(claim), SIGNERS[bank].sign(statement)))
+    return TimeoutCertificate(HEIGHT, View(2), tuple(entries))
+
+
+def reject_certificate() -> RejectCertificate:
+    vote = rejection(2)
+    entry = RejectionEntry(vote.bank, vote.reason, vote.transaction_index, vote.signature)
+    return RejectCertificate(HEIGHT, VIEW, vote.block_id, (entry,))
+
+
+def seal() -> Seal:
+    entries = tuple(SignatureEntry(BankIndex(bank), commit(bank).signature) for bank in range(4))
+    return Seal(HEIGHT, VIEW, block().block_id, entries, (b"ballot", b"other ballot"))
+
+
+def proposal() -> Proposal:
+    who = ACTIVE_SET.leader(HEIGHT, VIEW)
+    signature = SIGNERS[who].sign(CONTEXT.proposal(VIEW, who, block().block_id))
+    return Proposal(
+        who,
+        HEIGHT,
+        VIEW,
+        block(),
+        timeout_certificate(),
+        quorum_certificate(),
+        seal(),
+        signature,
+    )
+
+
+def timeout() -> Timeout:
+    statement = CONTEXT.timeout(VIEW, BankIndex(1), View(2))
+    return Timeout(
+        BankIndex(1),
+        HEIGHT,
+        VIEW,
+        View(2),
+        quorum_certificate(),
+        timeout_certificate(),
+        SIGNERS[1].sign(statement),
+    )
+
+
+def messages() -> dict[str, Message]:
+    return {
+        "proposal": proposal(),
+        "vote approve": approval(1, VIEW),
+        "vote reject": rejection(2),
+        "commit": commit(3),
+        "timeout": timeout(),
+        "quorum certificate": quorum_certificate(),
+        "seal": seal(),
+        "reject certificate": reject_certificate(),
+        "status": Status(HEIGHT, VIEW, timeout_certificate(), quorum_certificate()),
+        "status at view 0": Status(HEIGHT, View(0), None, None),
+        "sync request": SyncRequest(Height(4)),
+        "sync response": SyncResponse((SealedBlock(block(), seal()),), Height(9)),
+        "block request": BlockRequest(HEIGHT, block().block_id),
+        "block response": BlockResponse(block()),
+    }
+
+
+def statements() -> dict[str, SignedStatement]:
+    return {
+        name: message
+        for name, message in messages().items()
+        if isinstance(message, SignedStatement)
+    }
+
+
+def record() -> DurableRecord:
+    return DurableRecord(
+        height=HEIGHT,
+        view=VIEW,
+        step=7,
+        voted=approval(1, VIEW),
+        committed=commit(1),
+        timeout=timeout(),
+        highest=quorum_certificate(),
+        entry=timeout_certificate(),
+        proposed=proposal(),
+    )
