@@ -18,8 +18,8 @@ from dataclasses import dataclass
 class QueueLimits:
     """Room for one peer."""
 
-    bytes: int = 16 << 20
-    items: int = 8_192
+    queued_bytes: int = 16 << 20
+    queued_items: int = 8_192
     frame_bytes: int = 1 << 20
     """Size from which a frame takes no further item; a longer item travels alone."""
 
@@ -49,7 +49,7 @@ class OutgoingQueue:
         return len(self._messages) + len(self._transactions)
 
     @property
-    def bytes(self) -> int:
+    def queued_bytes(self) -> int:
         return self._bytes
 
     def add_message(self, item: bytes, now: float) -> None:
@@ -90,7 +90,7 @@ class OutgoingQueue:
         return size == 0 or size + len(item) <= self._limits.frame_bytes
 
     def _make_room(self) -> None:
-        while self._bytes > self._limits.bytes or len(self) > self._limits.items:
+        while self._bytes > self._limits.queued_bytes or len(self) > self._limits.queued_items:
             if self._transactions:
                 self._bytes -= len(self._transactions.popleft())
                 self.counters.dropped_transactions += 1

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -33,6 +33,7 @@ from node.wire.peer_pb2_grpc import PeerStub
 from node.wire.records import BlockRange, Hello
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class PeerUnavailable(Exception):
@@ -149,7 +150,7 @@ class PeerLink:
             linked=self.linked,
             peer_height=self._peer_height,
             queued_items=len(self._queue),
-            queued_bytes=self._queue.bytes,
+            queued_bytes=self._queue.queued_bytes,
             counters=self._queue.counters,
             connections=self._connections,
             last_error=self._last_error,
@@ -204,8 +205,13 @@ class PeerLink:
                 self._down("the peer ended the stream")
             except grpc.aio.AioRpcError as error:
                 self._down(_said(error))
-            except (CertificateInvalid, MalformedMessage, PeerMisbehaved, TimeoutError) as error:
-                self._down(str(error) or type(error).__name__)
+            except (CertificateInvalid, MalformedMessage, PeerMisbehaved) as error:
+                self._down(str(error))
+            except TimeoutError:
+                self._down(f"no hello within {self._timing.connect_s:g} s")
+            except Exception as error:  # edge: a link must outlive whatever breaks one session
+                _log.exception("link_failed", extra={"peer": self.bank})
+                self._down(type(error).__name__)
             if self._connections > connections:
                 pause = self._timing.first_pause_s
             self._again.clear()
@@ -274,20 +280,20 @@ class PeerLink:
         loop = asyncio.get_running_loop()
         while True:
             await self._queued.wait()
-            sent_at = loop.time()
-            while frame := self._queue.take_frame():
-                await stream.write(peer_codec.join_items(frame))
-            self._queued.clear()
-            await asyncio.sleep(max(0.0, self._timing.tick_s - (loop.time() - sent_at)))
+            began = loop.time()
+            frame = self._queue.take_frame()
+            drained = not self._queue
+            if drained:
+                self._queued.clear()
+            await stream.write(peer_codec.join_items(frame))
+            if drained:
+                await asyncio.sleep(max(0.0, began + self._timing.tick_s - loop.time()))
 
 
 async def _read_to_end(stream: Any) -> None:
+    """Read acknowledgements until the stream ends; raises `AioRpcError` if it ends badly."""
     while await stream.read() is not grpc.aio.EOF:
         pass
-    # The end of a stream may be an error, which only its status tells.
-    code = await stream.code()
-    if code is not grpc.StatusCode.OK:
-        raise PeerMisbehaved(f"{code.name}: {await stream.details()}")
 
 
 async def _settled(reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
@@ -300,7 +306,7 @@ def _said(error: grpc.aio.AioRpcError) -> str:
     return f"{error.code().name}: {error.details()}"
 
 
-def _checked(read: Callable[[Any], Any], answer: Any) -> Any:
+def _checked(read: Callable[[Any], T], answer: Any) -> T:
     try:
         return read(answer)
     except MalformedMessage as error:

@@ -84,7 +84,6 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{OPERATOR}/AuditTransactions": _operator(3_600.0),
     f"/{OPERATOR}/SetLogLevel": _operator(),
     f"/{HEALTH}/Check": _read(),
-    f"/{HEALTH}/List": _read(),
     f"/{HEALTH}/Watch": MethodRule(_ALL, SMALL_REQUEST_BYTES, None),
     f"/{REFLECTION}/ServerReflectionInfo": _read(WAIT_SECONDS),
 }

@@ -1,0 +1,411 @@
+"""Small in-memory backends for tests of the network edge: they keep what they were given.
+
+They hold no ledger and check nothing; tests of rules use the real ledger elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from crypto.transaction import transaction_id
+from node.consensus.messages import Message
+from node.ledger.blocks import Block, Header
+from node.ledger.types import (
+    AssetId,
+    BankIndex,
+    BlockId,
+    Height,
+    TimeMs,
+    TransactionId,
+    View,
+)
+from node.rpc.backend import FoundTransaction, NotFound
+from node.wire.identity import Identity
+from node.wire.operator_records import (
+    AlarmReport,
+    AuditExtent,
+    AuditFailure,
+    AuditReport,
+    ConsensusReport,
+    DatabaseReport,
+    LedgerDigests,
+    MempoolReport,
+    NodeReport,
+    PeerReport,
+    ProcessReport,
+    TreasuryRow,
+)
+from node.wire.records import (
+    BinRecord,
+    BlockRange,
+    ClosedBinDigest,
+    Hello,
+    InclusionProof,
+    LedgerParameters,
+    NodeStatus,
+    NoteRecord,
+    NullifierRecord,
+    Position,
+    Receipt,
+    SealedState,
+    SetChange,
+    StoredBlock,
+    TransactionState,
+    TransactionStatus,
+)
+
+CHAIN = bytes([7]) * 32
+ASSET = AssetId(bytes([1]) * 16)
+SEAL = b"a canonical seal"
+
+
+def header_at(height: int) -> Header:
+    return Header(
+        chain_id=CHAIN,
+        height=Height(height),
+        parent_id=BlockId(bytes([height % 256]) * 32),
+        original_view=View(0),
+        proposer=BankIndex(height % 12),
+        time_ms=TimeMs(1_700_000_000_000 + height),
+        transactions_root=bytes(32),
+        evidence_root=bytes(32),
+        ballots_root=bytes(32),
+        transaction_count=0,
+        post_state_root=bytes([9]) * 32,
+        next_set_hash=bytes([8]) * 32,
+    )
+
+
+def block_at(height: int) -> Block:
+    return Block(header_at(height), parent_ballots=(), evidence=(), transaction_ids=())
+
+
+def stored_block(height: int, transactions: tuple[bytes, ...] = ()) -> StoredBlock:
+    block = block_at(height)
+    return StoredBlock(block.header.encode(), block.encode(), SEAL, transactions)
+
+
+def note(sequence: int) -> NoteRecord:
+    return NoteRecord(
+        sequence=sequence,
+        transaction_id=TransactionId(bytes([3]) * 32),
+        transaction_kind=1,
+        output_index=sequence % 2,
+        asset=ASSET,
+        bin_id=sequence // 64,
+        position=sequence % 64,
+        height=Height(5),
+        output=bytes([sequence % 256]) * 281,
+    )
+
+
+def nullifier(sequence: int) -> NullifierRecord:
+    return NullifierRecord(
+        sequence, bytes([4]) * 96, TransactionId(bytes([3]) * 32), Height(5)
+    )
+
+
+def closed_bin(sequence: int) -> ClosedBinDigest:
+    return ClosedBinDigest(sequence, sequence + 10, ASSET, bytes([6]) * 32, 17, Height(5))
+
+
+BIN = BinRecord(12, ASSET, 17, Height(5), bytes(64 * 192), bytes([6]) * 32)
+SET_CHANGE = SetChange(header_at(3).encode(), SEAL, b"active set")
+PROOF = InclusionProof(header_at(5).encode(), SEAL, bytes(17), bytes([2]) * 32, (SET_CHANGE,))
+STATE = SealedState(header_at(5).encode(), SEAL, b"ledger state", (SET_CHANGE,))
+PARAMETERS = LedgerParameters(b"{}", CHAIN, Height(5), 8, 25, 2_000, 1_000)
+NODE_STATUS = NodeStatus(
+    bank=BankIndex(0),
+    bank_name="Amberfield",
+    software_version="0.1.0",
+    chain_id=CHAIN,
+    height=Height(5),
+    block_id=BlockId(bytes([5]) * 32),
+    time_ms=TimeMs(1_700_000_000_005),
+    mempool_transactions=3,
+    ready=True,
+    linked_banks=12,
+    quorum=10,
+)
+REPORT = NodeReport(
+    bank=BankIndex(0),
+    bank_name="Amberfield",
+    software_version="0.1.0",
+    chain_id=CHAIN,
+    height=Height(5),
+    block_id=BlockId(bytes([5]) * 32),
+    state_root=bytes([9]) * 32,
+    time_ms=TimeMs(1_700_000_000_005),
+    last_seal_age_ms=1_234,
+    ready=True,
+    halted="",
+    consensus=ConsensusReport(
+        height=Height(6),
+        view=View(1),
+        leader=BankIndex(7),
+        active_banks=12,
+        quorum=10,
+        has_work=True,
+        approvals=(BankIndex(0), BankIndex(3)),
+        rejections=(BankIndex(4),),
+        commits=(),
+        timed_out=(BankIndex(0),),
+        missing=(BankIndex(11),),
+        margin=-1,
+        highest_view=View(-1),
+    ),
+    peers=(
+        PeerReport(
+            bank=BankIndex(1),
+            address="127.0.0.1:7001",
+            linked_out=True,
+            linked_in=False,
+            height=Height(4),
+            last_heard_ms=None,
+            queued_items=1,
+            queued_bytes=300,
+            sent_frames=5,
+            sent_items=9,
+            sent_bytes=2_700,
+            dropped_transactions=2,
+            dropped_messages=1,
+            connections=3,
+            last_error="",
+        ),
+    ),
+    mempool=MempoolReport(3, 18_954, 4_000, 40 << 20, 10, 2),
+    process=ProcessReport(4_711, 60_000, 90 << 20, 1_500),
+    database=DatabaseReport(True, "18.4", 12 << 20),
+    alarms=(AlarmReport("certified-invalid", "block 4", TimeMs(1_700_000_000_001)),),
+)
+DIGESTS = LedgerDigests(
+    from_height=Height(4),
+    at_height=Height(5),
+    block_ids=(BlockId(bytes([4]) * 32), BlockId(bytes([5]) * 32)),
+    state_root=bytes([9]) * 32,
+    transaction_count=7,
+    nullifier_count=6,
+    nullifier_digest=bytes([1]) * 32,
+    note_count=14,
+    note_digest=bytes([2]) * 32,
+    voting_record_count=0,
+    voting_record_digest=bytes([3]) * 32,
+    treasury=(
+        TreasuryRow(None, 2_026, 50, "fee", "approvers' pot"),
+        TreasuryRow(BankIndex(0), 2_026, 45_000, "stake", "initial stake"),
+    ),
+    tip_height=Height(6),
+)
+AUDIT = (
+    AuditReport(1, 2, (), False),
+    AuditReport(
+        2,
+        2,
+        (AuditFailure(TransactionId(bytes([3]) * 32), Height(5), "range", "no"),),
+        True,
+    ),
+)
+
+
+def status_of(raw_id: TransactionId, state: TransactionState) -> TransactionStatus:
+    position = None
+    if state is TransactionState.SEALED:
+        position = Position(Height(5), BlockId(bytes([5]) * 32), 2, TimeMs(1_700_000_000_005))
+    return TransactionStatus(raw_id, state, position)
+
+
+@dataclass
+class LedgerDouble:
+    """Admits whatever it is given, unless told to raise or to wait."""
+
+    raises: Exception | None = None
+    waits: asyncio.Event | None = None
+    submitted: list[tuple[bytes, str]] = field(default_factory=list)
+    in_work: int = 0
+    most_in_work: int = 0
+    closed_streams: int = 0
+
+    async def submit(self, transaction: bytes, source: Identity) -> Receipt:
+        self.submitted.append((transaction, str(source)))
+        self.in_work += 1
+        self.most_in_work = max(self.most_in_work, self.in_work)
+        try:
+            if self.waits is not None:
+                await self.waits.wait()
+        finally:
+            self.in_work -= 1
+        if self.raises is not None:
+            raise self.raises
+        return Receipt(
+            TransactionId(transaction_id(transaction)), TransactionState.ADMITTED, Height(5)
+        )
+
+    async def transaction(self, transaction_id: TransactionId) -> FoundTransaction:
+        if transaction_id == bytes(32):
+            raise NotFound("no such transaction at this bank")
+        return FoundTransaction(status_of(transaction_id, TransactionState.SEALED), b"raw")
+
+    async def transaction_states(
+        self, transaction_id: TransactionId
+    ) -> AsyncGenerator[TransactionStatus, None]:
+        try:
+            for state in (
+                TransactionState.UNKNOWN,
+                TransactionState.PENDING,
+                TransactionState.ADMITTED,
+                TransactionState.PROPOSED,
+            ):
+                yield status_of(transaction_id, state)
+            if self.waits is not None:
+                await self.waits.wait()
+            yield status_of(transaction_id, TransactionState.SEALED)
+        finally:
+            self.closed_streams += 1
+
+    async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
+        if height > 5:
+            raise NotFound(f"no block at height {height}; the tip is 5")
+        return stored_block(height, (b"raw",) if include_transactions else ())
+
+    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
+        if block_id != header_at(5).block_id:
+            raise NotFound("no such block")
+        return stored_block(5)
+
+    async def blocks(
+        self, from_height: Height, follow: bool, include_transactions: bool
+    ) -> AsyncGenerator[StoredBlock, None]:
+        try:
+            for height in range(from_height, 6):
+                yield stored_block(height)
+            if follow:
+                await asyncio.Event().wait()
+        finally:
+            self.closed_streams += 1
+
+    async def inclusion_proof(self, transaction_id: TransactionId) -> InclusionProof:
+        if self.raises is not None:
+            raise self.raises
+        return PROOF
+
+    async def notes(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[NoteRecord], None]:
+        yield [note(sequence) for sequence in range(from_sequence, limit or 1_200)]
+
+    async def nullifiers(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[NullifierRecord], None]:
+        yield [nullifier(sequence) for sequence in range(from_sequence, limit or 3)]
+
+    async def closed_bins(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
+        yield [closed_bin(sequence) for sequence in range(from_sequence, limit or 3)]
+
+    async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
+        if self.raises is not None:
+            raise self.raises
+        return [BIN]
+
+    async def sealed_state(self) -> SealedState:
+        return STATE
+
+    async def parameters(self) -> LedgerParameters:
+        return PARAMETERS
+
+    async def node_status(self) -> NodeStatus:
+        if self.raises is not None:
+            raise self.raises
+        return NODE_STATUS
+
+
+@dataclass
+class PeerDouble:
+    """Keeps frames in the order of arrival; `linked_event` and `received` wake the test."""
+
+    bank: int = 0
+    chain_id: bytes = CHAIN
+    events: list[tuple[object, ...]] = field(default_factory=list)
+    frames: list[tuple[int, tuple[bytes, ...], tuple[Message, ...]]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event | None = None
+
+    def hello(self) -> Hello:
+        return Hello(self.chain_id, BankIndex(self.bank), "0.1.0", Height(5))
+
+    def linked(self, bank: BankIndex, hello: Hello) -> None:
+        self._note("linked", bank, hello.height)
+
+    def unlinked(self, bank: BankIndex) -> None:
+        self._note("unlinked", bank)
+
+    def misbehaved(self, sender: BankIndex, reason: str, message: str) -> None:
+        self._note("misbehaved", sender, reason)
+
+    def _note(self, *event: object) -> None:
+        self.events.append(event)
+        self.news.set()
+
+    async def receive(
+        self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
+    ) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        self.frames.append((sender, tuple(transactions), tuple(messages)))
+        self.news.set()
+
+    async def transactions(self, transaction_ids: Sequence[TransactionId]) -> Sequence[bytes]:
+        return [b"body of " + bytes(item) for item in transaction_ids if item != bytes(32)]
+
+    async def sealed_blocks(self, from_height: Height) -> BlockRange:
+        return BlockRange(tuple(stored_block(h) for h in range(from_height, 6)), Height(5))
+
+    async def block(self, block_id: BlockId) -> bytes:
+        if block_id != header_at(5).block_id:
+            raise NotFound("no such block")
+        return block_at(5).encode()
+
+    async def until(self, condition: object) -> None:
+        """Wait until `condition()` holds; every event and frame is an occasion to look again."""
+        async with asyncio.timeout(10):
+            while not condition():  # type: ignore[operator]
+                self.news.clear()
+                await self.news.wait()
+
+    def received(self) -> list[bytes]:
+        return [transaction for _, transactions, _ in self.frames for transaction in transactions]
+
+
+@dataclass
+class OperatorDouble:
+    """Answers with fixed reports and keeps what it was asked to do."""
+
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    async def report(self) -> NodeReport:
+        return REPORT
+
+    async def shutdown(self, reason: str, requested_by: Identity) -> None:
+        self.asked.append(("shutdown", reason, str(requested_by)))
+
+    async def digests(self, from_height: Height, at_height: Height | None) -> LedgerDigests:
+        self.asked.append(("digests", from_height, at_height))
+        return DIGESTS
+
+    async def stored_blocks(
+        self, from_height: Height, to_height: Height | None
+    ) -> AsyncGenerator[StoredBlock, None]:
+        for height in range(from_height, (to_height or 5) + 1):
+            yield stored_block(height, (b"raw",))
+
+    async def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
+        self.asked.append(("audit", extent))
+        for report in AUDIT:
+            yield report
+
+    async def set_log_level(self, level: str) -> str:
+        self.asked.append(("log level", level))
+        return "INFO"
