@@ -7,6 +7,7 @@ no-op; two processes that migrate one database at once take turns.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,10 @@ MIGRATIONS_DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"
 
 MIGRATION_LOCK = 0x4246_5431_324D
 """Key of the advisory lock that orders concurrent migrations ("BFT12M")."""
+
+
+_ALEMBIC = threading.Lock()
+"""Alembic keeps its context in module globals: one migration at a time in a process."""
 
 
 @contextmanager
@@ -89,7 +94,8 @@ def _run(url: str, command_name: str, revision: str) -> None:
         config.set_main_option("script_location", str(MIGRATIONS_DIRECTORY).replace("%", "%%"))
         config.attributes["connection"] = connection
         run: Any = getattr(command, command_name)
-        run(config, revision)
+        with _ALEMBIC:
+            run(config, revision)
 
 
 async def require_schema(connection: AsyncConnection) -> None:
