@@ -102,7 +102,10 @@ class PaymentStatus(IntEnum):
     SEALED = 2
     """An attempt is sealed, and its inclusion was verified against the seal."""
     FAILED = 3
-    """No attempt can be sealed any more."""
+    """Given up for good: refused, or its notes were spent otherwise."""
+    EXPIRED = 4
+    """No attempt was sealed before its expiry height; the notes are free, and the payment can be
+    taken up again."""
 
 
 class PaymentPurpose(IntEnum):

@@ -18,6 +18,7 @@ import fcntl
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +155,8 @@ class WalletFile:
         self._lock: int | None = lock
         self._envelope = envelope
         self._key = key
+        self._writing = threading.Lock()
+        """A save in a thread goes on when its task is cancelled; the next one waits for it."""
 
     def __repr__(self) -> str:
         return f"WalletFile({self.path.name!r})"
@@ -191,26 +194,30 @@ class WalletFile:
 
     def save(self, contents: WalletData) -> None:
         """Replace the file by these contents; when this returns they are on disk."""
-        if self._lock is None:
-            raise WalletError(f"{self.path.name} was closed")
-        nonce = os.urandom(NONCE_BYTES)
-        associated = self._envelope.encode()
-        ciphertext = ChaCha20Poly1305(self._key).encrypt(nonce, contents.encode(), associated)
-        _replace(self.path, associated + nonce + ciphertext)
+        plaintext = contents.encode()
+        with self._writing:
+            if self._lock is None:
+                raise WalletError(f"{self.path.name} was closed")
+            nonce = os.urandom(NONCE_BYTES)
+            associated = self._envelope.encode()
+            ciphertext = ChaCha20Poly1305(self._key).encrypt(nonce, plaintext, associated)
+            _replace(self.path, associated + nonce + ciphertext)
 
     def change_secret(self, secret: Secret, contents: WalletData) -> None:
         """Encrypt under another passphrase or key file from now on, with a fresh salt."""
         envelope = _new_envelope(secret)
-        self._key = _derive_key(secret, envelope)
-        self._envelope = envelope
+        key = _derive_key(secret, envelope)
+        with self._writing:
+            self._key, self._envelope = key, envelope
         self.save(contents)
 
     def close(self) -> None:
         """Release the lock and forget the key; closing twice is harmless."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-            self._key = b""
+        with self._writing:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+                self._key = b""
 
     def __enter__(self) -> WalletFile:
         return self

@@ -192,12 +192,19 @@ def fail_payment(payment: PaymentRecord, failure: str) -> PaymentRecord:
     Should an attempt be sealed after all, `apply_update` finds its change note and sets this
     right.
     """
-    return replace(
-        payment,
-        status=PaymentStatus.FAILED,
-        failure=failure,
-        attempts=tuple(replace(attempt, raw=b"") for attempt in payment.attempts),
-    )
+    return _give_up(payment, PaymentStatus.FAILED, failure)
+
+
+def reopen_payment(data: WalletData, number: int) -> WalletData | None:
+    """Return the contents with an expired payment pending again, its notes reserved.
+
+    None if the payment is not expired, or one of its notes is no longer free.
+    """
+    payment = find_payment(data, number)
+    free = {note.sequence for note in spendable_notes(data, payment.asset)}
+    if payment.status is not PaymentStatus.EXPIRED or not free.issuperset(payment.inputs):
+        return None
+    return put_payment(data, replace(payment, status=PaymentStatus.PENDING, failure=""))
 
 
 def drop_unsent(data: WalletData) -> WalletData:
@@ -209,6 +216,15 @@ def drop_unsent(data: WalletData) -> WalletData:
             for payment in data.payments
             if payment.attempts or payment.status is not PaymentStatus.PENDING
         ),
+    )
+
+
+def _give_up(payment: PaymentRecord, status: PaymentStatus, failure: str) -> PaymentRecord:
+    return replace(
+        payment,
+        status=status,
+        failure=failure,
+        attempts=tuple(replace(attempt, raw=b"") for attempt in payment.attempts),
     )
 
 
@@ -224,12 +240,14 @@ def _settle(
         change = appeared.get(attempt.change_key)
         if change is not None:
             return _sealed(payment, attempt, change.height)
-    if payment.status is PaymentStatus.FAILED:
+    if payment.status is not PaymentStatus.PENDING:
         return payment
     if spent.intersection(payment.inputs):
         return fail_payment(payment, "its notes were spent by another transaction of this wallet")
-    if payment.attempts and all(attempt.expiry < height for attempt in payment.attempts):
-        return fail_payment(payment, "it was not sealed before its expiry height")
+    if payment.attempts and all(attempt.expiry <= height for attempt in payment.attempts):
+        return _give_up(
+            payment, PaymentStatus.EXPIRED, "it was not sealed before its expiry height"
+        )
     return payment
 
 
@@ -328,7 +346,7 @@ _KINDS = {
 
 
 def _payment_entry(payment: PaymentRecord) -> HistoryEntry:
-    failed = payment.status is PaymentStatus.FAILED
+    failed = payment.status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED)
     attempt = payment.last_attempt
     return HistoryEntry(
         kind=HistoryKind.FAILED if failed else _KINDS[payment.purpose],

@@ -14,9 +14,10 @@ from node.client.ledger_client import LedgerClient
 from node.client.ledger_replay import WalletReader
 from node.client.synchronisation import read_update
 from node.client.verification import SealVerifier
-from node.client.wallet_data import PaymentRecord, PaymentStatus, WalletData
+from node.client.wallet_data import Checkpoint, PaymentRecord, PaymentStatus, WalletData
 from node.client.wallet_file import WalletFile
 from node.ledger.genesis import Genesis
+from node.ledger.state import genesis_state
 from node.ledger.types import Height
 
 
@@ -84,6 +85,20 @@ class WalletStore:
             if update.checkpoint != self.data.checkpoint:
                 await self.save(wallet_state.apply_update(self.data, update))
             self._synchronised_s = time.monotonic()
+            return self.height
+
+    async def rescan(self) -> Height:
+        """Read the ledger from its beginning, from the next bank if there is one.
+
+        Payments are kept. Nothing changes unless all of it verifies.
+        """
+        self.ledger.prefer_next_endpoint()
+        async with self.change:
+            start = Checkpoint.of(genesis_state(self.genesis))
+            blank = replace(self.data, checkpoint=start, notes=(), bins=())
+            reader = WalletReader(self.data.chain_id, self.sessions)
+            update = await read_update(self.ledger, self.verifier, blank, reader)
+            await self.save(wallet_state.apply_update(blank, update))
             return self.height
 
     async def sync_if_older(self, age_ms: int) -> None:
