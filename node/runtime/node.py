@@ -406,10 +406,15 @@ async def open_database(config: NodeConfig, genesis: Genesis, lost: asyncio.Even
 async def run_node(config: NodeConfig) -> ExitCode:
     """Run one bank's node until SIGTERM, SIGINT or an operator's Shutdown; return its exit code."""
     stopping = asyncio.Event()
-    lost = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    return await run_node_until(config, stopping)
+
+
+async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCode:
+    """Run one bank's node until `stopping` is set or it cannot go on; return its exit code."""
+    lost = asyncio.Event()
     try:
         async with AsyncExitStack() as stack:
             genesis = load_genesis(config)
