@@ -28,10 +28,13 @@ VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "misc"
 
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(work|home|Users|root|tmp|private/tmp)/[\w.]")
 INDEX_ADDRESS = re.compile(r"https?://[^\s\"']*(/simple\b|py" + r"pi\.|python" + r"hosted\.)")
-PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIV" + r"ATE KEY-----")
+PRIVATE_KEY = re.compile(r"^\s*-----BEGIN [A-Z ]*PRIV" + r"ATE KEY-----\s*$")
 
 MAY_PRINT = ("node/cli/", "scripts/", "loadtest/")
 """Places that talk to a person at a terminal."""
+
+MAY_USE_STUBS = ("node/wire/", "node/rpc/", "node/client/")
+"""Everywhere else, messages are the ledger's own types."""
 
 EDGE = re.compile(r"# edge: \w+")
 """What a clause that catches everything must carry: the reason why this is an edge where any
@@ -147,6 +150,13 @@ def test_names_of_modules_say_what_they_hold() -> None:
     refuse([relative(path) for path in modules() if VAGUE_NAMES & set(path.stem.split("_"))])
 
 
+def test_every_room_is_a_package_so_that_the_import_contracts_see_it() -> None:
+    folders = {path.parent for path in modules("crypto", "node")}
+    refuse(
+        [relative(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()]
+    )
+
+
 def test_only_the_command_line_prints() -> None:
     def is_print(node: ast.AST) -> bool:
         return (
@@ -213,17 +223,30 @@ def test_scripts_and_load_tests_use_the_public_client_alone() -> None:
             for path in modules("scripts", "loadtest")
             for name in imported(path)
             if name.split(".")[0] in ("crypto", "node")
-            and not f"{name}.".startswith("node.client.")
+            and not re.match(r"node\.client(\.|$)", name)
+        ]
+    )
+
+
+def test_only_wire_rpc_and_client_touch_generated_classes() -> None:
+    refuse(
+        [
+            f"{relative(path)}: {name}"
+            for path in modules("crypto", "node")
+            if not relative(path).startswith(MAY_USE_STUBS)
+            for name in imported(path)
+            if re.search(r"_pb2(_grpc)?\b", name)
         ]
     )
 
 
 def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, and every name that it takes from one."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_no_test_is_skipped() -> None:
