@@ -295,6 +295,12 @@ def test_malformed_bytes_are_refused_by_form(
     assert refusal(verdict) == (reason, message, None)
 
 
+def test_expiry_at_both_ends_of_its_range_is_valid(chain: Chain) -> None:
+    """IDX1 5.4: the block's own height is the last; `max_expiry_heights` above it the farthest."""
+    height = chain.height + 1
+    assert chain.verify(chain.mint([5], expiry=height), chain.mint([5], expiry=height + 10_000))
+
+
 def test_no_transactions_have_no_verdicts(chain: Chain) -> None:
     assert chain.judge([]) == ()
 
