@@ -27,7 +27,22 @@ def connection_parameters(url: str) -> dict[str, Any]:
         raise DatabaseUrlInvalid("the database URL is malformed") from None
     if not parameters.get("dbname"):
         raise DatabaseUrlInvalid("the database URL names no database")
+    _require_encoded_password(parameters)
     return dict(parameters)
+
+
+def _require_encoded_password(parameters: dict[str, Any]) -> None:
+    """Refuse what a raw @ or / in a password does to a URL.
+
+    Part of it would then be taken for a host, port or database, which the driver's messages quote.
+    """
+    ports = str(parameters.get("port") or "")
+    names = f"{parameters.get('host') or ''}{parameters['dbname']}"
+    if "@" in names or (ports and not ports.replace(",", "").isdecimal()):
+        raise DatabaseUrlInvalid(
+            "the database URL has a malformed host, port or database;"
+            " special characters of the password must be percent-encoded"
+        )
 
 
 def session_parameters(config: DatabaseConfig, purpose: Purpose) -> dict[str, Any]:
