@@ -9,3 +9,12 @@ integers. Ed25519 is computed here from RFC 8032; X25519, HKDF and ChaCha20-Poly
 8.2-8.6 and the digests of 5.5, `equations` 6, 7 and 8.7, `ed25519` 7.6, `ballots` 9, `tree` 11,
 `blocks` 8.8, and `vectors` with the module's command, `python -m tests.reference FILE`, section 13.
 """
+
+import importlib
+import sys
+
+# py_ecc raises the recursion limit of the whole process, so far that hostile nesting
+# overflows the C stack in whatever test runs after; nothing here needs more than the default.
+_limit = sys.getrecursionlimit()
+importlib.import_module("py_ecc.bls.hash_to_curve")
+sys.setrecursionlimit(_limit)
