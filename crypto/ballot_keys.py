@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from crypto.accumulator import BaseRow, single_row
-from crypto.curve import Point, decode_strict, encode_point, msm, multiply
+from crypto.curve import Point, decode_strict, encode_point, msm
 from crypto.encoding import u32
 from crypto.errors import IdentityPoint, ProofOfPossessionInvalid, ProvingError, Rejected
+from crypto.fixed_base import FixedBase
 from crypto.generators import VOTE_RING_MAX, vote_key_generator
 from crypto.randomness import RandomBytes, hedge
 from crypto.scalar import ORDER, SCALAR_BYTES, decode_scalar, encode_scalar
@@ -22,6 +23,12 @@ PROOF_BYTES = 2 * SCALAR_BYTES
 """A proof of possession and an opening are c || z (IDX1 9.1, 9.7)."""
 
 _SECRET_DRAW_BYTES = 64
+
+
+@cache
+def vote_key_base() -> FixedBase:
+    """KV, ready to be multiplied often."""
+    return FixedBase(vote_key_generator())
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class BallotKey:
     @cached_property
     def public(self) -> bytes:
         """P = x KV, encoded (IDX1 9.1)."""
-        return encode_point(multiply(vote_key_generator(), self.secret))
+        return encode_point(vote_key_base().multiply(self.secret))
 
 
 def prove_possession(
@@ -68,7 +75,7 @@ def prove_possession(
     """
     owner = _owner(chain_id, bank_index)
     nonce = hedge(random_bytes, key.to_bytes(), b"IDX1/vote-pop" + owner).scalar()
-    announced = encode_point(multiply(vote_key_generator(), nonce))
+    announced = encode_point(vote_key_base().multiply(nonce))
     challenge = h2s("IDX1/vote-pop", owner, key.public, announced)
     return encode_scalar(challenge) + encode_scalar(nonce + challenge * key.secret)
 
@@ -134,6 +141,11 @@ class BallotRing:
     def digest(self) -> bytes:
         """32 bytes that every ballot of this ring is bound to (IDX1 9.2)."""
         return hash32("IDX1/vote-ring", self.opener, *self.keys)
+
+    @cached_property
+    def opener_base(self) -> FixedBase:
+        """Y, ready to be multiplied often."""
+        return FixedBase(self.opener_point)
 
     @cached_property
     def key_row(self) -> BaseRow:

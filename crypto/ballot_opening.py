@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from crypto.ballot_keys import PROOF_BYTES, BallotKey, BallotRing
+from crypto.ballot_keys import PROOF_BYTES, BallotKey, BallotRing, vote_key_base
 from crypto.ballot_proof import BallotContext, CollectedBallot, verify_ballot
 from crypto.curve import Point, encode_point, msm, multiply
 from crypto.errors import IdentityPoint, OpeningInvalid, ProvingError, Rejected
@@ -40,7 +40,7 @@ def open_ballot(
     index = ballot.ring.keys.index(signer)
     claim = ballot.ring.digest + bytes((index,)) + ballot.data
     nonce = hedge(random_bytes, opener.to_bytes(), b"IDX1/open" + claim).scalar()
-    announced = (multiply(vote_key_generator(), nonce), multiply(blinded_base, nonce))
+    announced = (vote_key_base().multiply(nonce), multiply(blinded_base, nonce))
     challenge = _challenge(ballot, index, announced)
     response = nonce + challenge * opener.secret
     return Opening(index, encode_scalar(challenge) + encode_scalar(response))

@@ -18,6 +18,7 @@ from crypto.ballot_keys import (
     CHAIN_ID_BYTES,
     BallotKey,
     BallotRing,
+    vote_key_base,
 )
 from crypto.curve import (
     POINT_BYTES,
@@ -210,12 +211,12 @@ def sign_ballot(
     position = ring.index_of(key)
     head = context.encode() + block_id + decision.value
     secret = key.to_bytes()
-    generator, opener = vote_key_generator(), ring.opener_point
+    generator, opener = vote_key_base(), ring.opener_base
     encryption_coin = Coins(hash64("IDX1/vote-coins", secret, ring.digest, head)).scalar()
     statement_points = (
         multiply(context.base, key.secret),
-        multiply(generator, encryption_coin),
-        ring.key_points[position] + multiply(opener, encryption_coin),
+        generator.multiply(encryption_coin),
+        ring.key_points[position] + opener.multiply(encryption_coin),
     )
     encoded = [encode_point(point) for point in statement_points]
     statement = hash64("IDX1/vote", head, ring.digest, *encoded)
@@ -225,12 +226,12 @@ def sign_ballot(
     digit_masks.insert(0, -sum(digit_masks) % ORDER)
     r_a, r_b, alpha, rho = masks.scalars(4)
     bit_points = _commit_bits(digit_masks, position, r_a, r_b)
-    opener_mask = multiply(opener, rho)
+    opener_mask = opener.multiply(rho)
     announced = (
         *bit_points,
-        multiply(generator, rho),
+        generator.multiply(rho),
         msm(ring.key_points, digit_masks) + opener_mask,
-        multiply(generator, alpha) + opener_mask,
+        generator.multiply(alpha) + opener_mask,
         multiply(context.base, alpha),
     )
     encoded += [encode_point(point) for point in announced]
