@@ -6,6 +6,7 @@ is one bank's own business: addresses, key files, its database, its limits.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,10 +130,15 @@ def load_node_config(path: Path) -> NodeConfig:
 
 
 def render_node_config(config: NodeConfig, base: Path) -> str:
-    """Return the TOML text of `config` with paths relative to `base`."""
+    """Return the TOML text of `config`; paths within the consortium are relative to `base`.
+
+    `base` is the bank's directory, two levels below the consortium's, which may thus be moved.
+    """
+    consortium = base.parent.parent
 
     def relative(path: Path) -> str:
-        return quote(str(path.relative_to(base)) if path.is_relative_to(base) else str(path))
+        inside = path.is_relative_to(consortium)
+        return quote(os.path.relpath(path, base) if inside else str(path))
 
     def quote(text: str) -> str:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -4,7 +4,8 @@
 genesis.json                  what all banks agree on; public
 certificates/ca.crt, ca.key   the consortium's certificate authority
 banks/03-dunmere/             one bank: node.toml, keys/, node.log, database.url, signing.guard
-clients/NAME/                 a client's certificate and key
+clients/NAME/                 certificate and key of a bank's clients, under the bank's name
+regulator/                    the regulator's certificate, and the key that opens ballots
 operator/                     the operator's certificate and key
 wallets/NAME.wallet           encrypted wallet files, with their key file when no passphrase is set
 postgres/                     the embedded database server
@@ -73,6 +74,14 @@ class ConsortiumDirectory:
     def clients(self) -> Path:
         return self.root / "clients"
 
+    def client(self, bank: int) -> Path:
+        """Credentials of the clients of one bank."""
+        return self.clients / short_name(bank)
+
+    @property
+    def regulator(self) -> Path:
+        return self.root / "regulator"
+
     @property
     def wallets(self) -> Path:
         return self.root / "wallets"
@@ -90,8 +99,12 @@ class ConsortiumDirectory:
         """Addresses and process ids of the running consortium, as JSON."""
         return self.run / "consortium.json"
 
+    @property
+    def banks(self) -> Path:
+        return self.root / "banks"
+
     def bank(self, bank: int) -> BankDirectory:
-        return BankDirectory(self.root / "banks" / f"{bank:02d}-{short_name(bank)}", bank)
+        return BankDirectory(self.banks / f"{bank:02d}-{short_name(bank)}", bank)
 
     def exists(self) -> bool:
         return self.genesis_file.exists()

@@ -15,7 +15,6 @@ import os
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from enum import IntEnum
 from typing import Any
 
 from crypto.ballot import BallotKey
@@ -41,6 +40,7 @@ from node.runtime.clock import SystemClock
 from node.runtime.config import ConfigurationError, NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.driver import ConsensusDriver
+from node.runtime.exit_code import ExitCode
 from node.runtime.guard_file import GuardCorrupt, GuardFile, GuardLocked, SignaturePoint
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.ledger_backend import LedgerBackend
@@ -63,21 +63,6 @@ REGOSSIP_S = 2.0
 """Own transactions that wait this long are told to the other banks again."""
 PARENT_CHECK_S = 0.5
 STOP_GRACE_S = 0.5
-
-
-class ExitCode(IntEnum):
-    """How a node's process ended."""
-
-    STOPPED = 0
-    """As asked."""
-    CONFIGURATION = 2
-    """The configuration, a key, a certificate or the genesis cannot be used."""
-    UNSAFE = 3
-    """Going on would not be safe: another node holds the key, or stored data is corrupt."""
-    DEFECT = 70
-    """A broken invariant of ours; the log has the details."""
-    DATABASE = 75
-    """The database is not there; starting again can help."""
 
 
 class NodeUnsafe(Exception):
