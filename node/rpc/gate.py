@@ -90,7 +90,7 @@ class Gate(grpc.aio.ServerInterceptor):
             raise refuse(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 CallReason.TOO_MANY_CALLS,
-                f"{CALL_QUOTAS[identity.role]} calls are open already",
+                f"the limit of {CALL_QUOTAS[identity.role]} open calls is reached",
                 retry_delay_ms=TOO_MANY_CALLS_RETRY_MS,
             )
         self._open_calls[identity.uri] += 1

@@ -1,0 +1,77 @@
+"""`consortium.v1.Operator` on a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.ledger.types import Height
+from node.wire import codec, operator_codec, operator_pb2
+from node.wire.operator_pb2_grpc import OperatorStub
+from node.wire.operator_records import AuditExtent
+from tests.rpc.conftest import ServedNode
+from tests.rpc.doubles import AUDIT, DIGESTS, REPORT, stored_block
+from tests.rpc.faults import fault_of_call
+
+
+@pytest.fixture
+def stub(node: ServedNode) -> OperatorStub:
+    return OperatorStub(node.channel("operator/olivia"))
+
+
+async def test_the_report_arrives_whole(stub: OperatorStub) -> None:
+    answer = await stub.GetStatus(operator_pb2.GetStatusRequest(), timeout=10)
+    assert operator_codec.report_from_stub(answer) == REPORT
+
+
+async def test_a_shutdown_is_passed_on_with_who_asked(
+    node: ServedNode, stub: OperatorStub
+) -> None:
+    await stub.Shutdown(operator_pb2.ShutdownRequest(reason="maintenance"), timeout=10)
+    assert node.operator.asked == [("shutdown", "maintenance", "operator/olivia")]
+
+
+@pytest.mark.parametrize(("at_height", "expected"), [(0, None), (5, Height(5))])
+async def test_digests_up_to_a_height(
+    node: ServedNode, stub: OperatorStub, at_height: int, expected: Height | None
+) -> None:
+    request = operator_pb2.GetDigestsRequest(from_height=4, at_height=at_height)
+    assert operator_codec.digests_from_stub(await stub.GetDigests(request, timeout=10)) == DIGESTS
+    assert node.operator.asked == [("digests", 4, expected)]
+
+
+async def test_stored_blocks_come_with_their_transactions(stub: OperatorStub) -> None:
+    stream = stub.ListBlocks(
+        operator_pb2.ListBlocksRequest(from_height=3, to_height=4), timeout=10
+    )
+    assert [codec.block_from_stub(block) async for block in stream] == [
+        stored_block(3, (b"raw",)),
+        stored_block(4, (b"raw",)),
+    ]
+
+
+async def test_an_audit_streams_progress_to_its_end(
+    node: ServedNode, stub: OperatorStub
+) -> None:
+    request = operator_pb2.AuditTransactionsRequest(seed=b"seed", sample_size=2)
+    stream = stub.AuditTransactions(request, timeout=10)
+    assert tuple([operator_codec.audit_from_stub(report) async for report in stream]) == AUDIT
+    assert node.operator.asked == [("audit", AuditExtent(b"seed", 2))]
+
+
+async def test_the_log_level_is_set_and_the_old_one_told(
+    node: ServedNode, stub: OperatorStub
+) -> None:
+    request = operator_pb2.SetLogLevelRequest(level="DEBUG")
+    assert (await stub.SetLogLevel(request, timeout=10)).previous_level == "INFO"
+    assert node.operator.asked == [("log level", "DEBUG")]
+
+
+async def test_an_unknown_log_level_names_its_field(node: ServedNode, stub: OperatorStub) -> None:
+    request = operator_pb2.SetLogLevelRequest(level="NOISY")
+    fault = await fault_of_call(stub.SetLogLevel(request, timeout=10))
+    assert (fault.status, fault.reason, fault.fields) == (
+        "INVALID_ARGUMENT",
+        "malformed",
+        ("level",),
+    )
+    assert node.operator.asked == []
