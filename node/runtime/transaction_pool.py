@@ -110,6 +110,8 @@ class TransactionPool:
         self._stored = stored
         self._clock = clock
         self._on_available = on_available
+        self._proposed: set[TransactionId] = set()
+        """Transactions of the blocks that were voted on at this height."""
         self._not_yet: OrderedDict[bytes, str] = OrderedDict()
         self._own: OrderedDict[TransactionId, float] = OrderedDict()
         """Transactions of my clients and the monotonic time of their last gossip, in seconds."""
@@ -275,8 +277,17 @@ class TransactionPool:
         return bodies
 
     def mark_proposed(self, block: Block) -> None:
+        """Tell followers that their transactions stand in a block that is being voted on."""
+        self._proposed.update(block.transaction_ids)
         for transaction_id in block.transaction_ids:
             self._tracker.proposed(transaction_id)
+
+    def _unmark_proposed(self) -> None:
+        """What was proposed at this height and not sealed waits again."""
+        for transaction_id in self._proposed:
+            if transaction_id in self._mempool:
+                self._tracker.admitted(transaction_id)
+        self._proposed.clear()
 
     def candidates(self, limit: int) -> tuple[VerifiedTransaction, ...]:
         return self._mempool.candidates(limit)
@@ -306,6 +317,7 @@ class TransactionPool:
                 Position(height, block.block_id, index, block.header.time_ms),
             )
         self._admission.forget(block.transaction_ids)
+        self._unmark_proposed()
         self._evict_conflicting(transactions, height)
         self._evict_expired(Height(height + 1))
         self._evict_unfunded()
