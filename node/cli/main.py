@@ -1,0 +1,77 @@
+"""The command group: names, options that every command has, and the edge where errors become words.
+
+Modules of commands are imported when they are needed: a node's process must not carry them all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from node.cli.failure import CommandFailed
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "up": ("node.cli.up", "Start a consortium, run it, and stop it with Ctrl-C."),
+    "down": ("node.cli.down", "Stop a running consortium and whatever is left of one."),
+    "status": ("node.cli.status", "Show every bank: height, view, peers, quorum margin."),
+    "node": ("node.cli.node", "Run, start or stop one bank's node."),
+}
+"""Module and short help of each command; the module holds a click command named `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = importlib.import_module(entry[0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        except Exception as error:  # edge: a person reads one sentence, not a traceback
+            if ctx.params.get("debug"):
+                raise
+            from node.cli.error_advice import failure_of
+
+            raise failure_of(error) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """A permissioned ledger of banks: confidential payments, sealed by ten of twelve.
+
+    \b
+    Start here:
+      consortium up --demo 300     twelve banks, 300 payments, a check of everything
+      consortium up                twelve banks that stay up until Ctrl-C
+    """
+
+
+if __name__ == "__main__":
+    # gRPC's fork handlers only print warnings here: every child is started by exec.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    sys.exit(main(prog_name="consortium"))
+
+
+__all__ = ["CommandFailed", "main"]

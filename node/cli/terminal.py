@@ -1,0 +1,73 @@
+"""What a command says while it works: lines and progress on standard error, answers on output."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where everything goes that is not the answer."""
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print one line for the operator to standard error."""
+    errors.print(text, style=style, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print one line that must not be overlooked to standard error."""
+    say(text, "yellow")
+
+
+def answer(text: str) -> None:
+    """Print what was asked for to standard output."""
+    click.echo(text)
+
+
+def answer_json(value: Any) -> None:
+    """Print one JSON value on one line to standard output."""
+    click.echo(json.dumps(value, separators=(", ", ": "), default=str))
+    sys.stdout.flush()
+
+
+class Meter(Protocol):
+    """A progress bar to be told how far the work is."""
+
+    def __call__(self, done: int, total: int) -> None: ...
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Meter]:
+    """Show a progress bar on a terminal; elsewhere a line at every tenth of the work."""
+    if not errors.is_terminal:
+        yield _LineMeter(title)
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+    ) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+class _LineMeter:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._tenths = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        tenths = 10 * done // total if total else 10
+        if tenths > self._tenths:
+            self._tenths = tenths
+            say(f"{self._title}: {done} of {total}")

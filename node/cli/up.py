@@ -1,0 +1,193 @@
+"""`consortium up`: make a consortium on first use, start it, show it at work, stop it cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from node.cli.block_stream import BlockLine, stream_block_lines
+from node.cli.failure import CommandFailed
+from node.cli.options import data_option, json_option
+from node.cli.terminal import answer, answer_json, progress, say, warn
+from node.runtime.bank_databases import database_server
+from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.initialise import DEFAULT_BANKS, create_consortium, require_bank_count
+from node.runtime.running_consortium import supervisor_lock
+from node.runtime.supervisor import Notice, NoticeKind, Supervisor
+
+HEALTHY_WITHIN_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `consortium up` was asked for."""
+
+    directory: ConsortiumDirectory
+    bank_count: int | None
+    demo_payments: int | None
+    as_json: bool
+    keep: bool
+    database_url: str | None
+
+
+@click.command()
+@click.option(
+    "--banks",
+    "bank_count",
+    type=click.IntRange(4, 16),
+    help=f"Number of banks of a new consortium.  [default: {DEFAULT_BANKS}]",
+)
+@data_option
+@click.option(
+    "--demo",
+    "demo_payments",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Send N confidential payments, try a double spend, check everything, stop.",
+)
+@json_option
+@click.option("--keep", is_flag=True, help="With --demo: go on running until Ctrl-C.")
+@click.option(
+    "--database-url",
+    envvar="CONSORTIUM_DATABASE_URL",
+    metavar="URL",
+    help="Use this PostgreSQL server: URL of a role that may create roles and databases, or URL "
+    "of the banks' existing databases with {bank} for the bank's index.",
+)
+def command(
+    directory: ConsortiumDirectory,
+    bank_count: int | None,
+    demo_payments: int | None,
+    as_json: bool,
+    keep: bool,
+    database_url: str | None,
+) -> None:
+    """Start a consortium: each bank a process of its own with its own database.
+
+    On first use it makes keys, certificates and the genesis. It prints where the banks listen,
+    then a line for every sealed block, until Ctrl-C stops everything.
+
+    \b
+    Examples:
+      consortium up
+      consortium up --demo 300
+      consortium up --banks 4 --data /tmp/four --demo 20 --json
+    """
+    options = UpOptions(directory, bank_count, demo_payments, as_json, keep, database_url)
+    exit_code = asyncio.run(run_up(options))
+    raise click.exceptions.Exit(exit_code)
+
+
+async def run_up(options: UpOptions) -> int:
+    """Run the consortium until it is done or interrupted; return the exit code."""
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, interrupted.set)
+    begun_s = time.monotonic()
+    ensure_consortium(options)
+    with supervisor_lock(options.directory):
+        databases = database_server(options.directory, options.database_url)
+        supervisor = Supervisor(options.directory, databases, _show_notice)
+        try:
+            return await _until(interrupted, _serve(options, supervisor, begun_s))
+        finally:
+            stopping_s = time.monotonic()
+            await _finish(supervisor.stop())
+            say(f"all banks and PostgreSQL have stopped ({time.monotonic() - stopping_s:.1f} s)")
+
+
+def ensure_consortium(options: UpOptions) -> None:
+    """Make the consortium if there is none; one that is there keeps its banks."""
+    directory = options.directory
+    if directory.exists():
+        if options.bank_count is not None:
+            require_bank_count(directory, options.bank_count)
+        return
+    begun_s = time.monotonic()
+    count = options.bank_count or DEFAULT_BANKS
+    genesis = create_consortium(directory, bank_count=count)
+    say(
+        f"made a consortium of {count} banks in {directory.root}, chain "
+        f"{genesis.chain_id.hex()[:16]} ({time.monotonic() - begun_s:.1f} s)"
+    )
+
+
+async def _serve(options: UpOptions, supervisor: Supervisor, begun_s: float) -> int:
+    await supervisor.start()
+    with progress("banks verified healthy") as meter:
+        await supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)
+    healthy_s = time.monotonic() - begun_s
+    say(f"{len(supervisor.banks)} banks are healthy after {healthy_s:.1f} s", "green")
+    supervising = asyncio.create_task(supervisor.run())
+    try:
+        await _show_blocks(options, supervisor)
+    finally:
+        supervising.cancel()
+    return 0
+
+
+async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
+    for endpoint, process in zip(supervisor.endpoints, supervisor.banks, strict=True):
+        line = {
+            "event": "bank",
+            "bank": endpoint.bank,
+            "name": short_name(endpoint.bank),
+            "address": endpoint.address,
+            "pid": process.pid,
+        }
+        if options.as_json:
+            answer_json(line)
+        else:
+            answer(f"{endpoint.bank:>2}  {process.bank.short_name:<12}{endpoint.address}")
+    say("Ctrl-C stops everything; `consortium status` shows it from another terminal")
+    lines: AsyncGenerator[BlockLine, None] = stream_block_lines(
+        options.directory, supervisor.endpoints
+    )
+    async for line_of_block in lines:
+        if options.as_json:
+            answer_json(line_of_block.to_json_object())
+        else:
+            answer(str(line_of_block))
+
+
+def _show_notice(notice: Notice) -> None:
+    if notice.kind in (NoticeKind.PROGRESS, NoticeKind.BANK_STARTED):
+        say(notice.text)
+    else:
+        warn(notice.text)
+
+
+async def _until(interrupted: asyncio.Event, work: Coroutine[Any, Any, int]) -> int:
+    """Do the work, unless it is interrupted; then it is cancelled and 0 returned."""
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(interrupted.wait())
+    try:
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        say("stopping")
+        return 0
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Carry something through although we are being cancelled."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
+
+
+__all__ = ["CommandFailed", "UpOptions", "command", "ensure_consortium", "run_up"]

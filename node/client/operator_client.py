@@ -1,0 +1,143 @@
+"""Typed access to the `consortium.v1.Operator` service of one bank, for the people who run it.
+
+There is no failover: a question about one bank is answered by that bank or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from node.client.connection import ClientCredentials, Endpoint
+from node.client.errors import LedgerError, LedgerFault
+from node.client.status import error_of_call
+from node.ledger.types import Height
+from node.wire import codec, operator_codec, operator_pb2, operator_pb2_grpc
+from node.wire.fields import MalformedMessage
+from node.wire.operator_records import AuditExtent, AuditReport, LedgerDigests, NodeReport
+from node.wire.records import StoredBlock
+
+T = TypeVar("T")
+
+DEFAULT_DEADLINE_MS = 5_000
+SCAN_DEADLINE_MS = 300_000
+"""For answers that read everything a bank stores."""
+
+
+class OperatorClient:
+    """Client of one bank's Operator service; `async with OperatorClient(...) as bank:`.
+
+    All methods raise `LedgerError` subclasses.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: ClientCredentials,
+        *,
+        deadline_ms: int = DEFAULT_DEADLINE_MS,
+    ) -> None:
+        """`credentials` are those of an operator. The connection is made when first needed."""
+        self.endpoint = endpoint
+        self._channel = credentials.open_channel(endpoint)
+        self._stub: Any = operator_pb2_grpc.OperatorStub(self._channel)
+        self._deadline_s = deadline_ms / 1000
+
+    async def __aenter__(self) -> OperatorClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    async def report(self) -> NodeReport:
+        """Return everything about the node's health."""
+        request = operator_pb2.GetStatusRequest()
+        return await self._call("GetStatus", request, operator_codec.report_from_stub)
+
+    async def shutdown(self, reason: str) -> None:
+        """Ask the node to stop cleanly; it answers before it does."""
+        request = operator_pb2.ShutdownRequest(reason=reason)
+        await self._call("Shutdown", request, lambda _: None)
+
+    async def digests(
+        self, from_height: Height = Height(0), at_height: Height | None = None
+    ) -> LedgerDigests:
+        """Return digests of what the bank stores up to a height (None: its tip)."""
+        request = operator_pb2.GetDigestsRequest(
+            from_height=from_height, at_height=at_height or 0
+        )
+        return await self._call(
+            "GetDigests",
+            request,
+            operator_codec.digests_from_stub,
+            deadline_s=SCAN_DEADLINE_MS / 1000,
+        )
+
+    def blocks(
+        self, from_height: Height, to_height: Height | None = None
+    ) -> AsyncGenerator[StoredBlock, None]:
+        """Yield stored blocks with seals and transaction bodies up to a height (None: the tip)."""
+        request = operator_pb2.ListBlocksRequest(
+            from_height=from_height, to_height=to_height or 0
+        )
+        return self._stream("ListBlocks", request, codec.block_from_stub)
+
+    def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
+        """Have the bank verify stored transactions again; yields progress, the last one `done`."""
+        request = operator_pb2.AuditTransactionsRequest(seed=extent.seed)
+        if extent.sample_size is None:
+            request.everything = True
+        else:
+            request.sample_size = extent.sample_size
+        return self._stream("AuditTransactions", request, operator_codec.audit_from_stub)
+
+    async def set_log_level(self, level: str) -> str:
+        """Set the level of the node's log until it restarts; return the previous one."""
+        request = operator_pb2.SetLogLevelRequest(level=level)
+        return await self._call("SetLogLevel", request, lambda answer: str(answer.previous_level))
+
+    async def _call(
+        self,
+        method: str,
+        request: Any,
+        read: Callable[[Any], T],
+        *,
+        deadline_s: float | None = None,
+    ) -> T:
+        try:
+            answer = await getattr(self._stub, method)(
+                request, timeout=deadline_s or self._deadline_s
+            )
+            return read(answer)
+        except (grpc.aio.AioRpcError, MalformedMessage) as error:
+            raise self._failure(error) from error
+
+    async def _stream(
+        self, method: str, request: Any, read: Callable[[Any], T]
+    ) -> AsyncGenerator[T, None]:
+        try:
+            async for answer in getattr(self._stub, method)(
+                request, timeout=SCAN_DEADLINE_MS / 1000
+            ):
+                yield read(answer)
+        except (grpc.aio.AioRpcError, MalformedMessage) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> LedgerError:
+        if isinstance(error, grpc.aio.AioRpcError):
+            return error_of_call(error, str(self.endpoint))
+        return LedgerFault(
+            f"the bank's answer breaks the contract: {error}", endpoint=str(self.endpoint)
+        )

@@ -1,0 +1,187 @@
+"""One database and one role a bank: in the embedded server, or in a server that somebody runs.
+
+`databases.json` remembers which. The URLs, passwords included, stand in one file a bank that only
+its owner may read.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import urllib.parse
+from dataclasses import dataclass
+from typing import Protocol
+
+import psycopg
+
+from node.runtime.config import ConfigurationError
+from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
+from node.runtime.secrets_directory import read_private, write_private
+from node.storage import postgres_roles
+from node.storage.embedded_postgres import STATEMENT_TIMEOUT_MS, EmbeddedPostgres
+from node.storage.migrations import migrate
+
+PASSWORD_BYTES = 24
+BANK_PLACEHOLDER = "{bank}"
+CONNECT_TIMEOUT_S = 10
+
+
+class DatabaseServer(Protocol):
+    """Where the banks' databases live. All methods block."""
+
+    @property
+    def description(self) -> str:
+        """What to call it in a message."""
+        ...
+
+    def start(self) -> None:
+        """Make sure that it runs."""
+        ...
+
+    def is_running(self) -> bool:
+        """Whether it runs, as far as that can be told."""
+        ...
+
+    def provide(self, bank: BankDirectory) -> None:
+        """Make sure that the bank has its database, and write its URL."""
+        ...
+
+    def stop(self) -> None:
+        """Stop it, if it is ours."""
+        ...
+
+
+class EmbeddedServer:
+    """The consortium's own PostgreSQL server."""
+
+    def __init__(self, directory: ConsortiumDirectory) -> None:
+        """Raises `PostgresError` if the server programs are not installed."""
+        self._server = EmbeddedPostgres(directory.postgres)
+
+    @property
+    def description(self) -> str:
+        return f"PostgreSQL {self._server.server_version}, port {self._server.port}"
+
+    def start(self) -> None:
+        self._server.start()
+
+    def is_running(self) -> bool:
+        return self._server.is_running()
+
+    def provide(self, bank: BankDirectory) -> None:
+        name = f"bank_{bank.bank:02d}"
+        present = _written_url(bank)
+        password = present.password if present is not None else None
+        if password is None:
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            self._server.create_database(name, name, password)
+        # The server's port may be another one than before.
+        _write_url(bank, self._server.url(name, name, password))
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalServer:
+    """A server that somebody else runs; databases are there already or are made with `admin_url`.
+
+    Exactly one of the two is given the first time, and neither later.
+    """
+
+    chain_id: bytes
+    admin_url: str | None = None
+    """Of a role that may create roles and databases."""
+    url_template: str | None = None
+    """URL of a bank's existing database, with `{bank}` for its index."""
+
+    @property
+    def description(self) -> str:
+        return "the PostgreSQL server given with --database-url"
+
+    def start(self) -> None:
+        """Nothing to do: the nodes say if it is not there."""
+
+    def is_running(self) -> bool:
+        return True
+
+    def provide(self, bank: BankDirectory) -> None:
+        if _written_url(bank) is not None:
+            return
+        if self.url_template is not None:
+            _write_url(bank, self.url_template.replace(BANK_PLACEHOLDER, f"{bank.bank:02d}"))
+        elif self.admin_url is not None:
+            self._create(bank, self.admin_url)
+        else:
+            raise ConfigurationError(f"{bank.database_url_file} is missing; give --database-url")
+
+    def _create(self, bank: BankDirectory, admin_url: str) -> None:
+        name = f"consortium_{self.chain_id.hex()[:8]}_bank_{bank.bank:02d}"
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        try:
+            with psycopg.connect(
+                admin_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+            ) as connection:
+                postgres_roles.create_role(
+                    connection, name, password, statement_timeout_ms=STATEMENT_TIMEOUT_MS
+                )
+                postgres_roles.create_database(connection, name, name)
+        except psycopg.Error as error:
+            # The driver's message may quote the URL; its first line without it is enough.
+            raise ConfigurationError(
+                f"the database of {bank.short_name} could not be made with the URL given with "
+                f"--database-url: {type(error).__name__}"
+            ) from None
+        parts = urllib.parse.urlsplit(admin_url)
+        host = parts.netloc.rpartition("@")[2]
+        _write_url(
+            bank,
+            urllib.parse.urlunsplit(
+                parts._replace(netloc=f"{name}:{password}@{host}", path=f"/{name}")
+            ),
+        )
+
+    def stop(self) -> None:
+        """It is not ours to stop."""
+
+
+def database_server(
+    directory: ConsortiumDirectory, external_url: str | None = None
+) -> DatabaseServer:
+    """Return the server of this consortium; `external_url` chooses one when it first starts.
+
+    Raises `ConfigurationError` if another kind of server holds the databases already.
+    """
+    path = directory.root / "databases.json"
+    kind = "embedded" if external_url is None else "external"
+    if path.exists():
+        remembered = json.loads(path.read_text(encoding="utf-8")).get("server")
+        if external_url is not None and remembered != kind:
+            raise ConfigurationError(
+                f"the ledgers of {directory.root} are in its own PostgreSQL server; "
+                "leave --database-url out, or give another directory with --data"
+            )
+        kind = remembered
+    else:
+        path.write_text(json.dumps({"server": kind}) + "\n", encoding="utf-8")
+    if kind == "embedded":
+        return EmbeddedServer(directory)
+    chain_id = directory.genesis().chain_id
+    if external_url is not None and BANK_PLACEHOLDER in external_url:
+        return ExternalServer(chain_id, url_template=external_url)
+    return ExternalServer(chain_id, admin_url=external_url)
+
+
+def bring_up_to_date(bank: BankDirectory) -> None:
+    """Migrate the bank's database to the present schema; raises `StorageError`."""
+    migrate(read_private(bank.database_url_file).decode("utf-8").strip())
+
+
+def _written_url(bank: BankDirectory) -> urllib.parse.SplitResult | None:
+    if not bank.database_url_file.exists():
+        return None
+    return urllib.parse.urlsplit(read_private(bank.database_url_file).decode("utf-8").strip())
+
+
+def _write_url(bank: BankDirectory, url: str) -> None:
+    write_private(bank.database_url_file, url.encode("utf-8") + b"\n")

@@ -1,0 +1,411 @@
+"""Running every bank of a consortium on this machine: one process and one database a bank.
+
+A bank that ends is reported with its reason and stays down until its operator starts it again; only
+one whose database went away (`ExitCode.DATABASE`) is started again by itself, a bounded number of
+times, after the database server has been started if it died. Nodes notice when this process
+disappears, however it ends, and stop by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from node.client.connection import ClientCredentials, Endpoint
+from node.client.errors import ClientError
+from node.client.operator_client import OperatorClient
+from node.ledger.active_set import quorum_size
+from node.ledger.genesis import Genesis
+from node.ledger.types import BankIndex
+from node.runtime.bank_databases import DatabaseServer, bring_up_to_date
+from node.runtime.bank_process import BankProcess
+from node.runtime.config import NodeConfig, PeerAddress, load_node_config, render_node_config
+from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
+from node.runtime.exit_code import ExitCode
+from node.runtime.ports import LOOPBACK, replace_taken
+from node.runtime.running_consortium import (
+    ProcessReference,
+    RunningBank,
+    RunningConsortium,
+    end_processes,
+    node_processes,
+    now_ms,
+)
+from node.runtime.start_requests import take_requests
+from node.storage.postgres_errors import PostgresError
+from node.wire.operator_records import NodeReport
+
+HEALTH_INTERVAL_S = 0.25
+REQUEST_INTERVAL_S = 0.25
+
+TERMINATE_PATIENCE_S = 3.0
+"""After this, a node that was asked to stop is killed."""
+
+BACK_OFF_FIRST_S = 0.5
+BACK_OFF_LONGEST_S = 15.0
+RESTARTS = 10
+"""Starts in a row after a lost database; then the bank stays down."""
+STEADY_S = 60.0
+"""A bank that ran this long begins a new row of restarts."""
+
+
+class NoticeKind(StrEnum):
+    """What a notice is about."""
+
+    PROGRESS = "progress"
+    """Something that was to be done is done."""
+    BANK_DOWN = "bank-down"
+    """A bank's process has ended unasked."""
+    BANK_STARTED = "bank-started"
+    """A bank's process was started again."""
+    BANK_STOPPED = "bank-stopped"
+    """A bank's process has ended as its operator asked."""
+    QUORUM_LOST = "quorum-lost"
+    """Too few banks run to seal anything."""
+    DATABASE = "database"
+    """The database server was started again, or cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line for the operator."""
+
+    kind: NoticeKind
+    text: str
+    bank: int | None = None
+
+
+class StartFailed(Exception):
+    """The consortium did not come up; the message says which bank, why, and what to do."""
+
+
+class Supervisor:
+    """Starts, watches and stops the banks of one directory; needs its `supervisor_lock`."""
+
+    def __init__(
+        self,
+        directory: ConsortiumDirectory,
+        databases: DatabaseServer,
+        notify: Callable[[Notice], None],
+    ) -> None:
+        """`notify` is told everything an operator should read, one line each."""
+        self._directory = directory
+        self._databases = databases
+        self._notify = notify
+        self.genesis: Genesis = directory.genesis()
+        self._banks = [BankProcess(directory.bank(bank.index)) for bank in self.genesis.banks]
+        self._configs: list[NodeConfig] = []
+        self._watchers: dict[int, asyncio.Task[None]] = {}
+        self._restarts: dict[int, int] = {}
+        self._database_lock = asyncio.Lock()
+        self._started_ms = now_ms()
+        self._stopping = False
+
+    @property
+    def banks(self) -> Sequence[BankProcess]:
+        return self._banks
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the banks listen, in bank order."""
+        return tuple(Endpoint(config.bank, config.listen) for config in self._configs)
+
+    async def start(self) -> None:
+        """Start database server and all banks; raises `PostgresError`, `StorageError`, OSError."""
+        await asyncio.to_thread(self._clear_left_over)
+        self._configs = self._assign_addresses()
+        await asyncio.to_thread(self._databases.start)
+        self._notify(Notice(NoticeKind.PROGRESS, f"{self._databases.description} runs"))
+        for process in self._banks:
+            # A bank starts to load its code while the next one's database is being made.
+            await asyncio.to_thread(self._prepare_database, process.bank)
+            await self._launch(process)
+        self._save()
+
+    async def wait_healthy(
+        self,
+        timeout_s: float,
+        progress: Callable[[int, int], None] = lambda healthy, total: None,
+    ) -> Mapping[BankIndex, NodeReport]:
+        """Wait until every bank is verified healthy; return their reports.
+
+        Healthy: it answers, is ready, has this genesis and its database, and is linked both ways
+        with every other bank. Raises `StartFailed` naming the bank that is not, and why.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        credentials = ClientCredentials.load(self._directory.operator)
+        clients = [OperatorClient(endpoint, credentials) for endpoint in self.endpoints]
+        healthy: dict[BankIndex, NodeReport] = {}
+        doubts: dict[BankIndex, str] = {}
+        try:
+            while len(healthy) < len(clients):
+                self._raise_if_ended()
+                for client in clients:
+                    bank = client.endpoint.bank
+                    if bank in healthy:
+                        continue
+                    try:
+                        report = await client.report()
+                        doubts[bank] = self._doubt(report)
+                    except ClientError as error:
+                        doubts[bank] = f"it does not answer: {error}"
+                        continue
+                    if not doubts[bank]:
+                        healthy[bank] = report
+                        progress(len(healthy), len(clients))
+                if len(healthy) < len(clients):
+                    if time.monotonic() > deadline_s:
+                        raise StartFailed(self._describe_doubts(doubts))
+                    await asyncio.sleep(HEALTH_INTERVAL_S)
+        finally:
+            for client in clients:
+                await client.close()
+        return healthy
+
+    async def run(self) -> None:
+        """Serve operators' requests until cancelled."""
+        while True:
+            for bank in take_requests(self._directory):
+                if bank < len(self._banks) and not self._banks[bank].running:
+                    self._restarts.pop(bank, None)
+                    await self._launch(self._banks[bank])
+                    self._save()
+                    name = self._banks[bank].bank.short_name
+                    self._notify(Notice(NoticeKind.BANK_STARTED, f"{name} was started again", bank))
+            await asyncio.sleep(REQUEST_INTERVAL_S)
+
+    async def stop(self) -> None:
+        """Stop every bank, then the database server; nothing is left when this returns."""
+        self._stopping = True
+        for process in self._banks:
+            process.stopping = True
+            process.send(signal.SIGTERM)
+        running = [asyncio.ensure_future(item.wait()) for item in self._banks if item.running]
+        if running:
+            _, late = await asyncio.wait(running, timeout=TERMINATE_PATIENCE_S)
+            if late:
+                for process in self._banks:
+                    process.send(signal.SIGKILL)
+                await asyncio.wait(late)
+        for watcher in self._watchers.values():
+            watcher.cancel()
+        await asyncio.gather(*self._watchers.values(), return_exceptions=True)
+        await asyncio.to_thread(self._databases.stop)
+        self._directory.state_file.unlink(missing_ok=True)
+
+    # Starting
+
+    def _clear_left_over(self) -> None:
+        left_over = node_processes(self._directory)
+        if left_over:
+            end_processes(left_over, patience_s=TERMINATE_PATIENCE_S)
+            self._notify(
+                Notice(
+                    NoticeKind.PROGRESS,
+                    f"{len(left_over)} processes left over from an earlier run were stopped",
+                )
+            )
+        take_requests(self._directory)
+
+    def _assign_addresses(self) -> list[NodeConfig]:
+        """Load the configurations; where a port on loopback is taken, give the bank another."""
+        configs = [load_node_config(process.bank.config_file) for process in self._banks]
+        local = [config for config in configs if config.listen.startswith(f"{LOOPBACK}:")]
+        ports = [int(config.listen.rpartition(":")[2]) for config in local]
+        for config, port in zip(local, replace_taken(ports), strict=True):
+            configs[config.bank] = replace(config, listen=f"{LOOPBACK}:{port}")
+        assigned = [
+            replace(
+                config,
+                peers=tuple(
+                    PeerAddress(other.bank, other.listen)
+                    for other in configs
+                    if other.bank != config.bank
+                ),
+            )
+            for config in configs
+        ]
+        for process, config in zip(self._banks, assigned, strict=True):
+            if config != load_node_config(process.bank.config_file):
+                text = render_node_config(config, process.bank.root.resolve())
+                process.bank.config_file.write_text(text, encoding="utf-8")
+        return assigned
+
+    def _prepare_database(self, bank: BankDirectory) -> None:
+        fresh = not bank.database_url_file.exists()
+        self._databases.provide(bank)
+        if fresh:
+            bring_up_to_date(bank)
+
+    async def _launch(self, process: BankProcess) -> None:
+        await process.start()
+        self._watchers[process.bank.bank] = asyncio.create_task(self._watch(process))
+
+    # Watching
+
+    async def _watch(self, process: BankProcess) -> None:
+        """Wait for the end of one bank's process; say so, or start it again."""
+        exit_code = await process.wait()
+        if self._stopping:
+            return
+        self._save()
+        bank = process.bank
+        if exit_code == ExitCode.DATABASE and await self._restart_after_back_off(process):
+            return
+        if exit_code == ExitCode.STOPPED:
+            self._notify(
+                Notice(
+                    NoticeKind.BANK_STOPPED,
+                    f"{bank.short_name} has stopped as it was asked; "
+                    f"`consortium node start {bank.short_name}` starts it again",
+                    bank.bank,
+                )
+            )
+        else:
+            self._notify(
+                Notice(
+                    NoticeKind.BANK_DOWN,
+                    f"{bank.short_name} is down ({process.why_ended(exit_code)}); "
+                    f"`consortium logs {bank.short_name}` shows more, "
+                    f"`consortium node start {bank.short_name}` starts it again",
+                    bank.bank,
+                )
+            )
+        self._warn_of_quorum()
+
+    def _warn_of_quorum(self) -> None:
+        running = sum(process.running for process in self._banks)
+        needed = quorum_size(len(self._banks))
+        if running < needed:
+            down = [item.bank.short_name for item in self._banks if not item.running]
+            self._notify(
+                Notice(
+                    NoticeKind.QUORUM_LOST,
+                    f"the quorum is lost: {running} of {len(self._banks)} banks run, {needed} are "
+                    f"needed; nothing is sealed until more of {', '.join(down)} return",
+                )
+            )
+
+    async def _restart_after_back_off(self, process: BankProcess) -> bool:
+        """Start a bank again whose database went away; False if it has had its chances."""
+        bank = process.bank
+        if process.uptime_s > STEADY_S:
+            self._restarts.pop(bank.bank, None)
+        attempt = self._restarts.get(bank.bank, 0) + 1
+        if attempt > RESTARTS:
+            return False
+        self._restarts[bank.bank] = attempt
+        delay_s = min(BACK_OFF_FIRST_S * 2 ** (attempt - 1), BACK_OFF_LONGEST_S)
+        self._notify(
+            Notice(
+                NoticeKind.BANK_DOWN,
+                f"{bank.short_name} lost its database ({process.last_words()}); it is started "
+                f"again in {delay_s:g} s, attempt {attempt} of {RESTARTS}",
+                bank.bank,
+            )
+        )
+        await asyncio.sleep(delay_s)
+        if not await self._revive_databases():
+            return False
+        if self._stopping or process.running:
+            return True
+        await asyncio.to_thread(self._databases.provide, bank)
+        await self._launch(process)
+        self._save()
+        return True
+
+    async def _revive_databases(self) -> bool:
+        """Start the database server if it died; returns whether it runs."""
+        async with self._database_lock:
+            if await asyncio.to_thread(self._databases.is_running):
+                return True
+            try:
+                await asyncio.to_thread(self._databases.start)
+            except PostgresError as error:
+                first_line = str(error).splitlines()[0]
+                text = f"PostgreSQL died and cannot be started again: {first_line}"
+                self._notify(Notice(NoticeKind.DATABASE, text))
+                return False
+            self._notify(
+                Notice(
+                    NoticeKind.DATABASE,
+                    f"PostgreSQL had died and was started again ({self._databases.description})",
+                )
+            )
+            return True
+
+    # Health
+
+    def _doubt(self, report: NodeReport) -> str:
+        """Say why a bank is not healthy yet; empty if it is."""
+        if report.chain_id != self.genesis.chain_id:
+            return f"it runs another chain, {report.chain_id.hex()[:16]}"
+        if not report.database.connected:
+            return "it has no database"
+        linked = {peer.bank for peer in report.peers if peer.linked_in and peer.linked_out}
+        missing = {bank.index for bank in self.genesis.banks} - linked - {report.bank}
+        if missing:
+            names = ", ".join(self._banks[bank].bank.short_name for bank in sorted(missing))
+            return f"it is not linked with {names}"
+        if not report.ready:
+            return report.halted or "it is not ready"
+        return ""
+
+    def _describe_doubts(self, doubts: Mapping[BankIndex, str]) -> str:
+        listed = [
+            f"{self._banks[bank].bank.short_name}: {doubt}"
+            for bank, doubt in sorted(doubts.items())
+            if doubt
+        ]
+        more = f" (and {len(listed) - 1} more)" if len(listed) > 1 else ""
+        return f"not every bank became healthy; {listed[0]}{more}"
+
+    def _raise_if_ended(self) -> None:
+        for process in self._banks:
+            watcher = self._watchers[process.bank.bank]
+            if not process.running and watcher.done():
+                raise StartFailed(
+                    f"{process.bank.short_name} ended while it started: {process.last_words()}; "
+                    f"`consortium logs {process.bank.short_name}` shows more"
+                )
+
+    def _save(self) -> None:
+        RunningConsortium(
+            supervisor=_own_process(),
+            started_ms=self._started_ms,
+            chain_id=self.genesis.chain_id.hex(),
+            banks=tuple(
+                RunningBank(
+                    process.bank.bank,
+                    process.bank.short_name,
+                    config.listen,
+                    process.reference,
+                )
+                for process, config in zip(self._banks, self._configs, strict=True)
+            ),
+        ).save(self._directory)
+
+
+def _own_process() -> ProcessReference:
+    return ProcessReference.of(os.getpid())
+
+
+def stop_left_over(directory: ConsortiumDirectory, databases: DatabaseServer | None) -> list[str]:
+    """Stop what a supervisor that was killed has left; return what was stopped, in words."""
+    stopped = []
+    nodes = node_processes(directory)
+    if nodes:
+        end_processes(nodes, patience_s=TERMINATE_PATIENCE_S)
+        stopped.append(f"{len(nodes)} banks")
+    if databases is not None and databases.is_running():
+        databases.stop()
+        stopped.append("PostgreSQL")
+    with contextlib.suppress(OSError):
+        directory.state_file.unlink(missing_ok=True)
+    return stopped
