@@ -117,13 +117,13 @@ class Admission:
         self.counters.batches += 1
         try:
             verdicts = await self._judge([pending.raw for pending in batch])
-        except BaseException as failure:
+        except BaseException:
             # Whoever waits must hear of our failure; the node itself stops on it.
             for pending in batch:
                 answer = self._answers.pop(pending.raw, None)
                 if answer is not None and not answer.done():
                     answer.cancel()
-            raise failure
+            raise
         for pending, verdict in zip(batch, verdicts, strict=True):
             self._settle(pending, verdict)
 

@@ -153,42 +153,30 @@ class Node:
         self._bin_timer: asyncio.TimerHandle | None = None
         self._tls = TlsFiles(config.key_directory)
         self._consortium = consortium_slug(genesis.name)
-        bank = config.bank
-        banks = tuple([item.index for item in genesis.banks])
-
+        self._incoming = IncomingLinks([bank.index for bank in genesis.banks])
+        self._feed = BlockFeed(chain.height)
+        self._tracker = TransactionTracker()
         self._core = Consensus(
-            bank,
-            banks,
+            config.bank,
+            tuple([bank.index for bank in genesis.banks]),
             genesis.chain_id,
             consensus_parameters(genesis),
             signer,
             Ed25519Verifier(),
         )
-        incoming = IncomingLinks(banks)
         self._network = PeerNetwork(
             self._consortium,
             config.peers,
             self._tls,
             lambda: self._peer_backend.hello(),
-            incoming,
+            self._incoming,
             self._clock,
             self._on_linked,
         )
-        self._feed = BlockFeed(chain.height)
-        self._tracker = TransactionTracker()
         self._admission = Admission(chain, os.urandom, self._on_blame)
-        self._pool = TransactionPool(
-            chain,
-            self._admission,
-            Mempool(MempoolLimits(config.mempool_transactions, config.mempool_bytes)),
-            self._tracker,
-            self._network,
-            database,
-            self._clock,
-            self._on_available,
-        )
+        self._pool = self._make_pool()
         self._host = ConsensusHost(
-            bank,
+            config.bank,
             chain,
             self._pool,
             database,
@@ -198,37 +186,57 @@ class Node:
             self._on_applied,
         )
         self._driver = ConsensusDriver(self._core, self._host)
-        self._peer_backend = PeerBackend(
-            bank,
-            chain,
-            database,
+        self._peer_backend = self._make_peer_backend()
+
+    def _make_pool(self) -> TransactionPool:
+        limits = MempoolLimits(self._config.mempool_transactions, self._config.mempool_bytes)
+        return TransactionPool(
+            self._chain,
+            self._admission,
+            Mempool(limits),
+            self._tracker,
+            self._network,
+            self._database,
+            self._clock,
+            self._on_available,
+        )
+
+    def _make_peer_backend(self) -> PeerBackend:
+        return PeerBackend(
+            self._config.bank,
+            self._chain,
+            self._database,
             self._pool,
-            incoming,
+            self._incoming,
             self._clock,
             self._network.greet,
             self._driver.post,
             self._host.raise_alarm,
         )
-        self._ledger_backend = LedgerBackend(
-            bank,
-            chain,
-            database,
+
+    def _make_ledger_backend(self) -> LedgerBackend:
+        return LedgerBackend(
+            self._config.bank,
+            self._chain,
+            self._database,
             self._pool,
             self._tracker,
             self._feed,
             lambda: self._network.linked_banks,
             self._unready_reason,
         )
-        self._operator_backend = OperatorBackend(
-            config,
-            chain,
-            database,
+
+    def _make_operator_backend(self) -> OperatorBackend:
+        return OperatorBackend(
+            self._config,
+            self._chain,
+            self._database,
             self._core,
             self._host,
             self._pool,
             self._admission,
             self._network,
-            Audit(chain, database, os.urandom),
+            Audit(self._chain, self._database, os.urandom),
             self._clock,
             self._unready_reason,
             self._begin_stop,
@@ -301,7 +309,9 @@ class Node:
             silent_through=silent_through(self._guard.last, self._chain.height, record),
         )
         server = await serve(
-            Backends(self._ledger_backend, self._peer_backend, self._operator_backend),
+            Backends(
+                self._make_ledger_backend(), self._peer_backend, self._make_operator_backend()
+            ),
             self._tls,
             self._config.listen,
             Admittance(self._consortium),

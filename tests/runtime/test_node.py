@@ -22,7 +22,6 @@ from node.client.wallet_file import Passphrase
 from node.ledger.types import Height, TransactionId
 from node.runtime.node import ExitCode
 from node.wire.records import TransactionState
-
 from tests.ledger.chain import BASE, issuer_secret
 from tests.runtime.cluster import Cluster, make_cluster
 
