@@ -10,7 +10,7 @@ Proving is not constant-time: run it on the owner's machine (IDX1 12.3).
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from crypto.curve import encode_point, multiply
+from crypto.curve import Point, encode_point, multiply
 from crypto.encoding import U64_MAX, u64
 from crypto.errors import ProvingError, Rejected
 from crypto.generators import ASSET_BYTES, key_generator
@@ -117,7 +117,26 @@ def build_transfer(
     )
     range_proof = _prove_outputs(core, asset, payments, sealed, random_bytes)
     digest = proof_digest(core, range_proof)
-    spend_proofs = [
+    spend_proofs = _prove_spends(
+        digest, inputs, nullifier_points, blindings, commitments, random_bytes
+    )
+    wire_inputs = [
+        u64(note.closed_bin.bin_id) + nullifier + commitment
+        for note, nullifier, commitment in zip(inputs, nullifiers, commitments, strict=True)
+    ]
+    return b"".join((head, *wire_inputs, *outputs, NO_BLOBS, range_proof, *spend_proofs))
+
+
+def _prove_spends(
+    digest: bytes,
+    inputs: Sequence[SpendableNote],
+    nullifier_points: Sequence[Point],
+    blindings: Sequence[int],
+    commitments: Sequence[bytes],
+    random_bytes: RandomBytes,
+) -> list[bytes]:
+    """One spend proof per input, in order (IDX1 7.3); `commitments` ends with an empty one."""
+    return [
         prove_spend(
             digest=digest,
             index=index,
@@ -132,11 +151,6 @@ def build_transfer(
             zip(inputs, blindings, commitments, strict=True)
         )
     ]
-    wire_inputs = [
-        u64(note.closed_bin.bin_id) + nullifier + commitment
-        for note, nullifier, commitment in zip(inputs, nullifiers, commitments, strict=True)
-    ]
-    return b"".join((head, *wire_inputs, *outputs, NO_BLOBS, range_proof, *spend_proofs))
 
 
 def build_issue(

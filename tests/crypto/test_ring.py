@@ -38,7 +38,7 @@ def test_digest_binds_id_asset_base_and_notes_4_2(ring_base: int) -> None:
 def test_digests_of_the_vectors() -> None:
     closed = {entry["id"]: entry["digest"] for entry in vectors()["bins"] if entry["closed"]}
     bins = vector_view().bins
-    assert {bin_id: bins[bin_id].digest.hex() for bin_id in closed} == closed  # type: ignore[union-attr]
+    assert {bin_id: bins[bin_id].digest.hex() for bin_id in closed} == closed
 
 
 @pytest.mark.parametrize(

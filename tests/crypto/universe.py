@@ -28,7 +28,8 @@ BOB = SessionKeys.derive(b"bob", 0)
 ISSUER_SECRET = b"issuer secret of the test ledger"
 COFACTOR = 0x396C8C005555E1568C00AAAB0000AAAB
 FIELD_PRIME = int(
-    "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab",
+    "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf"
+    "6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab",
     16,
 )
 

@@ -260,7 +260,7 @@ def poisoned_block(chain: Chain, raws: list[bytes]) -> Block:
     honest = chain.build().block
     return replace(
         with_header(honest, transaction_count=len(raws), transactions_root=merkle_root(raws)),
-        transaction_ids=tuple(chain.decode(raw).transaction_id for raw in raws),  # type: ignore[misc]
+        transaction_ids=tuple(chain.decode(raw).transaction_id for raw in raws),
     )
 
 

@@ -15,7 +15,7 @@ def test_facts_needed_names_everything_once_in_order(chain: Chain) -> None:
         nullifiers=(notes[0].nullifier, notes[1].nullifier),
         one_time_keys=tuple(output.one_time_key for item in decoded[:2] for output in item.outputs),
         bin_ids=(notes[0].bin_id,),
-        transaction_ids=(decoded[0].transaction_id, decoded[1].transaction_id),  # type: ignore[arg-type]
+        transaction_ids=(decoded[0].transaction_id, decoded[1].transaction_id),
     )
 
 

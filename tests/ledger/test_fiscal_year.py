@@ -17,7 +17,7 @@ GENESIS_MS = TimeMs(int(datetime(2026, 7, 1, tzinfo=UTC).timestamp() * 1000))
 
 
 def at(*moment: int) -> TimeMs:
-    return TimeMs(int(datetime(*moment, tzinfo=INDIA).timestamp() * 1000))  # type: ignore[misc, arg-type]
+    return TimeMs(int(datetime(*moment, tzinfo=INDIA).timestamp() * 1000))
 
 
 @pytest.mark.parametrize(
