@@ -234,7 +234,7 @@ def test_an_expired_certificate_is_not_loaded(
 ) -> None:
     files = TlsFiles(tmp_path)
     files.write(authority.issue(ALICE, now))
-    with pytest.raises(CertificateInvalid, match="tls.crt: the certificate is valid from "):
+    with pytest.raises(CertificateInvalid, match=r"tls\.crt: the certificate is valid from "):
         files.load(now + timedelta(days=400))
 
 

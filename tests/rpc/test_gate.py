@@ -22,6 +22,7 @@ from node.wire.ledger_pb2_grpc import LedgerStub
 from node.wire.limits import MAX_MESSAGE_BYTES
 from tests.rpc.conftest import ServedNode
 from tests.rpc.faults import SeenFault, fault_of_call, fault_of_stream
+from tests.rpc.waiting import eventually
 
 SUBMIT = "/consortium.v1.Ledger/SubmitTransaction"
 STATUS = ledger_pb2.GetNodeStatusRequest()
@@ -193,9 +194,7 @@ async def test_the_callers_deadline_cancels_the_work(node: ServedNode) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await LedgerStub(node.channel()).SubmitTransaction(request, timeout=0.1)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    async with asyncio.timeout(10):
-        while node.ledger.in_work:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not node.ledger.in_work)
 
 
 async def test_a_cancelled_stream_is_closed_at_the_backend_and_its_place_given_back(
@@ -206,9 +205,8 @@ async def test_a_cancelled_stream_is_closed_at_the_backend_and_its_place_given_b
     stream = stub.StreamBlocks(ledger_pb2.StreamBlocksRequest(from_height=5, follow=True))
     await stream.read()
     stream.cancel()
+    await eventually(lambda: node.ledger.closed_streams)
     async with asyncio.timeout(10):
-        while node.ledger.closed_streams == 0:
-            await asyncio.sleep(0.01)
         while True:
             try:
                 await stub.GetNodeStatus(STATUS, timeout=10)

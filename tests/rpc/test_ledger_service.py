@@ -32,6 +32,7 @@ from tests.rpc.doubles import (
     stored_block,
 )
 from tests.rpc.faults import SeenFault, fault_of_call, fault_of_stream
+from tests.rpc.waiting import eventually
 
 ID = TransactionId(bytes(range(32)))
 RAW = b"canonical bytes of a transaction"
@@ -148,9 +149,7 @@ async def test_a_stream_is_worked_on_together_but_within_bounds(
         ledger_pb2.SubmitTransactionsRequest(item=item, transaction=b"%d" % item)
         for item in range(count)
     )
-    async with asyncio.timeout(10):
-        while node.ledger.in_work < SUBMISSIONS_IN_FLIGHT:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: node.ledger.in_work == SUBMISSIONS_IN_FLIGHT)
     node.ledger.waits.set()
     assert {answer.item async for answer in stream} == set(range(count))
     assert node.ledger.most_in_work == SUBMISSIONS_IN_FLIGHT

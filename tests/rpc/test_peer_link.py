@@ -31,6 +31,7 @@ from tests.rpc.doubles import (
     stored_block,
 )
 from tests.rpc.statements import signed_statements
+from tests.rpc.waiting import eventually
 
 QUICK = LinkTiming(first_pause_s=0.02, longest_pause_s=0.05)
 HELLO = Hello(CHAIN, BankIndex(3), "0.1.0", Height(17))
@@ -59,12 +60,6 @@ async def make_link(tls_files: Callable[[str], TlsFiles]) -> AsyncIterator[MakeL
     yield make
     for link in links:
         await link.close()
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def transactions(count: int, size: int = 10) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
@@ -108,6 +107,7 @@ async def test_own_statements_and_what_proves_itself_pass(node: ServedNode) -> N
         (peer_codec.transaction_item(bytes(20_000)), "must have 1 to "),
         (peer_codec.hello_frame(HELLO), "must come first and once"),
     ],
+    ids=["unknown-type", "empty-message", "oversize-transaction", "second-hello"],
 )
 async def test_what_no_correct_bank_sends_ends_the_stream(
     node: ServedNode, frame: bytes, message: str
@@ -150,6 +150,7 @@ async def test_garbage_instead_of_a_frame_ends_the_stream(node: ServedNode) -> N
             "the certificate is of bank 3, the hello of bank 4",
         ),
     ],
+    ids=["no-hello", "other-genesis", "other-bank"],
 )
 async def test_a_stream_begins_with_a_proper_introduction(
     node: ServedNode, first: bytes, status: str, reason: str, message: str
@@ -180,12 +181,13 @@ async def test_a_slow_bank_slows_the_sender(node: ServedNode) -> None:
     """Frames are read one by one: what is not taken stays with the sender."""
     node.peer.gate = asyncio.Event()
     stream = await introduced(node)
+    frame = peer_codec.join_items([peer_codec.transaction_item(bytes(15_000))] * 60)
     sent = 0
 
     async def send() -> None:
         nonlocal sent
         while True:
-            await stream.write(peer_codec.join_items([peer_codec.transaction_item(bytes(15_000))] * 60))
+            await stream.write(frame)
             sent += 1
 
     sender = asyncio.create_task(send())

@@ -20,6 +20,7 @@ from node.wire import ledger_pb2
 from node.wire.ledger_pb2_grpc import LedgerStub
 from tests.rpc.conftest import CONSORTIUM, ServedNode
 from tests.rpc.doubles import LedgerDouble, OperatorDouble, PeerDouble
+from tests.rpc.waiting import eventually
 
 Serving = health_pb2.HealthCheckResponse.ServingStatus
 
@@ -101,9 +102,7 @@ async def test_stopping_lets_calls_finish_and_refuses_new_ones(node: ServedNode)
     stub = LedgerStub(node.channel())
     request = ledger_pb2.SubmitTransactionRequest(transaction=b"raw")
     under_way = asyncio.ensure_future(stub.SubmitTransaction(request, timeout=10))
-    async with asyncio.timeout(10):
-        while not node.ledger.in_work:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: node.ledger.in_work)
     stopping = asyncio.create_task(node.server.stop(5))
     await asyncio.sleep(0.05)
     node.ledger.waits.set()

@@ -93,6 +93,17 @@ def test_a_hello_travels_alone() -> None:
             "chain_id: must have 32 bytes, not 1",
         ),
     ],
+    ids=[
+        "empty-message",
+        "unknown-type",
+        "trailing-byte",
+        "truncated-message",
+        "empty-transaction",
+        "oversize-transaction",
+        "too-many-items",
+        "bank-out-of-range",
+        "short-chain-id",
+    ],
 )
 def test_a_broken_frame_is_named(item: bytes, message: str) -> None:
     with pytest.raises(MalformedMessage) as caught:
