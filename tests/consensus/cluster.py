@@ -34,6 +34,7 @@ from node.consensus.events import (
     BlocksLoaded,
     Event,
     MessageReceived,
+    Rejected,
     TimerFired,
     TransactionsAvailable,
     Validated,
@@ -84,6 +85,7 @@ class Bank:
         self.life = 0
         """Counts restarts: what an earlier life started is not delivered to a later one."""
         self.pool: list[TransactionId] = []
+        self.clock_offset_ms = 0
         self.alarms: list[Alarm] = []
 
     @property
@@ -114,11 +116,14 @@ class Cluster:
         )
         self.genesis = toy_ledger.genesis_header(self.active_set)
         self.checks = Checks(self.genesis, self.active_set)
+        self.crashes = 0
         self.verifier = OracleVerifier()
         self.now_ms = 0
         self.messages_sent = 0
         self.intercept: Callable[[BankIndex, BankIndex, Message], Message | None] | None = None
         """Test's hand in the network: may replace a message or swallow it."""
+        self.crashes_before_effect: Callable[[int], bool] = lambda bank: False
+        """Test's hand on the power switch, asked before every single effect."""
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._next_transaction = 0
@@ -207,6 +212,10 @@ class Cluster:
         self._sequence += 1
         heapq.heappush(self._queue, (time_ms, self._sequence, action))
 
+    def hand(self, source: BankIndex, target: BankIndex, message: Message) -> None:
+        """Let a bank receive a message now, whatever the network thinks of it."""
+        self.deliver(self.banks[target], MessageReceived(source, message))
+
     def deliver(self, bank: Bank, event: Event) -> None:
         if bank.core is not None:
             self._execute(bank, bank.core.handle(event))
@@ -226,14 +235,22 @@ class Cluster:
 
     def _execute(self, bank: Bank, effects: list[Effect]) -> None:
         for effect in effects:
-            if self.crash_chance and self.random.random() < self.crash_chance:
-                self.crash(bank.index)
-                self.at(
-                    self.now_ms + self.random.randint(1, 3_000),
-                    lambda: self.restart(bank.index) if bank.core is None else None,
-                )
+            by_chance = self.crash_chance and self.random.random() < self.crash_chance
+            if by_chance or self.crashes_before_effect(bank.index):
+                self._lose_power(bank)
                 return
             self._perform(bank, effect)
+
+    def _lose_power(self, bank: Bank) -> None:
+        """Crash, and come back from disk after a while unless something happens before."""
+        self.crash(bank.index)
+        self.crashes += 1
+        life = bank.life
+        delay_ms = self.random.randint(1, 3_000)
+        self.at(
+            self.now_ms + delay_ms,
+            lambda: self.restart(bank.index) if bank.life == life else None,
+        )
 
     def _perform(self, bank: Bank, effect: Effect) -> None:
         match effect:
@@ -301,13 +318,16 @@ class Cluster:
             view=effect.view,
             proposer=bank.index,
             ids=tuple(bank.pool[: self.parameters.batch_limit]),
-            clock_ms=self.now_ms,
+            clock_ms=max(0, self.now_ms + bank.clock_offset_ms),
         )
         return BlockBuilt(effect.height, effect.view, block)
 
     def _validate(self, bank: Bank, effect: Validate) -> Event:
-        clock_ms = self.now_ms if effect.check_clock else None
+        clock_ms = self.now_ms + bank.clock_offset_ms if effect.check_clock else None
         verdict = toy_ledger.judge(self._tip(bank), effect.block, clock_ms=clock_ms)
+        if isinstance(verdict, Rejected) and verdict.transaction_index is not None:
+            culprit = effect.block.transaction_ids[verdict.transaction_index]
+            bank.pool = [known for known in bank.pool if known != culprit]
         return Validated(effect.ticket, verdict)
 
     def _apply(self, bank: Bank, effect: Apply) -> Event:

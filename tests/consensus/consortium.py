@@ -263,10 +263,11 @@ class Desk:
         return self._take(self.core.handle(event))
 
     def receive(self, *messages: Message, sender: int | None = None) -> list[Effect]:
-        """Deliver messages; the sender is the signer, or bank 2 for what proves itself."""
+        """Deliver messages; the sender is the signer, or bank 2 (3) for what proves itself."""
         collected: list[Effect] = []
+        other = BankIndex(3 if self.bank == 2 else 2)
         for message in messages:
-            source = message.bank if isinstance(message, SignedStatement) else BankIndex(2)
+            source = message.bank if isinstance(message, SignedStatement) else other
             if sender is not None:
                 source = BankIndex(sender)
             collected += self.core.handle(MessageReceived(source, message))

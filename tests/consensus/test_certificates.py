@@ -56,7 +56,10 @@ def rearranged(
     certificate: Certificate, change: Callable[[tuple[object, ...]], tuple[object, ...]]
 ) -> Certificate:
     name = signed(certificate)
-    changed: Certificate = replace(certificate, **{name: change(getattr(certificate, name))})
+    changed: Certificate = replace(
+        certificate,
+        **{name: change(getattr(certificate, name))},  # type: ignore[arg-type]
+    )
     return changed
 
 

@@ -1,0 +1,248 @@
+"""BFT-12 section 11: following those ahead, helping those behind, trusting neither."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node.consensus.effects import Apply, Send, ServeBlocks, SetTimer
+from node.consensus.events import ApplyFailed, BlocksLoaded, BodyUnusable, TimerKind
+from node.consensus.messages import (
+    MAX_SYNC_BLOCKS,
+    MAX_SYNC_BYTES,
+    BlockRequest,
+    SealedBlock,
+    Status,
+    SyncRequest,
+    SyncResponse,
+)
+from node.ledger.blocks import Block
+from node.ledger.types import Height, View
+from tests.consensus import toy_ledger
+from tests.consensus.consortium import Consortium, Desk
+
+C = Consortium(12)
+ME = 11
+
+
+def chain(length: int) -> list[SealedBlock]:
+    """Sealed blocks from height 1 on."""
+    parent, blocks = C.genesis, []
+    for height in range(1, length + 1):
+        block = toy_ledger.build(parent, view=0, proposer=height % 12)
+        blocks.append(SealedBlock(block, Consortium(12, height=height).seal(block)))
+        parent = block.header
+    return blocks
+
+
+CHAIN = chain(25)
+
+
+def status(height: int) -> Status:
+    return Status(Height(height), View(0), None, None)
+
+
+def response(first: int, last: int, *, top: int = 25) -> SyncResponse:
+    return SyncResponse(tuple(CHAIN[first - 1 : last]), Height(top))
+
+
+def requests(desk: Desk) -> list[tuple[int, int]]:
+    return [
+        (effect.to, effect.message.from_height)
+        for effect in desk.all(Send)
+        if isinstance(effect.message, SyncRequest)
+    ]
+
+
+def apply_all(desk: Desk) -> int:
+    """Apply whatever the core orders until it orders no more; return how many."""
+    count = 0
+    while desk.all(Apply):
+        desk.apply()
+        count += 1
+    return count
+
+
+def at_height(height: int) -> Desk:
+    """A desk whose tip is one below `height`."""
+    tip = CHAIN[height - 2]
+    return Desk(C, ME, tip=tip.block.header, tip_seal=tip.seal)
+
+
+def test_a_peer_far_ahead_is_asked_at_once_and_in_order() -> None:
+    desk = Desk(C, ME)
+    desk.receive(status(26), sender=4)
+    assert requests(desk) == [(4, 1)]
+    desk.receive(response(1, 20), sender=4)
+    assert apply_all(desk) == 20
+    assert requests(desk) == [(4, 21)]
+    desk.receive(response(21, 25), sender=4)
+    assert apply_all(desk) == 5
+    assert requests(desk) == []
+    assert desk.core.status().height == 26
+
+
+def test_a_peer_one_height_ahead_is_asked_after_a_moment() -> None:
+    desk = Desk(C, ME)
+    desk.receive(status(2), sender=4)
+    assert requests(desk) == []
+    assert desk.timers[TimerKind.SYNC].delay_ms == 100
+    desk.fire(TimerKind.SYNC)
+    assert requests(desk) == [(4, 1)]
+
+
+def test_at_most_one_question_at_a_time() -> None:
+    desk = Desk(C, ME)
+    desk.receive(status(26), sender=4)
+    desk.receive(status(26), sender=5)
+    desk.receive(status(27), sender=6)
+    assert requests(desk) == []
+
+
+def test_peers_are_rotated_on_no_progress() -> None:
+    desk = Desk(C, ME)
+    for peer in (4, 5, 6):
+        desk.receive(status(26), sender=peer)
+    asked = []
+    for _ in range(2):
+        desk.fire(TimerKind.SYNC)
+        asked += requests(desk)
+    assert asked == [(5, 1), (6, 1)]
+    desk.fire(TimerKind.SYNC)
+    assert requests(desk) == []
+    desk.receive(status(26), sender=4)
+    assert requests(desk) == [(4, 1)]
+
+
+def test_a_false_seal_applies_nothing_and_the_next_peer_is_asked() -> None:
+    good = CHAIN[0]
+    weak = replace(good.seal, signatures=good.seal.signatures[:9])
+    other = toy_ledger.build(C.genesis, view=0, proposer=5)
+    for forged, why in (
+        (SealedBlock(good.block, weak), "9 signatures where 10 are required"),
+        (SealedBlock(other, good.seal), "the seal is of another block"),
+        (CHAIN[1], "the seal is of another height"),
+    ):
+        desk = Desk(C, ME)
+        desk.receive(status(26), sender=4)
+        desk.receive(status(26), sender=5)
+        desk.receive(SyncResponse((forged,), Height(25)), sender=4)
+        assert desk.all(Apply) == []
+        assert desk.core.status().last_refusal == f"bank 4: sealed block: {why}"
+        desk.fire(TimerKind.SYNC)
+        assert requests(desk) == [(5, 1)]
+
+
+def test_blocks_already_applied_are_skipped() -> None:
+    desk = at_height(3)
+    desk.receive(response(1, 4), sender=4)
+    assert [order.block for order in desk.all(Apply)] == [CHAIN[2].block]
+    assert apply_all(desk) == 2
+
+
+def test_a_true_seal_with_a_forged_copy_stalls_nobody() -> None:
+    good = CHAIN[0]
+    forged = Block(good.block.header, (), (), (toy_ledger.transaction_id(9),))
+    desk = Desk(C, ME)
+    desk.receive(SyncResponse((SealedBlock(forged, good.seal),), Height(25)), sender=4)
+    (order,) = desk.all(Apply)
+    desk.do(ApplyFailed(order.ticket, BodyUnusable("forged")))
+    assert desk.sent() == [BlockRequest(Height(1), good.block.block_id)] * 3
+    desk.receive(response(1, 2), sender=5)
+    assert [order.block for order in desk.all(Apply)] == [good.block]
+    assert apply_all(desk) == 2
+
+
+def test_a_laggard_is_served_what_it_asks_for_once_per_moment() -> None:
+    desk = at_height(20)
+    desk.receive(SyncRequest(Height(3)), sender=4)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(3))]
+    desk.receive(SyncRequest(Height(3)), sender=4)
+    assert desk.all(ServeBlocks) == []
+    desk.receive(SyncRequest(Height(3)), sender=5)
+    desk.receive(SyncRequest(Height(10)), sender=4)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(10))]
+    desk.fire(TimerKind.SERVE)
+    desk.receive(SyncRequest(Height(3)), sender=4)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(3))]
+
+
+def test_nothing_is_served_that_is_not_sealed_here() -> None:
+    desk = at_height(20)
+    for height in (0, 20, 99):
+        desk.receive(SyncRequest(Height(height)), sender=4)
+        assert desk.effects == []
+
+
+def test_a_response_has_at_most_20_blocks_and_2_mebibytes_but_at_least_one_block() -> None:
+    desk = at_height(26)
+    desk.do(BlocksLoaded(C.banks[4], tuple(CHAIN)))
+    assert desk.sent(4) == [SyncResponse(tuple(CHAIN[:MAX_SYNC_BLOCKS]), Height(25))]
+
+    evidence = (bytes(1 << 20),)
+    large = [replace(item, block=replace(item.block, evidence=evidence)) for item in CHAIN[:3]]
+    desk.do(BlocksLoaded(C.banks[4], tuple(large)))
+    assert desk.sent(4) == [SyncResponse((large[0],), Height(25))]
+    huge = replace(CHAIN[0], block=replace(CHAIN[0].block, evidence=evidence * 3))
+    assert len(huge.block.encode()) > MAX_SYNC_BYTES
+    desk.do(BlocksLoaded(C.banks[4], (huge, CHAIN[1])))
+    assert desk.sent(4) == [SyncResponse((huge,), Height(25))]
+
+
+def test_a_late_message_is_answered_when_it_is_repeated_and_a_call_for_help_at_once() -> None:
+    desk = at_height(20)
+    at_19 = Consortium(12, height=19)
+    block = CHAIN[18].block
+    desk.receive(at_19.approve(4, block))
+    assert desk.effects == []
+    desk.receive(at_19.commit(4, block))
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(19))]
+    desk.receive(at_19.timeout(5))
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[5], Height(19))]
+    desk.receive(status(12), sender=6)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[6], Height(12))]
+
+
+def test_messages_for_the_next_height_wait_and_are_replayed_after_the_seal() -> None:
+    first = CHAIN[0]
+    second = CHAIN[1].block
+    at_2 = Consortium(12, height=2)
+    desk = Desk(C, ME)
+    desk.receive(C.proposal(first.block))
+    desk.receive(at_2.proposal(second), *[at_2.timeout(bank) for bank in (3, 4, 5)])
+    desk.receive(Consortium(12, height=3).timeout(6))
+    assert desk.said() == []
+    desk.receive(first.seal)
+    desk.apply()
+    assert desk.core.status().height == 2
+    assert desk.core.status().gave_up == (3, 4, 5, 11)
+
+
+def test_the_next_proposal_brings_the_seal_that_was_missed() -> None:
+    first, second = CHAIN[0], CHAIN[1].block
+    at_2 = Consortium(12, height=2)
+    desk = Desk(C, ME)
+    desk.receive(C.proposal(first.block))
+    desk.receive(at_2.proposal(second, parent_seal=first.seal))
+    assert [order.block for order in desk.all(Apply)] == [first.block]
+    assert requests(desk) == []
+
+
+def test_a_false_parent_seal_seals_nothing() -> None:
+    first, second = CHAIN[0], CHAIN[1].block
+    weak = replace(first.seal, signatures=first.seal.signatures[:9])
+    desk = Desk(C, ME)
+    desk.receive(C.proposal(first.block))
+    desk.receive(Consortium(12, height=2).proposal(second, parent_seal=weak))
+    assert desk.all(Apply) == []
+    assert desk.core.status().last_refusal == (
+        "bank 2: parent seal: 9 signatures where 10 are required"
+    )
+
+
+def test_a_bank_whose_seal_is_being_applied_asks_nobody() -> None:
+    first = CHAIN[0]
+    desk = Desk(C, ME)
+    desk.receive(C.proposal(first.block), first.seal, status(2))
+    desk.fire(TimerKind.SYNC)
+    assert requests(desk) == []
+    assert SetTimer(TimerKind.SYNC, 2, 1_000) in desk.effects
