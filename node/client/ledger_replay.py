@@ -4,7 +4,12 @@ A wallet reads three lists from whatever bank answers: notes, nullifiers, closed
 hashed item by item as the ledger does (`node.ledger.accumulators`) and must end in exactly the
 count and value that a sealed state certifies. So no bank can leave out, add, reorder or alter an
 entry unnoticed, and the bin digests that proofs are built on come from certified state, as IDX1
-4.4 demands. What a bank adds for convenience (heights, transaction ids) is not certified.
+4.4 demands.
+
+Not certified are the heights and transaction ids that a bank adds, and the part of a note by
+which its owner recognises it (ephemeral key, view tag, ciphertext, output index). A bank that
+alters those can hide a payment from its owner, though not invent or change one; `Wallet.rescan`
+reads the same notes from another bank.
 """
 
 from __future__ import annotations
@@ -133,7 +138,7 @@ def _require_next(name: str, sequence: int, expected: int) -> None:
 
 def _require_range(name: str, value: int, highest: int) -> None:
     if value > highest:
-        raise RecordsInvalid(f"a {name} of {value} is out of range")
+        raise RecordsInvalid(f"{name} {value} is out of range")
 
 
 def _owned(record: NoteRecord, output: Output, session: int, received: ReceivedNote) -> OwnedNote:

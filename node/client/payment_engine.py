@@ -19,8 +19,11 @@ from node.client.errors import (
     InsufficientFunds,
     LedgerOverloaded,
     LedgerTimeout,
+    NotYet,
     PaymentFailed,
+    RecordNotFound,
     TransactionRefused,
+    VerificationError,
 )
 from node.client.payment_order import PaymentOrder, build_attempt
 from node.client.retry_policy import Reaction, reaction_to
@@ -86,7 +89,10 @@ class PaymentEngine:
             record = self._store.payment(number)
             if record.status is not PaymentStatus.PENDING:
                 return _require_not_failed(record)
-            attempt = record.last_attempt or await self._build(number)
+            attempt = record.last_attempt
+            if attempt is None or not attempt.raw:
+                await self._build(number)
+                continue
             try:
                 await self._ledger.submit(attempt.raw)
                 return self._store.payment(number)
@@ -111,13 +117,14 @@ class PaymentEngine:
                 await self.carry_out(number)
                 continue
             if record.status is PaymentStatus.SEALED:
-                return await confirm_sealed(
-                    self._ledger, self._store.verifier, attempt.transaction_id
-                )
+                return await self._confirm(attempt, deadline_s)
             remaining_ms = int((deadline_s - time.monotonic()) * 1000)
             if remaining_ms <= 0:
                 raise LedgerTimeout(f"payment {number} was not sealed within {timeout_ms} ms")
-            await self._advance(number, attempt, min(remaining_ms, STALL_MS))
+            if record.status is PaymentStatus.EXPIRED:
+                await self._take_up_again(number)
+            else:
+                await self._advance(number, attempt, min(remaining_ms, STALL_MS))
 
     async def _reserve(self, order: PaymentOrder) -> int:
         async with self._store.change:
@@ -149,7 +156,28 @@ class PaymentEngine:
         )
         return number
 
-    async def _build(self, number: int) -> Attempt:
+    async def _confirm(self, attempt: Attempt, deadline_s: float) -> SealedPlace:
+        """Verify the inclusion of a sealed attempt, with any bank that can prove it."""
+        while True:
+            try:
+                return await confirm_sealed(
+                    self._ledger, self._store.verifier, attempt.transaction_id
+                )
+            except (NotYet, RecordNotFound, VerificationError) as error:
+                self._ledger.prefer_next_endpoint()
+                await _pause(getattr(error, "retry_delay_ms", None), deadline_s, error)
+
+    async def _take_up_again(self, number: int) -> None:
+        """Rebuild an expired payment over the same notes; raises `PaymentFailed`."""
+        async with self._store.change:
+            record = self._store.payment(number)
+            reopened = wallet_state.reopen_payment(self._store.data, number)
+            if reopened is None or len(record.attempts) >= MAX_ATTEMPTS:
+                raise PaymentFailed(f"payment {number} failed: {record.failure}")
+            await self._store.save(reopened)
+        await self.carry_out(number)
+
+    async def _build(self, number: int) -> None:
         """Prove a new transaction for a payment and store it before anybody may send it."""
         store = self._store
         try:
@@ -173,16 +201,18 @@ class PaymentEngine:
                     await store.save_payment(replace(record, attempts=(*record.attempts, attempt)))
         finally:
             store.release(number)
-        return attempt
 
     async def _may_go_on(self, number: int, refusal: TransactionRefused) -> bool:
-        """Deal with a refusal; return whether the payment is to be submitted (again).
+        """Deal with a refusal; return whether the payment is to be submitted again.
 
         Raises the refusal if the payment is given up.
         """
         reaction = reaction_to(refusal.reason)
         await self._store.sync()
         record = self._store.payment(number)
+        if record.status is PaymentStatus.EXPIRED:
+            await self._take_up_again(number)
+            return False
         if record.status is not PaymentStatus.PENDING:
             return False
         if reaction is Reaction.GIVE_UP or len(record.attempts) >= MAX_ATTEMPTS:
@@ -220,19 +250,20 @@ class PaymentEngine:
         await self._after_rejection(number, status)
 
     async def _after_rejection(self, number: int, status: TransactionStatus) -> None:
-        """Rebuild a payment whose last attempt was rejected after admission, or expired."""
+        """Go on with a payment whose last attempt was rejected after admission, or expired."""
         if status.refusal is not None:
             error = error_of_refusal(status.refusal, str(self._ledger.preferred_endpoint))
             if not isinstance(error, TransactionRefused):
                 raise error
             if await self._may_go_on(number, error):
                 await self.carry_out(number)
-            return
-        await self._store.sync()
-        record = self._store.payment(number)
-        if record.status is PaymentStatus.PENDING and len(record.attempts) < MAX_ATTEMPTS:
-            await self._build(number)
-            await self.carry_out(number)
+                return
+        else:
+            # Expired, that bank says: whether it is, the sealed height decides.
+            await self._store.sync()
+        if self._store.payment(number).status is PaymentStatus.PENDING:
+            self._ledger.prefer_next_endpoint()
+            await asyncio.sleep(RETRY_DELAY_MS / 1000)
 
 
 async def _pause(retry_delay_ms: int | None, deadline_s: float, error: Exception) -> None:

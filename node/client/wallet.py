@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,13 @@ from node.client import wallet_state
 from node.client.address import encode_address
 from node.client.amount import MAX_AMOUNT
 from node.client.coin_selection import plan_consolidation
-from node.client.errors import LedgerTimeout, PaymentInvalid, WrongConsortium
+from node.client.errors import (
+    LedgerTimeout,
+    PaymentFailed,
+    PaymentInvalid,
+    TransactionRefused,
+    WrongConsortium,
+)
 from node.client.ledger_client import LedgerClient
 from node.client.payment_engine import PaymentEngine
 from node.client.payment_order import (
@@ -176,6 +183,14 @@ class Wallet:
         """
         return await self._store.sync()
 
+    async def rescan(self) -> Height:
+        """Read the whole ledger anew, from the next bank if there is one.
+
+        For a suspicion that a bank withheld a payment: the certified lists contain every note's
+        key and commitment, but not the ciphertext by which its owner recognises it.
+        """
+        return await self._store.rescan()
+
     def balance(self, asset: str | None = None) -> Balance:
         """Return the balance of an asset (None: the base asset) as of the last `sync`."""
         return wallet_state.balance(self._store.data, self._asset_order(asset).asset)
@@ -269,15 +284,19 @@ class Wallet:
             ) from None
         return merges
 
-    async def resume(self) -> int:
-        """Hand in again what a crash or a lost connection left open; returns how many."""
+    async def resume(self) -> tuple[PaymentRecord, ...]:
+        """Hand in again what a crash or a lost connection left open; return those payments."""
         await self._store.sync()
         pending = [
-            payment.number for payment in self.payments if payment.status is PaymentStatus.PENDING
+            payment.number
+            for payment in self.payments
+            if payment.status is PaymentStatus.PENDING and payment.attempts
         ]
         for number in pending:
-            await self._engine.carry_out(number)
-        return len(pending)
+            # The record says why a payment has failed.
+            with suppress(PaymentFailed, TransactionRefused):
+                await self._engine.carry_out(number)
+        return tuple(self._store.payment(number) for number in pending)
 
     async def wait_sealed(
         self, payment: PaymentRecord | int, *, timeout_ms: int = DEFAULT_TIMEOUT_MS
