@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import BytesBinaryDumper, BytesDumper
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from node.storage.configuration import MINIMUM_SERVER_VERSION, DatabaseConfig
@@ -108,6 +109,10 @@ async def connect(config: DatabaseConfig, purpose: Purpose) -> psycopg.AsyncConn
     except ServerTooOld:
         await connection.close()
         raise
+    # COPY picks the dumper that was registered last for a type: the compiled one, not the driver's
+    # wrapper class for PEP 249.
+    connection.adapters.register_dumper(bytes, BytesBinaryDumper)
+    connection.adapters.register_dumper(bytes, BytesDumper)
     return connection
 
 

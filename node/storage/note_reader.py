@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from crypto.ring import ClosedBin, close_bin
 from node.ledger.facts import BlockFacts, FactsNeeded
@@ -14,25 +15,21 @@ from node.storage.reading import MAX_BIGINT, AnyRow, Reader, page_size, storable
 from node.storage.records import StoredBin, StoredClosedBin, StoredNote, StoredNullifier
 from node.storage.tables import BinRow, NoteRow, NullifierRow, TransactionRow
 
-SELECT_COLLISIONS = text("""
-SELECT 's' AS found, nullifier AS key FROM nullifiers
- WHERE nullifier = ANY(CAST(:nullifiers AS bytea[]))
-UNION ALL
-SELECT 'n', one_time_key FROM notes WHERE one_time_key = ANY(CAST(:one_time_keys AS bytea[]))
-UNION ALL
-SELECT 't', transaction_id FROM transactions
- WHERE transaction_id = ANY(CAST(:transaction_ids AS bytea[]))
-""")
+SELECT_COLLISIONS = """
+SELECT 's', nullifier FROM nullifiers WHERE nullifier = ANY(%b::bytea[])
+UNION ALL SELECT 'n', one_time_key FROM notes WHERE one_time_key = ANY(%b::bytea[])
+UNION ALL SELECT 't', transaction_id FROM transactions WHERE transaction_id = ANY(%b::bytea[])
+"""
 """Three index look-ups in one statement: one round trip and one snapshot."""
 
-SELECT_BINS = text("""
+SELECT_BINS = """
 SELECT b.bin_id, b.asset, b.closed_at_height, b.note_count, b.digest,
        CASE WHEN b.closed_at_height IS NOT NULL THEN
            (SELECT string_agg(n.one_time_key || n.commitment, ''::bytea ORDER BY n.position)
             FROM notes n WHERE n.bin_id = b.bin_id)
-       END AS notes
-FROM bins b WHERE b.bin_id = ANY(CAST(:bin_ids AS bigint[]))
-""")
+       END
+FROM bins b WHERE b.bin_id = ANY(%b::bigint[])
+"""
 """Bins with the real notes of the closed ones as P || C after one another."""
 
 
@@ -50,13 +47,11 @@ class NoteReader(Reader):
         sealed: set[bytes] = set()
         found = {"s": spent, "n": known_notes, "t": sealed}
         if needed.nullifiers or needed.one_time_keys or needed.transaction_ids:
-            rows = await self._rows(
+            rows = await self._driver_rows(
                 SELECT_COLLISIONS,
-                {
-                    "nullifiers": list(needed.nullifiers),
-                    "one_time_keys": list(needed.one_time_keys),
-                    "transaction_ids": list(needed.transaction_ids),
-                },
+                list(needed.nullifiers),
+                list(needed.one_time_keys),
+                list(needed.transaction_ids),
             )
             for kind, key in rows:
                 found[kind].add(key)
@@ -76,7 +71,7 @@ class NoteReader(Reader):
         A closed bin is rebuilt from its notes and compared with the digest stored at its closing.
         """
         keys = storable(bin_ids)
-        rows = await self._rows(SELECT_BINS, {"bin_ids": keys}) if keys else ()
+        rows = await self._driver_rows(SELECT_BINS, keys) if keys else []
         return {row[0]: self._stored_bin(row) for row in rows}
 
     async def closed_bin(self, bin_id: int) -> ClosedBin:
@@ -154,7 +149,7 @@ class NoteReader(Reader):
             ]
         )
 
-    def _stored_bin(self, row: AnyRow) -> StoredBin:
+    def _stored_bin(self, row: tuple[Any, ...]) -> StoredBin:
         bin_id, asset, closed_at_height, note_count, digest, notes = row
         if closed_at_height is None:
             return StoredBin(bin_id, AssetId(asset), None, None)

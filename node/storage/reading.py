@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Row, Select, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -56,6 +57,20 @@ class Reader:
         with storage_errors():
             async with self._engine.connect() as connection:
                 return (await connection.execute(statement, parameters)).all()
+
+    async def _driver_rows(self, statement: str, *arrays: list[Any]) -> list[tuple[Any, ...]]:
+        """Run one statement with array parameters in the driver's binary format.
+
+        A batch looks up hundreds of keys: as text that would take five times as long.
+        """
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                pooled = await connection.get_raw_connection()
+                driver = pooled.driver_connection
+                assert isinstance(driver, psycopg.AsyncConnection)
+                async with driver.cursor(binary=True) as cursor:
+                    await cursor.execute(statement, arrays)
+                    return await cursor.fetchall()
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:

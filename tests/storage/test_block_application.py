@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from node.ledger.facts import facts_needed
 from node.ledger.types import Height, TimeMs, View
 from node.storage.block_application import timestamp
+from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.errors import StorageConflict
 from node.storage.records import RecordedBallot, StoredConsensus
@@ -272,3 +275,38 @@ async def test_the_transition_of_another_block_is_our_own_bug(
 
 def test_header_times_are_exact() -> None:
     assert timestamp(TimeMs(1_774_981_800_001)).isoformat() == "2026-03-31T18:30:00.001000+00:00"
+
+
+async def test_of_many_writers_of_one_height_one_succeeds(
+    database: Database, story: Story, query: Query
+) -> None:
+    """IDX-24: numbers are assigned once, whoever races."""
+    first = story.blocks[0]
+
+    outcomes = await asyncio.gather(
+        *(
+            database.apply_block(first.block, b"seal", first.transition, first.transactions)
+            for _ in range(20)
+        ),
+        return_exceptions=True,
+    )
+
+    refused = [str(outcome) for outcome in outcomes if isinstance(outcome, StorageConflict)]
+    assert refused == ["block 1 does not follow the stored tip at height 1"] * 19
+    assert query("SELECT sequence_number FROM transactions ORDER BY 1") == [(0,), (1,)]
+
+
+async def test_everything_works_without_prepared_statements(
+    migrated_url: str, story: Story
+) -> None:
+    """What a pooler in transaction mode needs, with the writer's session going around it."""
+    config = DatabaseConfig(
+        migrated_url, writer_url=migrated_url, pool_size=1, prepare_threshold=None
+    )
+    database = await Database.open(config, genesis=story.genesis, bank=BANK)
+
+    await apply_story(database, story)
+
+    assert (await database.load_tip()).header == story.chain.header
+    assert len((await database.facts(facts_needed(story.blocks[5].transactions))).spent) == 1
+    await database.close()

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from node.ledger.types import BankIndex, Height, View
@@ -18,6 +19,10 @@ from tests.storage.conftest import BANK, Query, Story, small_config
 WRITERS = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'consortium writer'
+"""
+WAITING_WRITERS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+AND application_name = 'consortium writer' AND wait_event_type = 'Lock'
 """
 LOST = "the session that holds the writer's lock of the database is gone"
 
@@ -115,3 +120,33 @@ async def test_another_chain_is_refused(
         f"the database belongs to chain {story.genesis.chain_id.hex()},"
         f" this node to {other.chain_id.hex()}"
     )
+
+
+async def until_the_writer_waits(query: Query) -> None:
+    for _ in range(2_000):
+        if query(WAITING_WRITERS) == [(1,)]:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("the writer never waited for the lock")
+
+
+async def test_a_session_that_ends_in_the_middle_of_a_block_leaves_nothing_of_it(
+    migrated_url: str, story: Story, query: Query
+) -> None:
+    """The block waits for a lock halfway through its rows when its session is ended."""
+    database = await Database.open(small_config(migrated_url), genesis=story.genesis, bank=BANK)
+    first = story.blocks[0]
+    with psycopg.connect(migrated_url) as blocker:
+        blocker.execute("LOCK TABLE notes IN EXCLUSIVE MODE")
+        application = asyncio.create_task(
+            database.apply_block(first.block, b"seal", first.transition, first.transactions)
+        )
+        await until_the_writer_waits(query)
+        assert query(WRITERS) == [(True,)]
+        with pytest.raises(WriterLost):
+            await application
+
+    assert query("SELECT count(*) FROM transactions") == [(0,)]
+    assert query("SELECT count(*) FROM transaction_bodies") == [(0,)]
+    assert (await database.load_tip()).header.height == 0
+    await database.close()
