@@ -13,8 +13,8 @@ import inspect
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
@@ -24,6 +24,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from node.rpc.backend import NotReady
 from node.rpc.errors import STATUS_DETAILS_KEY, CallReason, Fault, fault_of, refuse
 from node.rpc.identity_check import caller_identity, check_role
 from node.rpc.roles import METHODS, MethodRule
@@ -63,6 +64,8 @@ class Gate(grpc.aio.ServerInterceptor):
     def __init__(self, admittance: Admittance) -> None:
         self._admittance = admittance
         self._open_calls: Counter[str] = Counter()
+        self._endless: set[asyncio.Task[Any]] = set()
+        self.stopping = False
 
     async def intercept_service(
         self,
@@ -95,6 +98,31 @@ class Gate(grpc.aio.ServerInterceptor):
             )
         self._open_calls[identity.uri] += 1
         return identity
+
+    def end_streams(self) -> None:
+        """End the streams that would live on, so that a stopping server need not wait for them."""
+        self.stopping = True
+        for task in self._endless:
+            task.cancel()
+
+    @contextmanager
+    def endless(self, rule: MethodRule) -> Iterator[None]:
+        """Keep the present task among those to end, if its method has no time limit."""
+        task = asyncio.current_task()
+        assert task is not None, "a handler runs in a task"
+        if rule.time_limit_s is None:
+            if self.stopping:
+                raise NotReady("the bank is stopping")
+            self._endless.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not (self.stopping and task in self._endless):
+                raise
+            task.uncancel()
+            raise NotReady("the bank is stopping") from None
+        finally:
+            self._endless.discard(task)
 
     def release(self, identity: Identity) -> None:
         """Give the caller's place back."""
@@ -221,11 +249,12 @@ class _Guarded:
         try:
             call.begin()
             behaviour = self._inner.unary_stream or self._inner.stream_stream
-            async with aclosing(
-                _responses(behaviour, self._request(request), context, call.deadline)
-            ) as responses:
-                async for response in responses:
-                    yield response
+            with self._gate.endless(self._rule):
+                async with aclosing(
+                    _responses(behaviour, self._request(request), context, call.deadline)
+                ) as responses:
+                    async for response in responses:
+                        yield response
         except (asyncio.CancelledError, GeneratorExit):
             call.cancelled()
             raise

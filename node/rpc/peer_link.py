@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import grpc
@@ -151,7 +151,7 @@ class PeerLink:
             peer_height=self._peer_height,
             queued_items=len(self._queue),
             queued_bytes=self._queue.queued_bytes,
-            counters=self._queue.counters,
+            counters=replace(self._queue.counters),
             connections=self._connections,
             last_error=self._last_error,
         )

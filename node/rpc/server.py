@@ -47,8 +47,9 @@ class Backends:
 class NodeServer:
     """A running server. Health says NOT_SERVING until `set_ready(True)`."""
 
-    def __init__(self, server: Any, health_servicer: Any, port: int) -> None:
+    def __init__(self, server: Any, gate: Gate, health_servicer: Any, port: int) -> None:
         self._server = server
+        self._gate = gate
         self._health = health_servicer
         self.port = port
         """Port that was bound, also if the address asked for port 0."""
@@ -60,8 +61,12 @@ class NodeServer:
             await self._health.set(service, status.SERVING if ready else status.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:
-        """Refuse new calls, let running ones finish for `grace_s` seconds, then cancel them."""
+        """Refuse new calls, let running ones finish for `grace_s` seconds, then cancel them.
+
+        Streams that live on (links, followed blocks, watched health) are ended at once.
+        """
         await self._health.enter_graceful_shutdown()
+        self._gate.end_streams()
         await self._server.stop(grace_s)
 
     async def wait_stopped(self) -> None:
@@ -78,8 +83,9 @@ async def serve(
     address is taken or not ours.
     """
     credentials = server_credentials(tls, utc_now())
+    gate = Gate(admittance)
     server = grpc.aio.server(
-        interceptors=(Gate(admittance),),
+        interceptors=(gate,),
         options=SERVER_OPTIONS,
         maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
     )
@@ -95,7 +101,7 @@ async def serve(
         port = 0
     if port == 0:
         raise AddressUnusable(f"cannot listen on {address}: it is in use or not of this machine")
-    running = NodeServer(server, health_servicer, port)
+    running = NodeServer(server, gate, health_servicer, port)
     await running.set_ready(False)
     await server.start()
     _log.info("serving", extra={"address": address, "port": port})

@@ -20,6 +20,7 @@ from node.wire import ledger_pb2
 from node.wire.ledger_pb2_grpc import LedgerStub
 from tests.rpc.conftest import CONSORTIUM, ServedNode
 from tests.rpc.doubles import LedgerDouble, OperatorDouble, PeerDouble
+from tests.rpc.faults import seen_fault
 from tests.rpc.waiting import eventually
 
 Serving = health_pb2.HealthCheckResponse.ServingStatus
@@ -95,6 +96,24 @@ async def test_without_usable_tls_files_nothing_is_served(tmp_path: Path) -> Non
     with pytest.raises(CertificateInvalid) as caught:
         await serve(backends(), TlsFiles(tmp_path), "127.0.0.1:0", Admittance(CONSORTIUM))
     assert str(caught.value) == f"{tmp_path}/tls.crt: No such file or directory"
+
+
+async def test_stopping_ends_streams_that_would_live_on(node: ServedNode) -> None:
+    stream = LedgerStub(node.channel()).StreamBlocks(
+        ledger_pb2.StreamBlocksRequest(from_height=5, follow=True)
+    )
+    await stream.read()
+    stopping = asyncio.create_task(node.server.stop(3_600))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stream.read()
+    fault = await seen_fault(caught.value)
+    assert (fault.status, fault.reason, fault.message) == (
+        "UNAVAILABLE",
+        "not-ready",
+        "the bank is stopping",
+    )
+    assert node.ledger.closed_streams == 1
+    await stopping
 
 
 async def test_stopping_lets_calls_finish_and_refuses_new_ones(node: ServedNode) -> None:
