@@ -122,8 +122,9 @@ class LedgerServicer:
 
     def SubmitTransactions(self, request_iterator, context):
         """Submits many transactions; one answer for each, in the order in which verification ends.
-        A refused item does not end the stream. At most 256 items are worked on at a time, then the
-        bank stops reading until answers are taken (HTTP/2 flow control).
+        A refused item does not end the stream; a request too long to hold a transaction at all does
+        ("too-large"). At most 256 items are worked on at a time, then the bank stops reading until
+        answers are taken (HTTP/2 flow control).
         Roles: client, bank, operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
