@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
+from node.cli.options import data_option
 from node.runtime.config import load_node_config
+from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.structured_log import configure_logging
 
 CONFIG = click.Path(path_type=Path, dir_okay=False)
@@ -54,3 +56,33 @@ def _run(path: Path, *, supervised: bool) -> None:
     configure_logging(config.short_name, config.log_level)
     config = replace(config, supervised=config.supervised or supervised)
     sys.exit(int(asyncio.run(run_node(config))))
+
+
+@command.command()
+@click.argument("bank")
+@data_option
+def stop(bank: str, directory: ConsortiumDirectory) -> None:
+    """Stop the node of BANK cleanly; the other banks go on if they are enough.
+
+    \b
+    Example:
+      consortium node stop dunmere
+    """
+    from node.cli.node_control import stop_node
+
+    stop_node(directory, bank)
+
+
+@command.command()
+@click.argument("bank")
+@data_option
+def start(bank: str, directory: ConsortiumDirectory) -> None:
+    """Start the node of BANK again in a consortium that is up; waits until it is linked.
+
+    \b
+    Example:
+      consortium node start dunmere
+    """
+    from node.cli.node_control import start_node
+
+    start_node(directory, bank)

@@ -33,8 +33,6 @@ class BankProcess:
 
     def __init__(self, bank: BankDirectory) -> None:
         self.bank = bank
-        self.stopping = False
-        """Whether its end is wanted."""
         self._process: asyncio.subprocess.Process | None = None
         self._reference: ProcessReference | None = None
         self._log_start = 0
@@ -63,7 +61,6 @@ class BankProcess:
         """Start the node in a session of its own, so that Ctrl-C does not reach it."""
         assert not self.running, "one process a bank"
         _rotate(self.bank.log_file)
-        self.stopping = False
         self._started_s = time.monotonic()
         with self.bank.log_file.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)

@@ -170,6 +170,8 @@ class Supervisor:
 
     async def run(self) -> None:
         """Serve operators' requests until cancelled."""
+        # A new server holds twelve databases in memory that were never written.
+        await asyncio.to_thread(self._databases.flush)
         while True:
             for bank in take_requests(self._directory):
                 if bank < len(self._banks) and not self._banks[bank].running:
@@ -184,8 +186,8 @@ class Supervisor:
         """Stop every bank, then the database server; nothing is left when this returns."""
         self._stopping = True
         for process in self._banks:
-            process.stopping = True
             process.send(signal.SIGTERM)
+        flushing = asyncio.ensure_future(asyncio.to_thread(self._databases.flush))
         running = [asyncio.ensure_future(item.wait()) for item in self._banks if item.running]
         if running:
             _, late = await asyncio.wait(running, timeout=TERMINATE_PATIENCE_S)
@@ -197,6 +199,7 @@ class Supervisor:
             watcher.cancel()
         await asyncio.gather(*self._watchers.values(), return_exceptions=True)
         await asyncio.to_thread(self._databases.stop)
+        await flushing
         self._directory.state_file.unlink(missing_ok=True)
 
     # Starting
