@@ -1,0 +1,1 @@
+"""Benchmarks (in work by the helper `wallet commands`, not by the author of `up`; do not write this module)."""

