@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node.rpc import private_files
+from node.rpc.private_files import write_private
 from node.runtime.config import ConfigurationError
 
-SECRET_MODE = 0o600
+__all__ = ["BankSecrets", "load_bank_secrets", "read_private", "read_secret", "write_private"]
+
 SECRET_BYTES = 32
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Create `path` with mode 0600 and `content`, durably; an existing file is replaced whole."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, SECRET_MODE)
-    try:
-        os.fchmod(descriptor, SECRET_MODE)
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
 
 
 def read_private(path: Path) -> bytes:
     """Read a private file; raises `ConfigurationError` if it is missing or others may read it."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise ConfigurationError(
-            f"{path} may be read by others (mode {mode:04o}); run `chmod 600 {path}`"
-        )
-    return content
+        return private_files.read_private(path)
+    except private_files.PrivateFileUnusable as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def read_secret(path: Path) -> bytes:
