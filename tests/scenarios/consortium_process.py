@@ -1,4 +1,4 @@
-"""A consortium as an operator starts it: `consortium up` as a process, its banks as its children."""
+"""A consortium as an operator starts it: `consortium up`, with its banks as child processes."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def pay_and_wait(payer: Wallet, payee: Wallet, amount: int) -> int:
     before = payer.balance().spendable
     place = await payer.wait_sealed(await payer.pay(payee.address, amount))
     await payer.wait_for_funds(before - amount - FEE)
-    return place.height
+    return place.header.height
 
 
 async def test_twelve_processes(consortium: ConsortiumProcess) -> None:
