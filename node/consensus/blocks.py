@@ -26,10 +26,6 @@ class KnownBlock:
     """Of the `Validate` under way."""
 
     @property
-    def approved(self) -> bool:
-        return isinstance(self.verdict, Approved)
-
-    @property
     def rejection(self) -> Rejected | None:
         return self.verdict if isinstance(self.verdict, Rejected) else None
 

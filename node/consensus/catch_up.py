@@ -13,6 +13,8 @@ from node.consensus.events import BlocksLoaded, TimerKind
 from node.consensus.messages import (
     MAX_SYNC_BLOCKS,
     MAX_SYNC_BYTES,
+    BlockRequest,
+    BlockResponse,
     Message,
     SealedBlock,
     SyncRequest,
@@ -152,9 +154,24 @@ def serve(state: State, to: BankIndex, from_height: Height) -> None:
     state.emit(ServeBlocks(to, from_height))
 
 
+def answer_block_request(state: State, sender: BankIndex, request: BlockRequest) -> None:
+    """Give a block of this height, or the sealed ones from an earlier height on."""
+    if request.height < state.height:
+        serve(state, sender, request.height)
+        return
+    known = state.blocks.get(request.block_id)
+    answered = state.catch_up.answered
+    if known is None or request.height != state.height or (sender, request.block_id) in answered:
+        return
+    answered[sender, request.block_id] = True
+    state.timers.ensure(TimerKind.SERVE, state.parameters.sync_gap_ms)
+    state.send(sender, BlockResponse(known.block))
+
+
 def on_serve_timer(state: State) -> None:
     """Serve everybody again."""
     state.catch_up.served.clear()
+    state.catch_up.answered.clear()
 
 
 def on_blocks_loaded(state: State, event: BlocksLoaded) -> None:

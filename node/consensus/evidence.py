@@ -21,6 +21,9 @@ from node.consensus.statements import Commit, Proposal, SignedStatement, Timeout
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, Height, View
 
+EVIDENCE_WINDOW = 1000
+"""EV_WINDOW of BFT-12 section 1: heights during which evidence is accepted."""
+
 
 class Offence(StrEnum):
     """Offences that two signatures prove."""
@@ -57,9 +60,11 @@ class StatementLog:
         return tuple(self._conflicts.values())
 
     def forget_below(self, height: Height) -> None:
-        """Drop statements of lower heights; conflicts already found stay."""
+        """Drop statements of lower heights, and conflicts too old to be accepted anywhere."""
         for old in [known for known in self._heights if known < height]:
             del self._heights[old]
+        for key in [key for key in self._conflicts if key[2] < height - EVIDENCE_WINDOW]:
+            del self._conflicts[key]
 
     def observe(self, statement: SignedStatement) -> list[Conflict]:
         """Keep a verified statement; return the new conflicts that it completes."""

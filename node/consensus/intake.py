@@ -47,7 +47,7 @@ def receive(state: State, sender: BankIndex, message: Message) -> None:
         case SyncResponse():
             catch_up.accept_response(state, sender, message)
         case BlockRequest():
-            _answer_block_request(state, sender, message)
+            catch_up.answer_block_request(state, sender, message)
         case BlockResponse():
             sealing.accept_block(state, sender, message)
         case Proposal() | Vote() | Commit() | Timeout():
@@ -197,15 +197,6 @@ def _accept_status(state: State, sender: BankIndex, status: Status) -> None:
         view_change.accept_timeout_certificate(state, status.timeout_certificate)
     if status.view < state.view:
         state.send(sender, pacemaker.status_message(state))
-
-
-def _answer_block_request(state: State, sender: BankIndex, request: BlockRequest) -> None:
-    if request.height < state.height:
-        catch_up.serve(state, sender, request.height)
-    elif request.height == state.height:
-        known = state.blocks.get(request.block_id)
-        if known is not None:
-            state.send(sender, BlockResponse(known.block))
 
 
 def _proposal_is_whole(state: State, proposal: Proposal) -> bool:

@@ -57,6 +57,8 @@ class CatchUp:
     """Messages for exactly the next height, the latest of each sender and type."""
     served: dict[BankIndex, Height] = field(default_factory=dict)
     """From where each peer was last served since the SERVE timer was set."""
+    answered: dict[tuple[BankIndex, BlockId], bool] = field(default_factory=dict)
+    """Single blocks given to peers since the SERVE timer was set."""
     late: dict[BankIndex, bool] = field(default_factory=dict)
     """Peers of which one late message about the last height was let pass."""
 

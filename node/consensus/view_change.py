@@ -27,8 +27,9 @@ from node.ledger.types import View
 
 
 def on_view_timer(state: State) -> None:
-    """The view has lasted too long (V1)."""
-    time_out(state)
+    """The view has lasted too long (V1), unless the work that it waited for went away."""
+    if state.has_work:
+        time_out(state)
 
 
 def time_out(state: State) -> bool:

@@ -10,6 +10,7 @@ from node.consensus.messages import (
     MAX_SYNC_BLOCKS,
     MAX_SYNC_BYTES,
     BlockRequest,
+    BlockResponse,
     SealedBlock,
     Status,
     SyncRequest,
@@ -246,3 +247,23 @@ def test_a_bank_whose_seal_is_being_applied_asks_nobody() -> None:
     desk.fire(TimerKind.SYNC)
     assert requests(desk) == []
     assert SetTimer(TimerKind.SYNC, 2, 1_000) in desk.effects
+
+
+def test_a_block_of_this_height_is_given_once_per_moment() -> None:
+    block = CHAIN[0].block
+    desk = Desk(C, ME)
+    request = BlockRequest(Height(1), block.block_id)
+    desk.receive(request, sender=4)
+    assert desk.effects == []
+    desk.receive(C.proposal(block))
+    desk.receive(request, request, sender=4)
+    assert desk.sent(4) == [BlockResponse(block)]
+    desk.fire(TimerKind.SERVE)
+    desk.receive(request, sender=4)
+    assert desk.sent(4) == [BlockResponse(block)]
+
+
+def test_a_block_of_a_sealed_height_comes_with_its_seal() -> None:
+    desk = at_height(20)
+    desk.receive(BlockRequest(Height(7), CHAIN[6].block.block_id), sender=4)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(7))]

@@ -96,3 +96,7 @@ def test_old_heights_are_forgotten_and_conflicts_kept() -> None:
     assert log.observe(C.commit(4, BLOCK)) == []
     assert log.observe(C.approve(5, OTHER)) == []
     assert log.conflicts() == (conflict,)
+    log.forget_below(Height(1001))
+    assert log.conflicts() == (conflict,)
+    log.forget_below(Height(1002))
+    assert log.conflicts() == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from node.consensus import justification
 from node.consensus.effects import Validate
 from node.consensus.events import Approved
 from node.consensus.messages import Decision, Proposal, Vote
@@ -125,3 +126,50 @@ def test_p3_a_lock_on_another_block_is_no_reason_to_refuse() -> None:
     (vote,) = desk.said()
     assert isinstance(vote, Vote)
     assert (vote.block_id, vote.view, vote.decision) == (NEW.block_id, 1, Decision.APPROVE)
+
+
+WEAK = C.timeout_certificate(0, count=9)
+
+
+@pytest.mark.parametrize(
+    ("proposal", "why"),
+    [
+        (C.proposal(NEW, 1), "no timeout certificate of the view before"),
+        (
+            C.proposal(NEW, 1, timeouts=C.timeout_certificate(1)),
+            "no timeout certificate of the view before",
+        ),
+        (
+            C.proposal(NEW, 1, timeouts=Consortium(12, height=2).timeout_certificate(0)),
+            "no timeout certificate of the view before",
+        ),
+        (
+            C.proposal(NEW, 1, timeouts=WEAK),
+            "timeout certificate: 9 signatures where 10 are required",
+        ),
+        (
+            C.proposal(NEW, 1, timeouts=TC, quorum=C.quorum_certificate(NEW, 1)),
+            "the quorum certificate is of view 1, not from -1 to 0",
+        ),
+        (
+            C.proposal(NEW_2, 2, timeouts=TC_1_LOCKED, quorum=C.quorum_certificate(NEW_2, 0)),
+            "the quorum certificate is of view 0, not from 1 to 1",
+        ),
+        (
+            C.proposal(
+                OLD, 1, timeouts=TC, quorum=Consortium(12, height=2).quorum_certificate(OLD)
+            ),
+            "the quorum certificate is of another height",
+        ),
+        (
+            C.proposal(OLD, 1, timeouts=TC, quorum=C.quorum_certificate(OLD, banks=range(9))),
+            "quorum certificate: 9 signatures where 10 are required",
+        ),
+    ],
+)
+def test_p3_the_check_stands_alone(proposal: Proposal, why: str) -> None:
+    """It relies on nothing that its caller checked before."""
+    state = Desk(C, VOTER).core._state
+    with pytest.raises(justification.NotJustified) as caught:
+        justification.check(state, proposal)
+    assert str(caught.value) == why

@@ -87,3 +87,14 @@ def test_status_goes_to_two_peers_in_rotation() -> None:
         }
         told += [effect.to for effect in desk.all(Send)]
     assert told == [*OTHERS, OTHERS[0]]
+
+
+def test_a_view_that_lost_its_work_is_not_given_up() -> None:
+    desk = Desk(C, ME)
+    desk.do(TransactionsAvailable(1))
+    desk.do(TransactionsAvailable(0))
+    desk.fire(TimerKind.VIEW)
+    assert desk.said() == []
+    assert not desk.core.status().timed_out
+    desk.do(TransactionsAvailable(1))
+    assert desk.timers[TimerKind.VIEW].generation == 2
