@@ -85,6 +85,9 @@ def vote(state: State) -> bool:
     if ballot.decision is Decision.APPROVE:
         state.send(state.leader, ballot)
     else:
+        # The host may lack transactions of a refused block; should it be approved in a later
+        # view, its body is ordered to disk again.
+        state.durable_blocks.pop(known.block.block_id, None)
         state.broadcast(ballot)
     state.inbox.append(ballot)
     return True

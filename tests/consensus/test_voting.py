@@ -118,6 +118,7 @@ def test_p3_the_clock_never_judges_a_certified_block() -> None:
     assert not question.check_clock
     desk.judge()
     assert desk.said() == [C.approve(ME, BLOCK, 1)]
+    assert desk.all(Persist)[0].bodies == (BLOCK,)
 
 
 def test_p5_d1_the_commit_is_durable_with_the_certificate_and_goes_to_the_leader() -> None:
