@@ -33,7 +33,7 @@ from node.client.verification import SealedPlace
 from node.client.wallet_data import Attempt, OwnedNote, PaymentRecord, PaymentStatus
 from node.client.wallet_store import WalletStore
 from node.ledger.types import Height, TimeMs
-from node.wire.records import TransactionStatus
+from node.wire.records import TransactionState, TransactionStatus
 
 EXPIRY_HEIGHTS = 200
 """A payment that is not sealed within so many blocks is given up."""
@@ -233,21 +233,29 @@ class PaymentEngine:
     async def _advance(self, number: int, attempt: Attempt, timeout_ms: int) -> None:
         """Wait for what becomes of an attempt, and do what follows from it."""
         try:
-            status = await final_status(self._ledger, attempt.transaction_id, timeout_ms=timeout_ms)
+            status = await final_status(
+                self._ledger,
+                attempt.transaction_id,
+                timeout_ms=timeout_ms,
+                accept_unknown=True,
+            )
         except LedgerTimeout:
             # Nobody knows whether this bank passed the payment on; another one will.
             self._ledger.prefer_next_endpoint()
             await self._store.sync()
             await self.carry_out(number)
             return
-        if status.position is not None:
+        if status.state is TransactionState.UNKNOWN:
+            # Banks that are asked in turn have all been handed the payment before long.
+            await self._store.sync()
+            await self.carry_out(number)
+            await self._turn_unless_settled(number)
+        elif status.position is not None:
             await self._store.sync_to(status.position.height)
-            if self._store.payment(number).status is PaymentStatus.PENDING:
-                # Said to be sealed, but no sealed state shows it: this bank cannot be relied on.
-                self._ledger.prefer_next_endpoint()
-                await asyncio.sleep(RETRY_DELAY_MS / 1000)
-            return
-        await self._after_rejection(number, status)
+            # If no sealed state shows it, this bank's word cannot be relied on.
+            await self._turn_unless_settled(number)
+        else:
+            await self._after_rejection(number, status)
 
     async def _after_rejection(self, number: int, status: TransactionStatus) -> None:
         """Go on with a payment whose last attempt was rejected after admission, or expired."""
@@ -261,6 +269,10 @@ class PaymentEngine:
         else:
             # Expired, that bank says: whether it is, the sealed height decides.
             await self._store.sync()
+        await self._turn_unless_settled(number)
+
+    async def _turn_unless_settled(self, number: int) -> None:
+        """Go on with the next bank, a moment later, unless the ledger has decided."""
         if self._store.payment(number).status is PaymentStatus.PENDING:
             self._ledger.prefer_next_endpoint()
             await asyncio.sleep(RETRY_DELAY_MS / 1000)

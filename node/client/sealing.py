@@ -25,12 +25,20 @@ async def confirm_sealed(
 
 
 async def final_status(
-    ledger: LedgerClient, transaction_id: TransactionId, *, timeout_ms: int
+    ledger: LedgerClient,
+    transaction_id: TransactionId,
+    *,
+    timeout_ms: int,
+    accept_unknown: bool = False,
 ) -> TransactionStatus:
-    """Return the final state that a bank reports; raises `LedgerTimeout`."""
+    """Return the final state that a bank reports; raises `LedgerTimeout`.
+
+    With `accept_unknown` a bank that has never seen the transaction is an answer too.
+    """
     async with aclosing(ledger.wait_for(transaction_id, timeout_ms=timeout_ms)) as states:
         async for status in states:
-            if status.state.is_final:
+            unknown = status.state is TransactionState.UNKNOWN
+            if status.state.is_final or (unknown and accept_unknown):
                 return status
     raise LedgerTimeout(f"transaction {transaction_id.hex()} was not final in time")
 

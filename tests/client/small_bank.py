@@ -230,8 +230,18 @@ class SmallBank:
         if transaction_id in self.expired:
             return TransactionStatus(transaction_id, TransactionState.EXPIRED)
         if transaction_id in self.waiting:
+            self._evict_conflicting(transaction_id)
+            if transaction_id in self.rejected:
+                return self._status(transaction_id)
             return TransactionStatus(transaction_id, TransactionState.ADMITTED)
         return None
+
+    def _evict_conflicting(self, transaction_id: TransactionId) -> None:
+        transaction = self.ledger.chain.decode(self.waiting[transaction_id])
+        spent = self.ledger.chain.history.spent
+        if any(spend.nullifier in spent for spend in transaction.inputs):
+            del self.waiting[transaction_id]
+            self.rejected[transaction_id] = Refusal("nullifier", "a note is spent already")
 
     async def transaction(self, transaction_id: TransactionId) -> FoundTransaction:
         status = self._status(transaction_id)
