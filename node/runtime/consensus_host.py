@@ -35,10 +35,9 @@ from node.consensus.messages import (
     Seal,
     SealedBlock,
 )
-from node.ledger.block_validity import due_bins
 from node.ledger.blocks import Block
 from node.ledger.rejection import Rejection
-from node.ledger.types import BankIndex, BlockId, TimeMs
+from node.ledger.types import BankIndex, BlockId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.guard_file import GuardFile, SignaturePoint
@@ -124,25 +123,19 @@ class ConsensusHost:
         self._links.broadcast_message(message)
 
     async def build(self, effect: BuildBlock) -> BlockBuilt:
-        """Build from the mempool; nothing to build at view 0 means no block (BFT-12 section 7)."""
+        """Build from the mempool; the block may be empty, for the core asks only with a reason.
+
+        The reason may be another bank's: a timeout of a bank whose heartbeat is due earlier than
+        mine must find a block here, or it costs everybody a view.
+        """
         chain = self._chain
-        nothing = BlockBuilt(effect.height, effect.view, None)
         if effect.height != chain.height + 1:
-            return nothing
+            return BlockBuilt(effect.height, effect.view, None)
         candidates = self._pool.candidates(chain.genesis.parameters.batch_limit)
-        clock_ms = self._clock.wall_ms()
-        built = await chain.build(effect.view, self._bank, clock_ms, candidates)
+        built = await chain.build(effect.view, self._bank, self._clock.wall_ms(), candidates)
         for dropped in built.dropped:
             self._pool.drop(dropped.transaction_id, dropped.rejection)
-        wanted = effect.view > 0 or built.transactions or self._block_due(clock_ms)
-        return BlockBuilt(effect.height, effect.view, built.block) if wanted else nothing
-
-    def _block_due(self, clock_ms: TimeMs) -> bool:
-        chain = self._chain
-        heartbeat_ms = chain.genesis.parameters.heartbeat_ms
-        return (
-            due_bins(chain.state, chain.genesis, clock_ms) or self.last_seal_age_ms >= heartbeat_ms
-        )
+        return BlockBuilt(effect.height, effect.view, built.block)
 
     async def validate(self, effect: Validate) -> Validated:
         block = effect.block
