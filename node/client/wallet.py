@@ -120,11 +120,19 @@ class Wallet:
     async def open(directory: Path, name: str, secret: Secret, ledger: LedgerClient) -> Wallet:
         """Open a wallet; raises as `WalletFile.open`, and `WrongConsortium`, `LedgerError`."""
         file, data = await asyncio.to_thread(WalletFile.open, directory, name, secret)
+        return await Wallet.attach(file, data, ledger)
+
+    @staticmethod
+    async def attach(file: WalletFile, data: WalletData, ledger: LedgerClient) -> Wallet:
+        """Return the wallet of an open file, for whoever must read it to choose the ledger client.
+
+        The file is closed if this fails. Raises `WrongConsortium`, `LedgerError`.
+        """
         try:
             genesis = await ledger.genesis()
             if genesis.chain_id != data.chain_id:
                 raise WrongConsortium(
-                    f"wallet {name!r} belongs to chain {data.chain_id.hex()}, "
+                    f"wallet {file.path.stem!r} belongs to chain {data.chain_id.hex()}, "
                     f"the bank to {genesis.chain_id.hex()}"
                 )
         except BaseException:
