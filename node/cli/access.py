@@ -44,8 +44,11 @@ class Consortium:
 
     def ledger(self, home: BankIndex = BankIndex(0)) -> LedgerClient:
         """Return a client that asks this bank first, with the bank's client credential."""
-        credentials = ClientCredentials.load(self.directory.client(home))
-        return LedgerClient(self.endpoints_from(home), credentials)
+        return LedgerClient(self.endpoints_from(home), self.client_credentials(home))
+
+    def client_credentials(self, bank: BankIndex) -> ClientCredentials:
+        """Return what the clients of this bank show."""
+        return ClientCredentials.load(self.directory.client(bank))
 
     def operator(self, bank: BankIndex, *, deadline_ms: int = 5_000) -> OperatorClient:
         """Return a client of one bank's Operator service."""

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "down": ("node.cli.down", "Stop a running consortium and whatever is left of one."),
     "status": ("node.cli.status", "Show every bank: height, view, peers, quorum margin."),
     "node": ("node.cli.node", "Run, start or stop one bank's node."),
+    "doctor": ("node.cli.doctor", "Verify every bank's ledger and compare them all."),
 }
 """Module and short help of each command; the module holds a click command named `command`."""
 

@@ -61,6 +61,32 @@ def progress(title: str) -> Iterator[Meter]:
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
+class StepMeter(Protocol):
+    """A progress bar of a work that has several steps."""
+
+    def __call__(self, step: str, done: int, total: int) -> None: ...
+
+
+@contextlib.contextmanager
+def steps(title: str) -> Iterator[StepMeter]:
+    """Show the step that a work is at and how far it is, on a terminal only."""
+    if not errors.is_terminal:
+        yield lambda step, done, total: None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+    ) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda step, done, total: bars.update(
+            task, description=f"{title}: {step}", completed=done, total=total
+        )
+
+
 class _LineMeter:
     def __init__(self, title: str) -> None:
         self._title = title

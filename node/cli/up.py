@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import time
 from collections.abc import AsyncGenerator, Coroutine
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from node.cli.block_stream import BlockLine, stream_block_lines
-from node.cli.failure import CommandFailed
+from node.cli.demo_show import show_demo
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, progress, say, warn
 from node.runtime.bank_databases import database_server
@@ -128,13 +129,27 @@ async def _serve(options: UpOptions, supervisor: Supervisor, begun_s: float) -> 
     say(f"{len(supervisor.banks)} banks are healthy after {healthy_s:.1f} s", "green")
     supervising = asyncio.create_task(supervisor.run())
     try:
+        exit_code = 0
+        if options.demo_payments is not None:
+            exit_code = await show_demo(
+                options.directory,
+                options.demo_payments,
+                begun_s=begun_s,
+                healthy_s=healthy_s,
+                as_json=options.as_json,
+            )
+            if not options.keep:
+                return exit_code
         await _show_blocks(options, supervisor)
     finally:
         supervising.cancel()
-    return 0
+    return exit_code
 
 
 async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
+    # After a demonstration its summary stays the last thing on standard output.
+    quiet = options.demo_payments is not None
+    tell, tell_json = (say, _say_json) if quiet else (answer, answer_json)
     for endpoint, process in zip(supervisor.endpoints, supervisor.banks, strict=True):
         line = {
             "event": "bank",
@@ -144,18 +159,22 @@ async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
             "pid": process.pid,
         }
         if options.as_json:
-            answer_json(line)
+            tell_json(line)
         else:
-            answer(f"{endpoint.bank:>2}  {process.bank.short_name:<12}{endpoint.address}")
+            tell(f"{endpoint.bank:>2}  {process.bank.short_name:<12}{endpoint.address}")
     say("Ctrl-C stops everything; `consortium status` shows it from another terminal")
     lines: AsyncGenerator[BlockLine, None] = stream_block_lines(
         options.directory, supervisor.endpoints
     )
     async for line_of_block in lines:
         if options.as_json:
-            answer_json(line_of_block.to_json_object())
+            tell_json(line_of_block.to_json_object())
         else:
-            answer(str(line_of_block))
+            tell(str(line_of_block))
+
+
+def _say_json(value: object) -> None:
+    say(json.dumps(value))
 
 
 def _show_notice(notice: Notice) -> None:
@@ -188,6 +207,3 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(task)
     task.result()
-
-
-__all__ = ["CommandFailed", "UpOptions", "command", "ensure_consortium", "run_up"]

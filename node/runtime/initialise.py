@@ -174,10 +174,7 @@ def _make_genesis(
         opener_key=opener.public,
     )
     return genesis.with_possessions(
-        [
-            prove_possession(bank.ballot, genesis.chain_id, index)
-            for index, bank in enumerate(keys)
-        ]
+        [prove_possession(bank.ballot, genesis.chain_id, index) for index, bank in enumerate(keys)]
     )
 
 

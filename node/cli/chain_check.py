@@ -1,0 +1,144 @@
+"""One bank's blocks, checked from the genesis alone: links, seals, Merkle roots.
+
+Nothing is taken from the bank's word: every header must follow from the one before it, every seal
+must hold q signatures of the active set, which is derived from the genesis and the sealed headers
+at which it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from crypto.merkle import merkle_root
+from crypto.transaction import transaction_id
+from node.cli.doctor_report import Finding, FindingKind
+from node.client.errors import VerificationError
+from node.client.verification import SealVerifier
+from node.ledger.blocks import Block, Header
+from node.ledger.encoding import MalformedEncoding
+from node.ledger.genesis import Genesis
+from node.ledger.state import genesis_header
+from node.ledger.types import BankIndex, BlockId, TransactionId
+from node.wire.records import SetChange, StoredBlock
+
+
+@dataclass(slots=True)
+class ChainCheck:
+    """Takes one bank's stored blocks from height 0 on, and keeps what it finds."""
+
+    bank: BankIndex
+    genesis: Genesis
+    verifier: SealVerifier
+    set_changes: Sequence[SetChange] = ()
+    findings: list[Finding] = field(default_factory=list)
+    block_ids: list[BlockId] = field(default_factory=list)
+    """By height."""
+    transaction_ids: list[Sequence[TransactionId]] = field(default_factory=list)
+    """By height."""
+    seals_verified: int = 0
+    _previous: Header | None = None
+
+    def take(self, stored: StoredBlock) -> None:
+        """Check the next block; the first is that of height 0."""
+        height = len(self.block_ids)
+        try:
+            header = Header.decode(stored.header)
+            block = Block.decode(stored.block) if height else None
+        except MalformedEncoding as error:
+            self._find(height, FindingKind.HEADER, f"the stored block does not decode: {error}")
+            self.block_ids.append(BlockId(b""))
+            self.transaction_ids.append(())
+            return
+        self.block_ids.append(header.block_id)
+        self.transaction_ids.append(() if block is None else block.transaction_ids)
+        fault = self._link_fault(height, header, block)
+        if fault:
+            self._find(height, FindingKind.HEADER, fault)
+        self._previous = header
+        if height:
+            self._check_seal(height, stored)
+
+    def take_bodies(self, height: int, stored: StoredBlock) -> bool:
+        """Recompute a block's Merkle root from its stored transactions; return whether it holds."""
+        try:
+            block = Block.decode(stored.block)
+        except MalformedEncoding as error:
+            self._find(height, FindingKind.HEADER, f"the stored block does not decode: {error}")
+            return False
+        ids = tuple(TransactionId(transaction_id(raw)) for raw in stored.transactions)
+        if ids != block.transaction_ids:
+            fault = "stored transactions are not those that the block names"
+        elif merkle_root(stored.transactions) != block.header.transactions_root:
+            fault = "stored transactions do not have the Merkle root of the header"
+        elif block.header.block_id != self.block_ids[height]:
+            fault = "the bank shows two blocks of one height"
+        else:
+            return True
+        self._find(height, FindingKind.TRANSACTIONS_ROOT, fault)
+        return False
+
+    def _link_fault(self, height: int, header: Header, block: Block | None) -> str:
+        if height == 0:
+            first = genesis_header(self.genesis)
+            return "" if header == first else "block 0 is not that of this genesis"
+        previous = self._previous
+        if header.chain_id != self.genesis.chain_id:
+            return "the block is of another chain"
+        if header.height != height:
+            return f"the block at this height says that it is of height {header.height}"
+        if previous is not None and header.parent_id != previous.block_id:
+            return "the block does not name the block before it as its parent"
+        if previous is not None and header.time_ms < previous.time_ms:
+            return "the block is older than the one before it"
+        if block is None or block.header != header:
+            return "the stored block has another header"
+        if header.transaction_count != len(block.transaction_ids):
+            return "the block names another number of transactions than its header"
+        return ""
+
+    def _check_seal(self, height: int, stored: StoredBlock) -> None:
+        changes = [
+            change for change in self.set_changes if Header.decode(change.header).height < height
+        ]
+        try:
+            self.verifier.verify_header(stored.header, stored.seal, changes)
+        except VerificationError as error:
+            self._find(height, FindingKind.SEAL, str(error))
+        else:
+            self.seals_verified += 1
+
+    def _find(self, height: int, kind: FindingKind, message: str) -> None:
+        self.findings.append(Finding(height, self.bank, kind, message))
+
+
+def diverging_banks(
+    block_ids: dict[BankIndex, list[BlockId]], last_height: int
+) -> Collection[Finding]:
+    """Compare the banks' block ids height by height; report each bank where it first leaves most.
+
+    A bank that has fewer blocks is compared as far as it goes.
+    """
+    findings: dict[BankIndex, Finding] = {}
+    for height in range(last_height + 1):
+        here = {
+            bank: ids[height]
+            for bank, ids in block_ids.items()
+            if bank not in findings and height < len(ids)
+        }
+        if len(set(here.values())) <= 1:
+            continue
+        counted: dict[BlockId, int] = {}
+        for block_id in here.values():
+            counted[block_id] = counted.get(block_id, 0) + 1
+        common = max(counted, key=lambda block_id: counted[block_id])
+        for bank, block_id in here.items():
+            if block_id != common:
+                findings[bank] = Finding(
+                    height,
+                    bank,
+                    FindingKind.DIVERGENCE,
+                    f"has block {block_id.hex()[:16]} where {counted[common]} banks have "
+                    f"{common.hex()[:16]}",
+                )
+    return list(findings.values())

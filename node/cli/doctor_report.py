@@ -1,0 +1,148 @@
+"""What the doctor found, in a form for people and one for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from node.runtime.consortium_directory import short_name
+
+
+class FindingKind(StrEnum):
+    """What is wrong, by the check that found it."""
+
+    DOWN = "down"
+    """The bank does not answer, so nothing of it was checked."""
+    CHAIN = "chain"
+    """The bank runs another chain."""
+    HALTED = "halted"
+    """The bank has halted."""
+    DATABASE = "database"
+    """The bank has lost its database."""
+    BEHIND = "behind"
+    """The bank did not reach the height of the others in time."""
+    DIVERGENCE = "divergence"
+    """The bank has another block than most at a height."""
+    HEADER = "header"
+    """A stored block does not follow from the one before it."""
+    SEAL = "seal"
+    """A stored seal does not certify its block."""
+    TRANSACTIONS_ROOT = "transactions-root"
+    """Stored transactions do not have the Merkle root of their header."""
+    PROOF = "proof"
+    """A stored transaction does not verify."""
+    STATE_ROOT = "state-root"
+    """The bank's state is not the one that the sealed header commits to, or not the others'."""
+    NULLIFIERS = "nullifiers"
+    """The bank's nullifiers are not those of the others, or one is there twice."""
+    NOTES = "notes"
+    """The bank's notes or bins are not those of the others, or not the certified ones."""
+    VOTING_RECORDS = "voting-records"
+    """The bank's voting records are not those of the others."""
+    TREASURY = "treasury"
+    """The bank's treasury is not that of the others, or does not add up with the state."""
+    CONSERVATION = "conservation"
+    """Money was made or lost."""
+
+
+_STATE_KINDS = frozenset(
+    {
+        FindingKind.DOWN,
+        FindingKind.CHAIN,
+        FindingKind.BEHIND,
+        FindingKind.DIVERGENCE,
+        FindingKind.STATE_ROOT,
+    }
+)
+"""Findings after which nobody may say that all state roots are identical."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing that is wrong."""
+
+    height: int
+    """First height it was seen at; 0 if it has none."""
+    bank: int
+    """-1 for all of them together."""
+    kind: FindingKind
+    message: str
+
+    def __str__(self) -> str:
+        who = "all banks" if self.bank < 0 else short_name(self.bank)
+        where = f" at height {self.height}" if self.height else ""
+        return f"{who}{where}: {self.message} [{self.kind}]"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """The outcome of an examination."""
+
+    height: int
+    """Up to which the banks were compared."""
+    banks: int
+    banks_answered: int
+    full: bool
+    blocks: int
+    """Blocks compared at every bank."""
+    seals_verified: int
+    roots_recomputed: int
+    proofs_verified: int
+    """Transactions verified here, from bytes that banks store."""
+    proofs_audited: int
+    """Transactions that banks verified again themselves, from their own bytes, in all."""
+    state_root: str
+    """At `height`, as most banks have it."""
+    transactions: int
+    notes: int
+    nullifiers: int
+    seconds: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    @property
+    def state_roots_identical(self) -> bool:
+        """Whether every bank was seen to have the same state."""
+        return not any(finding.kind in _STATE_KINDS for finding in self.findings)
+
+    @property
+    def first_divergence(self) -> Finding | None:
+        """The divergence at the lowest height, None if there is none."""
+        diverging = [item for item in self.findings if item.kind is FindingKind.DIVERGENCE]
+        return min(diverging, default=None)
+
+    def to_json_object(self) -> dict[str, object]:
+        """Return every field by name, with the verdict."""
+        return {
+            "clean": self.clean,
+            "state_roots_identical": self.state_roots_identical,
+            **asdict(self),
+        }
+
+    def lines(self) -> Sequence[str]:
+        """Return the report as a person reads it."""
+        extent = "everything" if self.full else "a sample"
+        lines = [
+            f"{self.banks_answered} of {self.banks} banks examined up to height {self.height}: "
+            f"{self.transactions} transactions, {self.notes} notes, {self.nullifiers} nullifiers",
+            f"{self.seals_verified} seals verified, {self.roots_recomputed} Merkle roots "
+            f"recomputed, {self.proofs_verified} transactions verified here and "
+            f"{self.proofs_audited} by the banks themselves ({extent}), {self.seconds:.1f} s",
+        ]
+        lines += [str(finding) for finding in sorted(self.findings)]
+        if self.clean:
+            lines.append(f"clean: {self.banks} identical ledgers, state root {self.state_root}")
+        else:
+            first = self.first_divergence
+            if first is not None:
+                lines.append(
+                    f"first divergence: {short_name(first.bank)} at height {first.height}"
+                )
+            noun = "finding" if len(self.findings) == 1 else "findings"
+            lines.append(f"NOT clean: {len(self.findings)} {noun}")
+        return lines

@@ -1,0 +1,424 @@
+"""The examination of a consortium: every bank against the genesis, and against the others.
+
+1. Each bank answers, runs this chain, and reaches the height of the others.
+2. Each bank's blocks link up and every seal holds (`chain_check`); block ids are compared at every
+   height. Valid seals of one block may differ from bank to bank.
+3. Digests of nullifiers, notes, voting records and treasury are compared.
+4. Each bank's state is the one its sealed header commits to; money is conserved in it, and the
+   treasury adds up with it.
+5. Merkle roots are recomputed and proofs verified from stored bytes: here for a sample of blocks,
+   each shown by another bank, and by each bank for a sample drawn by a common seed.
+6. The lists of notes, nullifiers and closed bins are replayed against the certified accumulators.
+
+With `full`, steps 5 and 6 cover everything at every bank.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from node.cli.access import Consortium
+from node.cli.chain_check import ChainCheck, diverging_banks
+from node.cli.doctor_report import DoctorReport, Finding, FindingKind
+from node.cli.proof_check import (
+    CertifiedBin,
+    SealedView,
+    bins_read,
+    fetch_bins,
+    verify_stored,
+)
+from node.client.connection import ClientCredentials
+from node.client.errors import ClientError, LedgerError, VerificationError
+from node.client.ledger_client import LedgerClient
+from node.client.ledger_replay import (
+    WalletReader,
+    replay_closed_bins,
+    replay_notes,
+    replay_nullifiers,
+    require_certified,
+)
+from node.client.verification import SealVerifier
+from node.ledger.effects import TreasuryKind
+from node.ledger.invariants import InvariantBroken, check_conservation
+from node.ledger.state import Accumulated, LedgerState
+from node.ledger.types import BankIndex, Height
+from node.wire.operator_records import AuditExtent, LedgerDigests, NodeReport, TreasuryRow
+from node.wire.records import SealedState
+
+T = TypeVar("T")
+
+Meter = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and of how much."""
+
+CATCH_UP_S = 15.0
+POLL_S = 0.25
+SAMPLE_BLOCKS = 12
+SAMPLE_TRANSACTIONS = 25
+"""That each bank verifies again by itself."""
+SEED_BYTES = 16
+
+
+class Examination:
+    """One run of the doctor."""
+
+    def __init__(self, consortium: Consortium, *, full: bool, meter: Meter) -> None:
+        self._consortium = consortium
+        self._genesis = consortium.genesis
+        self._full = full
+        self._meter = meter
+        self._findings: list[Finding] = []
+        self._verifier = SealVerifier(consortium.genesis)
+        credentials = ClientCredentials.load(consortium.directory.operator)
+        self._ledgers = {
+            endpoint.bank: LedgerClient([endpoint], credentials)
+            for endpoint in consortium.endpoints
+        }
+        self._checks: dict[BankIndex, ChainCheck] = {}
+        self._roots_recomputed = 0
+        self._proofs_verified = 0
+        self._proofs_audited = 0
+        self._certified_bins: Mapping[int, CertifiedBin] = {}
+        self._seed = secrets.token_bytes(SEED_BYTES)
+
+    async def run(self) -> DoctorReport:
+        """Examine everything that can be examined; never raises for what a bank does."""
+        begun_s = time.monotonic()
+        try:
+            reports = await self._reach()
+            height = max((report.height for report in reports.values()), default=Height(0))
+            present = await self._level(list(reports), height)
+            await self._each(present, "blocks", self._check_chain(height))
+            self._findings += diverging_banks(
+                {bank: check.block_ids for bank, check in self._checks.items()}, height
+            )
+            level = [bank for bank in present if len(self._checks[bank].block_ids) > height]
+            digests = await self._each(level, "digests", self._digests(height))
+            common = self._compare(digests, height)
+            await self._each(level, "states", self._check_state)
+            await self._each(self._replaying(level), "lists", self._replay)
+            await self._check_bodies(level, height)
+            await self._each(level, "audits", self._audit)
+        finally:
+            for ledger in self._ledgers.values():
+                await ledger.close()
+        return DoctorReport(
+            height=height,
+            banks=len(self._genesis.banks),
+            banks_answered=len(reports),
+            full=self._full,
+            blocks=height + 1,
+            seals_verified=sum(check.seals_verified for check in self._checks.values()),
+            roots_recomputed=self._roots_recomputed,
+            proofs_verified=self._proofs_verified,
+            proofs_audited=self._proofs_audited,
+            state_root="" if common is None else common.state_root.hex(),
+            transactions=0 if common is None else common.transaction_count,
+            notes=0 if common is None else common.note_count,
+            nullifiers=0 if common is None else common.nullifier_count,
+            seconds=round(time.monotonic() - begun_s, 2),
+            findings=self._all_findings(),
+        )
+
+    def _all_findings(self) -> tuple[Finding, ...]:
+        found = [*self._findings]
+        for check in self._checks.values():
+            found += check.findings
+        return tuple(sorted(found))
+
+    def _find(self, bank: int, kind: FindingKind, message: str, height: int = 0) -> None:
+        self._findings.append(Finding(height, bank, kind, message))
+
+    async def _each(
+        self,
+        banks: Sequence[BankIndex],
+        what: str,
+        work: Callable[[BankIndex], Awaitable[T]],
+    ) -> dict[BankIndex, T]:
+        """Do the work for every bank at the same time; a bank that fails to answer is a finding."""
+        done = 0
+        self._meter(what, 0, len(banks))
+
+        async def one(bank: BankIndex) -> T | None:
+            nonlocal done
+            try:
+                return await work(bank)
+            except ClientError as error:
+                self._find(bank, FindingKind.DOWN, f"could not be asked for its {what}: {error}")
+                return None
+            finally:
+                done += 1
+                self._meter(what, done, len(banks))
+
+        answers = await asyncio.gather(*map(one, banks))
+        return {
+            bank: answer
+            for bank, answer in zip(banks, answers, strict=True)
+            if answer is not None
+        }
+
+    # 1. Reaching
+
+    async def _reach(self) -> dict[BankIndex, NodeReport]:
+        answers = await self._consortium.ask_every_bank(lambda bank: bank.report())
+        reports: dict[BankIndex, NodeReport] = {}
+        for bank, report in answers.items():
+            if not isinstance(report, NodeReport):
+                self._find(bank, FindingKind.DOWN, f"the bank does not answer: {report.message}")
+            elif report.chain_id != self._genesis.chain_id:
+                self._find(bank, FindingKind.CHAIN, f"runs chain {report.chain_id.hex()[:16]}")
+            else:
+                reports[bank] = report
+                if report.halted:
+                    self._find(bank, FindingKind.HALTED, report.halted, report.height)
+                if not report.database.connected:
+                    self._find(bank, FindingKind.DATABASE, "has lost its database")
+        return reports
+
+    async def _level(self, banks: Sequence[BankIndex], height: Height) -> list[BankIndex]:
+        """Wait until the banks have come as far as the first; those that do not are a finding."""
+        deadline_s = time.monotonic() + CATCH_UP_S
+        reached: dict[BankIndex, Height] = {}
+
+        async def follow(bank: BankIndex) -> bool:
+            while True:
+                reached[bank] = (await self._ledgers[bank].node_status()).height
+                if reached[bank] >= height or time.monotonic() > deadline_s:
+                    return True
+                await asyncio.sleep(POLL_S)
+
+        present = await self._each(banks, "heights", follow)
+        for bank in present:
+            if reached[bank] < height:
+                text = f"is at height {reached[bank]}, others are at {height}"
+                self._find(bank, FindingKind.BEHIND, text, reached[bank])
+        return list(present)
+
+    # 2. Blocks
+
+    def _check_chain(self, height: Height) -> Callable[[BankIndex], Awaitable[bool]]:
+        async def check(bank: BankIndex) -> bool:
+            ledger = self._ledgers[bank]
+            sealed = await ledger.sealed_state()
+            self._checks[bank] = check = ChainCheck(
+                bank, self._genesis, self._verifier, sealed.set_changes
+            )
+            stream = ledger.stream_blocks(Height(0), include_transactions=self._full)
+            async for stored in stream:
+                at = Height(len(check.block_ids))
+                check.take(stored)
+                if self._full and at > 0:
+                    self._roots_recomputed += check.take_bodies(at, stored)
+                if at >= height:
+                    break
+                # Signatures are checked on the event loop; the other banks' streams go on.
+                await asyncio.sleep(0)
+            return True
+
+        return check
+
+    # 3. Digests
+
+    def _digests(self, height: Height) -> Callable[[BankIndex], Awaitable[LedgerDigests]]:
+        async def ask(bank: BankIndex) -> LedgerDigests:
+            async with self._consortium.operator(bank) as client:
+                return await client.digests(height, height)
+
+        return ask
+
+    def _compare(
+        self, digests: Mapping[BankIndex, LedgerDigests], height: Height
+    ) -> LedgerDigests | None:
+        """Report what differs from most banks; return the digests of one that differs least."""
+        level = {bank: item for bank, item in digests.items() if item.at_height == height}
+        if not level:
+            return next(iter(digests.values()), None)
+        aspects: dict[FindingKind, Callable[[LedgerDigests], object]] = {
+            FindingKind.STATE_ROOT: lambda item: item.state_root,
+            FindingKind.NULLIFIERS: lambda item: (item.nullifier_count, item.nullifier_digest),
+            FindingKind.NOTES: lambda item: (item.note_count, item.note_digest),
+            FindingKind.VOTING_RECORDS: lambda item: (
+                item.voting_record_count,
+                item.voting_record_digest,
+            ),
+            FindingKind.TREASURY: lambda item: item.treasury,
+            FindingKind.TRANSACTIONS_ROOT: lambda item: item.transaction_count,
+        }
+        odd: set[BankIndex] = set()
+        for kind, aspect in aspects.items():
+            values = {bank: aspect(item) for bank, item in level.items()}
+            common, _ = Counter(values.values()).most_common(1)[0]
+            for bank, value in values.items():
+                if value != common:
+                    odd.add(bank)
+                    self._find(bank, kind, "differs from most banks", height)
+        best = next((bank for bank in level if bank not in odd), next(iter(level)))
+        return level[best]
+
+    # 4. States
+
+    async def _check_state(self, bank: BankIndex) -> bool:
+        sealed = await self._ledgers[bank].sealed_state()
+        state = self._verified_state(bank, sealed)
+        if state is None:
+            return False
+        try:
+            check_conservation(self._genesis, state)
+        except InvariantBroken as error:
+            self._find(bank, FindingKind.CONSERVATION, str(error), state.height)
+        async with self._consortium.operator(bank) as client:
+            digests = await client.digests(state.height, state.height)
+        if digests.at_height == state.height:
+            self._check_treasury(bank, state, digests.treasury)
+        return True
+
+    def _verified_state(self, bank: BankIndex, sealed: SealedState) -> LedgerState | None:
+        try:
+            _, state = self._verifier.verify_state(sealed)
+        except VerificationError as error:
+            self._find(bank, FindingKind.STATE_ROOT, str(error))
+            return None
+        return state
+
+    def _check_treasury(
+        self, bank: BankIndex, state: LedgerState, rows: Sequence[TreasuryRow]
+    ) -> None:
+        fees: dict[int, int] = {}
+        stakes: dict[int | None, int] = {}
+        for row in rows:
+            if row.kind == TreasuryKind.FEE:
+                fees[row.fiscal_year] = fees.get(row.fiscal_year, 0) + row.amount
+            elif row.kind == TreasuryKind.STAKE:
+                stakes[row.bank] = stakes.get(row.bank, 0) + row.amount
+        pots = {pot.year: pot.approver_fees for pot in state.pots if pot.approver_fees}
+        if fees != pots:
+            self._find(
+                bank, FindingKind.TREASURY, "the fee rows do not add up to the pots", state.height
+            )
+        if stakes != {entry.index: entry.initial_stake for entry in state.banks}:
+            self._find(
+                bank,
+                FindingKind.TREASURY,
+                "the stake rows do not add up to the initial stakes",
+                state.height,
+            )
+
+    # 6. Lists
+
+    def _replaying(self, banks: Sequence[BankIndex]) -> Sequence[BankIndex]:
+        return banks if self._full or not banks else [random.choice(banks)]
+
+    async def _replay(self, bank: BankIndex) -> bool:
+        """Replay a bank's lists against the accumulators of its own sealed state."""
+        ledger = self._ledgers[bank]
+        state = self._verified_state(bank, await ledger.sealed_state())
+        if state is None:
+            return False
+        try:
+            await self._replay_notes(ledger, state)
+        except VerificationError as error:
+            self._find(bank, FindingKind.NOTES, str(error), state.height)
+        try:
+            await self._replay_nullifiers(bank, ledger, state)
+        except VerificationError as error:
+            self._find(bank, FindingKind.NULLIFIERS, str(error), state.height)
+        return True
+
+    async def _replay_notes(self, ledger: LedgerClient, state: LedgerState) -> None:
+        reader = WalletReader(self._genesis.chain_id, ())
+        notes = Accumulated()
+        async for page in ledger.notes(0, state.notes.count or 1):
+            notes, _ = await asyncio.to_thread(replay_notes, notes, page, reader)
+        require_certified("notes", notes, state.notes)
+        bins = Accumulated()
+        certified: dict[int, CertifiedBin] = {}
+        async for closed in ledger.closed_bins(0, state.closed_bins.count or 1):
+            wanted = frozenset(record.bin_id for record in closed)
+            bins, known = replay_closed_bins(bins, closed, wanted)
+            certified |= {item.bin_id: CertifiedBin(item.digest, item.count) for item in known}
+        require_certified("closed bins", bins, state.closed_bins)
+        self._certified_bins = certified
+
+    async def _replay_nullifiers(
+        self, bank: BankIndex, ledger: LedgerClient, state: LedgerState
+    ) -> None:
+        nullifiers = Accumulated()
+        seen: set[bytes] = set()
+        async for page in ledger.nullifiers(0, state.nullifiers.count or 1):
+            nullifiers, _ = replay_nullifiers(nullifiers, page, {})
+            seen.update(record.nullifier for record in page)
+        require_certified("nullifiers", nullifiers, state.nullifiers)
+        if len(seen) != nullifiers.count:
+            repeated = nullifiers.count - len(seen)
+            self._find(
+                bank,
+                FindingKind.NULLIFIERS,
+                f"{repeated} nullifiers are there twice: notes were spent twice",
+                state.height,
+            )
+
+    # 5. Bodies
+
+    async def _check_bodies(self, banks: Sequence[BankIndex], height: Height) -> None:
+        """Recompute Merkle roots at every bank, verify the proofs of each block once."""
+        if not banks:
+            return
+        named = self._checks[banks[0]].transaction_ids
+        filled = [item for item in range(1, height + 1) if item < len(named) and named[item]]
+        chosen = filled if self._full else _sample(filled, SAMPLE_BLOCKS)
+        for done, at in enumerate(chosen):
+            self._meter("proofs", done, len(chosen))
+            shown_by = banks[done % len(banks)]
+            # Everywhere, the block is the same: its proofs need to be verified only once.
+            for bank in [shown_by] if self._full else banks:
+                try:
+                    await self._check_block_bodies(bank, Height(at), prove=bank == shown_by)
+                except LedgerError as error:
+                    text = f"could not be asked for block {at}: {error}"
+                    self._find(bank, FindingKind.DOWN, text, at)
+        self._meter("proofs", len(chosen), len(chosen))
+
+    async def _check_block_bodies(self, bank: BankIndex, height: Height, *, prove: bool) -> None:
+        ledger = self._ledgers[bank]
+        stored = await ledger.block(height, include_transactions=True)
+        if not self._full:
+            self._roots_recomputed += self._checks[bank].take_bodies(height, stored)
+        if not prove:
+            return
+        ring_base = self._genesis.parameters.ring_base
+        wanted = sorted(bins_read(stored.transactions, ring_base))
+        try:
+            bins = await fetch_bins(ledger, wanted, self._certified_bins, ring_base)
+        except VerificationError as error:
+            self._find(bank, FindingKind.NOTES, str(error), height)
+            return
+        view = SealedView(self._genesis, height, bins)
+        failures = await asyncio.to_thread(verify_stored, stored.transactions, view)
+        for identity, reason in failures.items():
+            text = f"transaction {identity} does not verify: {reason}"
+            self._find(bank, FindingKind.PROOF, text, height)
+        self._proofs_verified += len(stored.transactions) - len(failures)
+
+    async def _audit(self, bank: BankIndex) -> bool:
+        extent = AuditExtent(self._seed, None if self._full else SAMPLE_TRANSACTIONS)
+        async with self._consortium.operator(bank) as client:
+            async for report in client.audit(extent):
+                if report.done:
+                    self._proofs_audited += report.checked
+                    for failure in report.failures:
+                        self._find(
+                            bank,
+                            FindingKind.PROOF,
+                            f"finds that its transaction {failure.transaction_id.hex()} does not "
+                            f"verify: {failure.reason}: {failure.message}",
+                            failure.height,
+                        )
+        return True
+
+def _sample(heights: Sequence[int], size: int) -> list[int]:
+    return sorted(random.sample(list(heights), min(size, len(heights))))
