@@ -6,10 +6,8 @@ count and value that a sealed state certifies. So no bank can leave out, add, re
 entry unnoticed, and the bin digests that proofs are built on come from certified state, as IDX1
 4.4 demands.
 
-Not certified are the heights and transaction ids that a bank adds, and the part of a note by
-which its owner recognises it (ephemeral key, view tag, ciphertext, output index). A bank that
-alters those can hide a payment from its owner, though not invent or change one; `Wallet.rescan`
-reads the same notes from another bank.
+Not certified are the heights and transaction ids that a bank adds: they are for people to read,
+and nothing is decided by them.
 """
 
 from __future__ import annotations
@@ -70,8 +68,8 @@ def replay_notes(
             asset=record.asset,
             bin_id=record.bin_id,
             position=record.position,
-            one_time_key=output.one_time_key,
-            commitment=output.commitment,
+            output_index=record.output_index,
+            output=record.output,
         )
         count += 1
         note = reader.scan(record, output)

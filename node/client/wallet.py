@@ -194,8 +194,8 @@ class Wallet:
     async def rescan(self) -> Height:
         """Read the whole ledger anew, from the next bank if there is one.
 
-        For a suspicion that a bank withheld a payment: the certified lists contain every note's
-        key and commitment, but not the ciphertext by which its owner recognises it.
+        Everything that a scan reads is certified, so this finds what `sync` would have found; it
+        serves a wallet file that was restored from an old copy.
         """
         return await self._store.rescan()
 

@@ -25,12 +25,16 @@ def add_note(
     asset: bytes,
     bin_id: int,
     position: int,
-    one_time_key: bytes,
-    commitment: bytes,
+    output_index: int,
+    output: bytes,
 ) -> bytes:
-    """Append a note: asset 16, bin id u64, position u16, P 96, C 96 (IDX1 4.1)."""
-    item = asset + bin_id.to_bytes(8, "big") + position.to_bytes(2, "big")
-    return _extend(NOTE_DOMAIN, accumulator, item + one_time_key + commitment)
+    """Append a note: asset 16, bin id u64, position u16, output index u8, output 281 (IDX1 3.2).
+
+    The whole output and not only P and C: a bank that altered an ephemeral key or a ciphertext
+    would hide a payment from its owner, and the recomputed value tells.
+    """
+    place = bin_id.to_bytes(8, "big") + position.to_bytes(2, "big") + bytes([output_index])
+    return _extend(NOTE_DOMAIN, accumulator, asset + place + output)
 
 
 def add_nullifier(accumulator: bytes, nullifier: bytes) -> bytes:

@@ -96,8 +96,8 @@ class BinFiller:
                 asset=asset,
                 bin_id=filling.bin_id,
                 position=position,
-                one_time_key=output.one_time_key,
-                commitment=output.commitment,
+                output_index=output_index,
+                output=output.encode(),
             ),
         )
         if len(filling.notes) == ring_size(self.genesis.parameters.ring_base):

@@ -160,6 +160,7 @@ ALTERED: dict[str, list[dict[str, Any]]] = {
         {"asset": b"z" * 16},
         {"bin_id": 77},
         {"position": 9},
+        {"output_index": 3},
         {"output": b"\x01" + bytes(280)},
     ],
     "nullifiers": [{"nullifier": bytes(96)}],
@@ -175,6 +176,18 @@ def test_an_altered_field_is_found(name: str, ledger: SealedLedger, reader: Wall
         replayed = REPLAYS[name](spoiled, reader)
         with pytest.raises(RecordsInvalid):
             require_certified(name, replayed, getattr(ledger.chain.state, name))
+
+
+@pytest.mark.parametrize("position", [192, 223, 224, 225, 280])
+def test_a_payment_cannot_be_hidden_from_its_owner(
+    position: int, ledger: SealedLedger, reader: WalletReader
+) -> None:
+    """Ephemeral key, view tag and ciphertext are certified like the points (IDX1 3.2)."""
+    output = bytearray(ledger.notes[0].output)
+    output[position] ^= 1
+    spoiled = [replace(ledger.notes[0], output=bytes(output)), *ledger.notes[1:]]
+    with pytest.raises(RecordsInvalid):
+        require_certified("notes", REPLAYS["notes"](spoiled, reader), ledger.chain.state.notes)
 
 
 def test_gaps_and_repetitions_are_refused_at_once(

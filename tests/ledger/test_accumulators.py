@@ -13,9 +13,9 @@ def test_definitions() -> None:
     """`next = SHA-256(domain || previous || item)`, items as the state's table defines them."""
     assert accumulators.EMPTY == EMPTY
     note = accumulators.add_note(
-        EMPTY, asset=b"a" * 16, bin_id=1, position=2, one_time_key=b"P" * 96, commitment=b"C" * 96
+        EMPTY, asset=b"a" * 16, bin_id=1, position=2, output_index=3, output=b"o" * 281
     )
-    item = b"a" * 16 + bytes.fromhex("00000000000000010002") + b"P" * 96 + b"C" * 96
+    item = b"a" * 16 + bytes.fromhex("0000000000000001" "0002" "03") + b"o" * 281
     assert note == hashlib.sha256(b"consortium/accumulator/note" + EMPTY + item).digest()
     assert accumulators.add_nullifier(note, b"J" * 96) == (
         hashlib.sha256(b"consortium/accumulator/nullifier" + note + b"J" * 96).digest()

@@ -135,8 +135,8 @@ def test_note_and_bin_hashes_run_in_ledger_order(chain: Chain) -> None:
             asset=note.asset,
             bin_id=note.bin_id,
             position=note.position,
-            one_time_key=note.output.one_time_key,
-            commitment=note.output.commitment,
+            output_index=note.output_index,
+            output=note.output.encode(),
         )
     (closed,) = transition.closed_bins
     assert transition.state.notes == Accumulated(before.notes.count + 16, notes)

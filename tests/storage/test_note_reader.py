@@ -111,8 +111,8 @@ async def test_the_streams_have_the_accumulators_of_the_state(
             asset=note.asset,
             bin_id=note.bin_id,
             position=note.position,
-            one_time_key=note.output[:96],
-            commitment=note.output[96:192],
+            output_index=note.output_index,
+            output=note.output,
         )
     for spent in await told_story.nullifiers(0, 1_000):
         nullifiers = accumulators.add_nullifier(nullifiers, spent.nullifier)
