@@ -174,6 +174,8 @@ class TransactionPool:
             except VerdictTooOld:
                 continue
             break
+        if not verified.nullifiers:
+            self._require_executable(verified)
         self._mempool.add(verified, source)
         self._tracker.admitted(verified.transaction_id)
         self._on_available(len(self._mempool))
@@ -331,11 +333,12 @@ class TransactionPool:
     ) -> None:
         nullifiers = [nullifier for item in transactions for nullifier in item.nullifiers]
         keys = [key for item in transactions for key in item.one_time_keys]
-        for transaction_id in self._mempool.conflicting(nullifiers, keys):
-            self.drop(
-                transaction_id,
-                Rejection(Reason.NULLIFIER, f"a note was spent at height {height}"),
-            )
+        for reason, what, doomed in (
+            (Reason.NULLIFIER, "a note was spent", self._mempool.conflicting(nullifiers, ())),
+            (Reason.NOTE, "an output key was used", self._mempool.conflicting((), keys)),
+        ):
+            for transaction_id in doomed:
+                self.drop(transaction_id, Rejection(reason, f"{what} at height {height}"))
 
     def _evict_expired(self, next_height: Height) -> None:
         for transaction_id in self._mempool.expired(next_height):
