@@ -20,6 +20,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "down": ("node.cli.down", "Stop a running consortium and whatever is left of one."),
     "status": ("node.cli.status", "Show every bank: height, view, peers, quorum margin."),
     "node": ("node.cli.node", "Run, start or stop one bank's node."),
+    "wallet": ("node.cli.wallet", "Make wallets, and see what is in them."),
+    "issue": ("node.cli.issue", "Mint notes for a wallet, as a bank."),
+    "pay": ("node.cli.pay", "Pay from a wallet to a wallet or an address."),
+    "redeem": ("node.cli.redeem", "Turn notes into a balance of a bank's public account."),
+    "payout": ("node.cli.payout", "Turn a bank's public balance into notes for a wallet."),
     "doctor": ("node.cli.doctor", "Verify every bank's ledger and compare them all."),
 }
 """Module and short help of each command; the module holds a click command named `command`."""

@@ -44,7 +44,8 @@ def read_money(genesis: Genesis, text: str, code: str | None) -> Money:
     return Money(amount, asset)
 
 
-def money_of(genesis: Genesis, amount: int, asset_id: bytes) -> Money | None:
-    """Return an amount of the asset with this id, None if the genesis has no such asset."""
+def money_of(genesis: Genesis, amount: int, asset_id: bytes) -> Money:
+    """Return an amount of the asset with this id, which must be verified to be of this genesis."""
     asset = genesis.asset(asset_id)
-    return None if asset is None else Money(Amount(amount), asset)
+    assert asset is not None, "sealed and own notes are of an asset of the genesis"
+    return Money(Amount(amount), asset)

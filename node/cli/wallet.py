@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,21 +12,15 @@ import click
 from node.cli.access import Consortium
 from node.cli.activity import activity
 from node.cli.failure import EXIT_FAILED
-from node.cli.money import Money, money_of
 from node.cli.options import data_option, find_bank, json_option
-from node.cli.table import answer_fields, answer_table, printable
-from node.cli.terminal import answer, answer_json, warn
-from node.cli.wallet_book import (
-    WalletBook,
-    abbreviated,
-    newest_address,
-    passphrase_option,
-)
-from node.client import Wallet, decode_memo, encode_address
-from node.client.errors import WalletError
-from node.client.wallet_data import WalletData
-from node.client.wallet_state import Balance, HistoryEntry, NoteView, balance
-from node.ledger.genesis import Genesis
+from node.cli.table import answer_table
+from node.cli.terminal import answer, answer_json, say, warn
+from node.cli.wallet_book import WalletBook, abbreviated, newest_address, passphrase_option
+from node.cli.wallet_records import history, notes, resume
+from node.client import format_amount
+from node.client.errors import ClientError, VerificationError, WalletError
+from node.client.wallet_state import Balance, balance
+from node.ledger.definitions import AssetDefinition
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 
@@ -46,7 +39,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(short_help="Make a wallet.")
 @click.argument("name")
 @click.option("--bank", help="Its home bank, by name or index.  [default: the banks in turn]")
 @passphrase_option
@@ -105,7 +98,7 @@ class WalletLine:
     """Why it cannot be opened now."""
 
 
-@command.command("list")
+@command.command("list", short_help="List the wallets of the data directory.")
 @data_option
 @json_option
 def list_command(directory: ConsortiumDirectory, as_json: bool) -> None:
@@ -152,7 +145,7 @@ def _line(book: WalletBook, name: str) -> WalletLine:
     )
 
 
-@command.command()
+@command.command(short_help="Print a wallet's address, or begin a new one.")
 @click.argument("name")
 @click.option("--new", "begin", is_flag=True, help="Begin a new address first.")
 @passphrase_option
@@ -182,7 +175,7 @@ def address(
         answer(text)
 
 
-@command.command("balance")
+@command.command("balance", short_help="Show what is in a wallet, or in all.")
 @click.argument("name", required=False)
 @click.option("--offline", is_flag=True, help="As of the last time the wallet read the ledger.")
 @passphrase_option
@@ -207,22 +200,21 @@ def balance_command(
     """
     book = WalletBook(Consortium.load(directory), passphrase_file)
     names = book.names if name is None else (book.require(name),)
-    rows: list[BalanceLine] = []
-    failures = 0
-    for wallet in names:
-        try:
-            rows += _balances(book, wallet, offline=offline)
-        except WalletError as error:
-            if name is not None:
-                raise
-            failures += 1
-            warn(f"{wallet}: {error}")
+    if not names:
+        say("there are no wallets; make one: `consortium wallet new NAME`")
+    skipped: list[str] = []
+    if name is None and passphrase_file is None:
+        skipped = [each for each in names if not book.has_key_file(each)]
+        names = tuple(each for each in names if each not in skipped)
+    lines, failures = asyncio.run(_balances(book, names, offline=offline))
     if as_json:
-        answer_json([row.to_json_object() for row in rows])
-    elif rows:
-        _show_balances(rows)
-    else:
-        answer("there are no wallets; make one: `consortium wallet new NAME`")
+        answer_json([line.to_json_object() for line in lines])
+    elif lines:
+        _show_balances(lines)
+    if skipped:
+        warn(f"left out, because they open with a passphrase: {', '.join(skipped)}")
+    for failure in failures:
+        warn(str(failure))
     if failures:
         raise click.exceptions.Exit(EXIT_FAILED)
 
@@ -233,35 +225,84 @@ class BalanceLine:
 
     wallet: str
     height: int
-    total: Money
+    asset: AssetDefinition
     balance: Balance
 
     def to_json_object(self) -> dict[str, object]:
-        """Amounts in minor units, and the total as text."""
+        """The total in major units as text, everything in minor units as numbers."""
         return {
             "wallet": self.wallet,
             "height": self.height,
-            "asset": self.total.asset.code,
-            "decimals": self.total.asset.decimals,
-            "total": self.total.text,
+            "asset": self.asset.code,
+            "decimals": self.asset.decimals,
+            "total": self.text(self.balance.total),
             "total_minor": self.balance.total,
             "spendable_minor": self.balance.spendable,
             "maturing_minor": self.balance.maturing,
             "pending_minor": self.balance.pending,
         }
 
+    def text(self, amount: int) -> str:
+        """Return an amount of the asset in major units."""
+        return format_amount(amount, self.asset.decimals)
 
-def _balances(book: WalletBook, name: str, *, offline: bool) -> list[BalanceLine]:
-    genesis = book.consortium.genesis
+
+async def _balances(
+    book: WalletBook, names: Sequence[str], *, offline: bool
+) -> tuple[list[BalanceLine], list[ClientError]]:
+    """Return the lines of these wallets, and why some of them have none."""
+    lines: list[BalanceLine] = []
+    failures: list[ClientError] = []
+    with activity() as tell:
+        for name in names:
+            tell(f"reading the ledger for {name}")
+            try:
+                lines += await _balances_of(book, name, offline=offline)
+            except (WalletError, VerificationError) as error:
+                if len(names) == 1:
+                    raise
+                failures.append(error)
+    return lines, failures
+
+
+async def _balances_of(book: WalletBook, name: str, *, offline: bool) -> list[BalanceLine]:
+    """Return a line for the base asset, and one for every other asset the wallet holds."""
+    assets = book.consortium.genesis.assets
     if offline:
         file, data = book.open_file(name)
         file.close()
-        by_asset = {asset.code: balance(data, asset.asset_id) for asset in genesis.assets}
-        return _balance_lines(genesis, name, data.checkpoint.height, by_asset)
+        height = data.checkpoint.height
+        by_asset = [(asset, balance(data, asset.asset_id)) for asset in assets]
+    else:
+        async with book.open(name) as wallet:
+            height = await wallet.sync()
+            by_asset = [(asset, wallet.balance(asset.code)) for asset in assets]
+    return [
+        BalanceLine(name, height, asset, held)
+        for asset, held in by_asset
+        if asset.is_base or held.total
+    ]
 
-    async def read() -> list[BalanceLine]:
-        async with _synchronised(book, name) as wallet:
-            by_asset = {asset.code: wallet.balance(asset.code) for asset in genesis.assets}
-            return _balance_lines(genesis, name, wallet.height, by_asset)
 
-    return asyncio.run(read())
+def _show_balances(lines: Sequence[BalanceLine]) -> None:
+    answer_table(
+        ("wallet", "total", "", "spendable", "maturing", "pending", "as of"),
+        [
+            (
+                line.wallet,
+                line.text(line.balance.total),
+                line.asset.code,
+                line.text(line.balance.spendable),
+                line.text(line.balance.maturing),
+                line.text(line.balance.pending),
+                f"block {line.height}",
+            )
+            for line in lines
+        ],
+        right=(1, 3, 4, 5),
+    )
+
+
+command.add_command(history)
+command.add_command(notes)
+command.add_command(resume)

@@ -30,7 +30,7 @@ from node.client import (
     list_wallets,
 )
 from node.client.address import PREFIX
-from node.client.errors import LedgerUnavailable, WalletExists
+from node.client.errors import AddressInvalid, LedgerUnavailable, WalletExists
 from node.client.wallet_data import WalletData
 from node.client.wallet_file import Secret, require_valid_name
 from node.ledger.types import BankIndex
@@ -153,15 +153,21 @@ class WalletBook:
 
     def address_of(self, name: str) -> str:
         """Return the newest address of a wallet, without opening it if it is written beside it."""
-        written = self._beside(self.require(name), ADDRESS_SUFFIX)
-        if written.exists():
-            address = written.read_text(encoding="ascii", errors="replace").strip()
-            decode_address(address)
+        address = self.written_address(self.require(name))
+        if address is not None:
             return address
         file, data = self.open_file(name)
         file.close()
         self._remember_address(name, data)
         return newest_address(data)
+
+    def written_address(self, name: str) -> str | None:
+        """Return the address that is written beside a wallet, None if there is no valid one."""
+        try:
+            text = self._beside(name, ADDRESS_SUFFIX).read_text(encoding="ascii", errors="replace")
+            return encode_address(decode_address(text))
+        except (OSError, AddressInvalid):
+            return None
 
     def payee(self, text: str) -> tuple[str, str]:
         """Return who is meant by a wallet's name or an address: what to call them, the address.
@@ -175,12 +181,8 @@ class WalletBook:
 
     def names_by_address(self) -> dict[str, str]:
         """Return the wallets' names by the addresses written beside them."""
-        names = {}
-        for name in self.names:
-            written = self._beside(name, ADDRESS_SUFFIX)
-            with contextlib.suppress(OSError):
-                names[written.read_text(encoding="ascii", errors="replace").strip()] = name
-        return names
+        written = {self.written_address(name): name for name in self.names}
+        return {address: name for address, name in written.items() if address is not None}
 
     def _beside(self, name: str, suffix: str) -> Path:
         return self.directory / f"{name}{suffix}"
@@ -207,7 +209,7 @@ class WalletBook:
 
     def _remember_address(self, name: str, data: WalletData) -> None:
         address = newest_address(data)
-        if self.names_by_address().get(address) != name:
+        if self.written_address(name) != address:
             self._write_address(name, address)
 
     def _write_address(self, name: str, address: str) -> None:
