@@ -42,7 +42,7 @@ class Consortium:
         """Return all endpoints, this bank's first."""
         return self.endpoints[home:] + self.endpoints[:home]
 
-    def ledger(self, home: BankIndex = BankIndex(0)) -> LedgerClient:
+    def ledger(self, home: BankIndex) -> LedgerClient:
         """Return a client that asks this bank first, with the bank's client credential."""
         return LedgerClient(self.endpoints_from(home), self.client_credentials(home))
 

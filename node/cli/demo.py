@@ -17,6 +17,7 @@ from node.cli.access import Consortium
 from node.cli.demo_double_spend import DoubleSpend, try_double_spend
 from node.cli.demo_wallets import (
     DemoWallet,
+    Departures,
     TimedLedger,
     fund,
     open_or_create,
@@ -26,13 +27,16 @@ from node.cli.demo_wallets import (
 from node.cli.doctor_report import DoctorReport
 from node.cli.seal_watch import SealWatch
 from node.client.errors import ClientError, InsufficientFunds
+from node.client.wallet_data import PaymentRecord
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
 
 WALLETS_A_BANK = 2
 NOTES_A_WALLET_MOST = 16
 """More payments than this wait for change."""
-IN_FLIGHT_A_WALLET = 4
+IN_FLIGHT_A_WALLET = 8
+DEPART_TOGETHER = 100
+"""A block's worth."""
 AMOUNT_LOWEST, AMOUNT_HIGHEST = 100, 5_000
 """Minor units of a payment."""
 FUNDS_WITHIN_MS = 60_000
@@ -164,6 +168,7 @@ class _Demonstration:
         self._progress = progress
         self._sealed: list[SealedPayment] = []
         self._failures: list[str] = []
+        self._departures = Departures(DEPART_TOGETHER)
 
     async def run(self, first_height: int) -> DemoOutcome:
         begun_s = time.monotonic()
@@ -233,6 +238,8 @@ class _Demonstration:
                 orders.put_nowait((payer, random.choice(elsewhere), amount))
             queues.append(orders)
         self._progress(0, self._asked)
+        for ledger in self._ledgers:
+            ledger.departures = self._departures
         await asyncio.gather(
             *(self._work_off(queue) for queue in queues for _ in range(IN_FLIGHT_A_WALLET))
         )
@@ -245,18 +252,13 @@ class _Demonstration:
             except (ClientError, TimeoutError) as error:
                 self._failures.append(
                     f"a payment from {short_name(payer.bank)} to {short_name(payee.bank)} failed: "
-                    f"{error or 'it was not sealed in time'}"
+                    f"{str(error) or 'it was not sealed in time'}"
                 )
             self._progress(len(self._sealed), self._asked)
 
     async def _pay(self, payer: DemoWallet, payee: DemoWallet, amount: int) -> SealedPayment:
         """Pay, wait until the home bank has sealed it, and verify that from the proof."""
-        while True:
-            try:
-                record = await payer.wallet.pay(payee.wallet.address, amount, memo="demo")
-                break
-            except InsufficientFunds as error:
-                await payer.wallet.wait_for_funds(error.needed, timeout_ms=FUNDS_WITHIN_MS)
+        record = await self._submit(payer, payee, amount)
         attempt = record.last_attempt
         assert attempt is not None, "an admitted payment has a transaction"
         try:
@@ -271,11 +273,17 @@ class _Demonstration:
             sealed_s = time.monotonic()
         return SealedPayment(payer.ledger.submitted_s[attempt.transaction_id], sealed_s)
 
+    async def _submit(self, payer: DemoWallet, payee: DemoWallet, amount: int) -> PaymentRecord:
+        while True:
+            try:
+                with self._departures.preparing():
+                    return await payer.wallet.pay(payee.wallet.address, amount, memo="demo")
+            except InsufficientFunds as error:
+                await payer.wallet.wait_for_funds(error.needed, timeout_ms=FUNDS_WITHIN_MS)
+
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:
     """Return the smallest value that `percent` of all do not exceed; 0 of no values."""
     if not ordered:
         return 0.0
     return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
-
-

@@ -52,9 +52,9 @@ class DoubleSpend:
     def __str__(self) -> str:
         where = " and ".join(map(short_name, self.banks))
         if not self.rejected:
-            return f"a double spend at {where} was NOT refused everywhere: {len(self.sealed)} sealed"
+            return f"a double spend at {where} was NOT refused: {len(self.sealed)} were sealed"
         why = f" ({', '.join(self.refusals)})" if self.refusals else ""
-        return f"a double spend at {where} was refused everywhere{why}; one of the two was sealed"
+        return f"a double spend at {where} was refused everywhere{why}: one of the two was sealed"
 
 
 class _Meeting(LedgerClient):
@@ -134,9 +134,7 @@ async def _settle(
         )
         settled = len(sealed) + len(refused) == len(identities)
         if settled or time.monotonic() > deadline_s:
-            reasons = {
-                reason for identity in refused for _, reason in found[identity] if reason
-            }
+            reasons = {reason for identity in refused for _, reason in found[identity] if reason}
             return DoubleSpend(identities, banks, sealed, refused, tuple(sorted(reasons)))
         await asyncio.sleep(POLL_S)
 
@@ -161,5 +159,3 @@ async def _everywhere(
             return status.state, status.refusal.reason if status.refusal else ""
 
     return await asyncio.gather(*(ask(bank.index) for bank in consortium.genesis.banks))
-
-

@@ -30,9 +30,7 @@ async def show_demo(
     for line in doctor.lines():
         say(line, None if doctor.clean else "yellow")
     total_s = time.monotonic() - begun_s
-    summary = outcome.summarise(
-        len(consortium.genesis.banks), payments, doctor, healthy_s, total_s
-    )
+    summary = outcome.summarise(len(consortium.genesis.banks), payments, doctor, healthy_s, total_s)
     if as_json:
         answer_json(summary.to_json_object())
     else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from crypto.transaction import transaction_id
 from node.cli.access import Consortium
+from node.cli.failure import CommandFailed
 from node.cli.seal_watch import SealWatch
 from node.client import KeyFile, LedgerClient, Wallet, issue, list_wallets, recipient
 from node.ledger.types import BankIndex, TransactionId
@@ -23,14 +25,54 @@ OUTPUTS_AN_ISSUE = 4
 SEALED_WITHIN_S = 60.0
 
 
+class Departures:
+    """Lets finished transactions leave together, as those of many independent clients would.
+
+    On one machine, clients that prove and banks that verify compete for the same cores. Proving
+    many first and submitting them together lets the banks verify whole batches.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._preparing = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Count the block as work on a transaction that may still come to `leave`."""
+        self._preparing += 1
+        try:
+            yield
+        finally:
+            self._preparing -= 1
+            self._release()
+
+    async def leave(self) -> None:
+        """Wait until enough are ready, or nobody else is preparing anything."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._release()
+        await future
+
+    def _release(self) -> None:
+        if len(self._waiting) >= min(self._at_once, self._preparing):
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
+            self._waiting.clear()
+
+
 class TimedLedger(LedgerClient):
     """A ledger client that remembers when it first submitted each transaction."""
 
     submitted_s: dict[TransactionId, float]
+    departures: Departures | None = None
 
     async def submit(self, transaction: bytes) -> Receipt:
         """Submit, and note the time of the first attempt (`time.monotonic`)."""
         identity = TransactionId(transaction_id(transaction))
+        if identity not in self.submitted_s and self.departures is not None:
+            await self.departures.leave()
         self.submitted_s.setdefault(identity, time.monotonic())
         return await super().submit(transaction)
 
@@ -108,7 +150,12 @@ async def fund(
         )
         for start in range(0, len(payees), OUTPUTS_AN_ISSUE)
     ]
-    await asyncio.gather(
-        *(watch.sealed_s(bank, mint.transaction_id, SEALED_WITHIN_S) for mint in minted)
-    )
+    try:
+        for mint in minted:
+            await watch.sealed_s(bank, mint.transaction_id, SEALED_WITHIN_S)
+    except TimeoutError:
+        raise CommandFailed(
+            f"{short_name(bank)} did not see its issues sealed within {SEALED_WITHIN_S:.0f} s",
+            "see `consortium status` and `consortium doctor`",
+        ) from None
     return len(minted)

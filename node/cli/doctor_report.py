@@ -140,9 +140,7 @@ class DoctorReport:
         else:
             first = self.first_divergence
             if first is not None:
-                lines.append(
-                    f"first divergence: {short_name(first.bank)} at height {first.height}"
-                )
+                lines.append(f"first divergence: {short_name(first.bank)} at height {first.height}")
             noun = "finding" if len(self.findings) == 1 else "findings"
             lines.append(f"NOT clean: {len(self.findings)} {noun}")
         return lines

@@ -157,9 +157,7 @@ class Examination:
 
         answers = await asyncio.gather(*map(one, banks))
         return {
-            bank: answer
-            for bank, answer in zip(banks, answers, strict=True)
-            if answer is not None
+            bank: answer for bank, answer in zip(banks, answers, strict=True) if answer is not None
         }
 
     # 1. Reaching
@@ -419,6 +417,7 @@ class Examination:
                             failure.height,
                         )
         return True
+
 
 def _sample(heights: Sequence[int], size: int) -> list[int]:
     return sorted(random.sample(list(heights), min(size, len(heights))))

@@ -18,7 +18,8 @@ class CommandFailed(click.ClickException):
     def __init__(self, message: str, advice: str = "", exit_code: int = EXIT_FAILED) -> None:
         super().__init__(message)
         self.advice = advice
-        self.exit_code = exit_code
+        # click declares it for the class, and reads it from the instance.
+        self.exit_code = exit_code  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print both sentences to standard error."""

@@ -208,5 +208,3 @@ def _table(rows: list[BankStatus], quorum: QuorumStatus) -> Group:
 
 def _number(value: int | None) -> str:
     return "-" if value is None else str(value)
-
-

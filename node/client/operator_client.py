@@ -71,13 +71,12 @@ class OperatorClient:
         request = operator_pb2.ShutdownRequest(reason=reason)
         await self._call("Shutdown", request, lambda _: None)
 
-    async def digests(
-        self, from_height: Height = Height(0), at_height: Height | None = None
-    ) -> LedgerDigests:
-        """Return digests of what the bank stores up to a height (None: its tip)."""
-        request = operator_pb2.GetDigestsRequest(
-            from_height=from_height, at_height=at_height or 0
-        )
+    async def digests(self, from_height: Height, at_height: Height | None = None) -> LedgerDigests:
+        """Return digests of what the bank stores up to a height (None: its tip).
+
+        Block ids are listed from `from_height` on.
+        """
+        request = operator_pb2.GetDigestsRequest(from_height=from_height, at_height=at_height or 0)
         return await self._call(
             "GetDigests",
             request,
@@ -89,9 +88,7 @@ class OperatorClient:
         self, from_height: Height, to_height: Height | None = None
     ) -> AsyncGenerator[StoredBlock, None]:
         """Yield stored blocks with seals and transaction bodies up to a height (None: the tip)."""
-        request = operator_pb2.ListBlocksRequest(
-            from_height=from_height, to_height=to_height or 0
-        )
+        request = operator_pb2.ListBlocksRequest(from_height=from_height, to_height=to_height or 0)
         return self._stream("ListBlocks", request, codec.block_from_stub)
 
     def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
