@@ -24,11 +24,12 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from node.ledger.types import BankIndex
 from node.rpc.backend import NotReady
 from node.rpc.errors import STATUS_DETAILS_KEY, CallReason, Fault, fault_of, refuse
 from node.rpc.identity_check import caller_identity, check_role
 from node.rpc.roles import METHODS, MethodRule
-from node.wire.identity import Identity, Role
+from node.wire.identity import Identity, IdentityInvalid, Role
 
 CALL_QUOTAS = {Role.BANK: 256, Role.REGULATOR: 64, Role.CLIENT: 256, Role.OPERATOR: 64}
 """Calls that one party may have open at a time."""
@@ -56,6 +57,8 @@ class Admittance:
     """Names of this bank's operators; None: any operator of the consortium."""
     operators_from_anywhere: bool = False
     """Whether operators may call from other machines."""
+    banks: Collection[BankIndex] | None = None
+    """Banks of the genesis; None: any bank that the authority certified."""
 
 
 class Gate(grpc.aio.ServerInterceptor):
@@ -82,6 +85,9 @@ class Gate(grpc.aio.ServerInterceptor):
     def admit(self, context: Context, rule: MethodRule) -> Identity:
         """Return the caller if it may make this call and counts it; raises what refuses it."""
         identity = caller_identity(context.auth_context(), self._admittance.consortium)
+        banks = self._admittance.banks
+        if identity.role is Role.BANK and banks is not None and identity.bank not in banks:
+            raise IdentityInvalid(f"bank {identity.bank} is not in the genesis")
         check_role(
             identity,
             rule,
@@ -329,4 +335,3 @@ async def _responses(
                 except StopAsyncIteration:
                     return
             yield response
-

@@ -314,7 +314,7 @@ class Node:
             ),
             self._tls,
             self._config.listen,
-            Admittance(self._consortium),
+            Admittance(self._consortium, banks=[bank.index for bank in self._chain.genesis.banks]),
         )
         self._network.start()
         self._started = True
