@@ -25,11 +25,12 @@ async def consortium(
         yield running
 
 
-def require_calm(caplog: pytest.LogCaptureFixture) -> None:
-    """No bank logged a traceback, and nothing that it calls an error."""
-    loud = [
-        record
-        for record in caplog.get_records("call")
-        if record.exc_info is not None or record.levelno >= logging.ERROR
-    ]
-    assert [(record.name, record.getMessage(), record.exc_text) for record in loud] == []
+def require_calm(caplog: pytest.LogCaptureFixture, *, alarms: frozenset[str] = frozenset()) -> None:
+    """No bank logged a traceback, and nothing that it calls an error but exactly these alarms."""
+    raised, loud = set(), []
+    for record in caplog.get_records("call"):
+        if record.getMessage() == "alarm" and record.exc_info is None:
+            raised.add(getattr(record, "kind", ""))
+        elif record.exc_info is not None or record.levelno >= logging.ERROR:
+            loud.append((record.name, record.getMessage(), record.exc_text))
+    assert (loud, raised) == ([], alarms)

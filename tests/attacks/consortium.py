@@ -24,9 +24,11 @@ from node.client.ledger_client import LedgerClient
 from node.ledger.blocks import Block, Header
 from node.ledger.state import LedgerState
 from node.ledger.types import Height, TransactionId
-from node.runtime.node import ExitCode
+from node.rpc.certificates import CertificateAuthority, IssuedCertificate, utc_now
+from node.rpc.credentials import TlsFiles
+from node.runtime.exit_code import ExitCode
 from node.storage.embedded_postgres import EmbeddedPostgres
-from node.wire.identity import bank_server_name, consortium_slug
+from node.wire.identity import Identity, Role, bank_server_name, consortium_slug
 from node.wire.records import TransactionState, TransactionStatus
 from tests.ledger.chain import GOLD, Chain
 from tests.runtime.cluster import FAST, Cluster, make_cluster
@@ -55,6 +57,7 @@ class Consortium:
     cluster: Cluster
     clients: list[LedgerClient]
     follower: Chain
+    authority: CertificateAuthority
     channels: list[grpc.aio.Channel] = field(default_factory=list)
 
     def address(self, bank: int) -> str:
@@ -72,7 +75,7 @@ class Consortium:
         return channel
 
     def channel_options(self, bank: int) -> list[tuple[str, Any]]:
-        name = bank_server_name(consortium_slug(self.cluster.genesis.name), bank)
+        name = bank_server_name(self.slug, bank)
         return [
             ("grpc.ssl_target_name_override", name),
             ("grpc.default_authority", name),
@@ -80,6 +83,14 @@ class Consortium:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.enable_retries", 0),
         ]
+
+    @property
+    def slug(self) -> str:
+        return consortium_slug(self.cluster.genesis.name)
+
+    def credentials_of(self, role: Role, name: str) -> ClientCredentials:
+        """What the consortium's authority would certify for this party."""
+        return credentials(self.authority.issue(Identity(self.slug, role, name), utc_now()))
 
     async def snapshot(self, bank: int) -> Snapshot:
         status, sealed = await asyncio.gather(
@@ -145,6 +156,25 @@ class Consortium:
         await self.follow()
 
 
+def credentials(issued: IssuedCertificate) -> ClientCredentials:
+    return ClientCredentials(issued.authority, issued.certificate, issued.key)
+
+
+def replace_authority(cluster: Cluster) -> CertificateAuthority:
+    """Give every bank and the client certificates of an authority whose key the tests hold."""
+    slug = consortium_slug(cluster.genesis.name)
+    authority = CertificateAuthority.create(slug, utc_now())
+    for bank in cluster.banks:
+        keys = bank.config.key_directory
+        (keys / "ca.crt").unlink()
+        identity = Identity.of_bank(slug, bank.config.bank)
+        TlsFiles(keys).write(authority.issue(identity, utc_now()))
+    cluster.credentials = credentials(
+        authority.issue(Identity(slug, Role.CLIENT, "tester"), utc_now())
+    )
+    return authority
+
+
 async def until_linked(cluster: Cluster) -> None:
     """Wait until every bank answers and is linked with every other one."""
     for bank in range(len(cluster.banks)):
@@ -171,11 +201,13 @@ async def running_consortium(
         return server.url(name, name, name)
 
     cluster = make_cluster(directory, make_database_url, BANKS, QUIET)
+    authority = replace_authority(cluster)
     cluster.start()
     consortium = Consortium(
         cluster,
         [cluster.client(bank) for bank in range(BANKS)],
         Chain(cluster.genesis, seed="attacked"),
+        authority,
     )
     try:
         async with asyncio.timeout(DEADLINE_S):

@@ -38,8 +38,8 @@ SUBMIT_MANY = "/consortium.v1.Ledger/SubmitTransactions"
 MAX_TRANSACTION_BYTES = 16_984
 """IDX1 5.2 with ring base 16: four inputs, four outputs."""
 REPETITIONS = 3
-MEMORY_GROWTH_BYTES = 10 << 20
-"""A third of what the repetitions send; measured: a few megabytes up and down."""
+MEMORY_GROWTH_BYTES = 8 << 20
+"""A quarter of what the repetitions send; measured: a few megabytes up and down."""
 EQUATIONS = ("range", "spend", "issue")
 """Refused after all the work of a verification; a part of these is enough for memory."""
 
