@@ -169,6 +169,8 @@ class _Demonstration:
         self._sealed: list[SealedPayment] = []
         self._failures: list[str] = []
         self._departures = Departures(DEPART_TOGETHER)
+        for ledger in ledgers:
+            ledger.departures = self._departures
 
     async def run(self, first_height: int) -> DemoOutcome:
         begun_s = time.monotonic()
@@ -210,11 +212,20 @@ class _Demonstration:
         attacking = await open_or_create(self._consortium, attacker, home, ATTACKER_BANK)
         try:
             rounds = [
-                fund(self._consortium, self._watch, home, ATTACKER_BANK, [attacking], 1),
+                fund(
+                    self._consortium,
+                    self._watch,
+                    self._departures,
+                    home,
+                    ATTACKER_BANK,
+                    [attacking],
+                    1,
+                ),
                 *(
                     fund(
                         self._consortium,
                         self._watch,
+                        self._departures,
                         self._ledgers[bank.index],
                         bank.index,
                         [item.wallet for item in wallets if item.bank == bank.index],
@@ -238,8 +249,6 @@ class _Demonstration:
                 orders.put_nowait((payer, random.choice(elsewhere), amount))
             queues.append(orders)
         self._progress(0, self._asked)
-        for ledger in self._ledgers:
-            ledger.departures = self._departures
         await asyncio.gather(
             *(self._work_off(queue) for queue in queues for _ in range(IN_FLIGHT_A_WALLET))
         )

@@ -13,6 +13,8 @@ from node.cli.access import Consortium
 from node.cli.failure import CommandFailed
 from node.cli.seal_watch import SealWatch
 from node.client import KeyFile, LedgerClient, Wallet, issue, list_wallets, recipient
+from node.client.issuing import SubmittedMint
+from node.client.wallet_data import Recipient
 from node.ledger.types import BankIndex, TransactionId
 from node.runtime.consortium_directory import short_name
 from node.runtime.secrets_directory import read_secret
@@ -129,6 +131,7 @@ async def open_or_create(
 async def fund(
     consortium: Consortium,
     watch: SealWatch,
+    departures: Departures,
     ledger: TimedLedger,
     bank: BankIndex,
     wallets: Sequence[Wallet],
@@ -141,18 +144,20 @@ async def fund(
         for _ in range(notes_each)
         for wallet in wallets
     ]
-    minted = [
-        await issue(
-            ledger,
-            secret,
-            payees[start : start + OUTPUTS_AN_ISSUE],
-            chain_id=consortium.genesis.chain_id,
+
+    async def mint(recipients: Sequence[Recipient]) -> SubmittedMint:
+        with departures.preparing():
+            return await issue(ledger, secret, recipients, chain_id=consortium.genesis.chain_id)
+
+    minted = await asyncio.gather(
+        *(
+            mint(payees[start : start + OUTPUTS_AN_ISSUE])
+            for start in range(0, len(payees), OUTPUTS_AN_ISSUE)
         )
-        for start in range(0, len(payees), OUTPUTS_AN_ISSUE)
-    ]
+    )
     try:
-        for mint in minted:
-            await watch.sealed_s(bank, mint.transaction_id, SEALED_WITHIN_S)
+        for item in minted:
+            await watch.sealed_s(bank, item.transaction_id, SEALED_WITHIN_S)
     except TimeoutError:
         raise CommandFailed(
             f"{short_name(bank)} did not see its issues sealed within {SEALED_WITHIN_S:.0f} s",

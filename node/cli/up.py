@@ -15,6 +15,7 @@ import click
 
 from node.cli.block_stream import BlockLine, stream_block_lines
 from node.cli.demo_show import show_demo
+from node.cli.failure import EXIT_FAILED
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, progress, say, warn
 from node.runtime.bank_databases import database_server
@@ -96,12 +97,12 @@ async def run_up(options: UpOptions) -> int:
     ensure_consortium(options)
     with supervisor_lock(options.directory):
         databases = database_server(options.directory, options.database_url)
-        supervisor = Supervisor(options.directory, databases, _show_notice)
+        run = _Run(options, Supervisor(options.directory, databases, _show_notice), begun_s)
         try:
-            return await _until(interrupted, _serve(options, supervisor, begun_s))
+            return await run.until(interrupted)
         finally:
             stopping_s = time.monotonic()
-            await _finish(supervisor.stop())
+            await _finish(run.supervisor.stop())
             say(f"all banks and PostgreSQL have stopped ({time.monotonic() - stopping_s:.1f} s)")
 
 
@@ -121,29 +122,53 @@ def ensure_consortium(options: UpOptions) -> None:
     )
 
 
-async def _serve(options: UpOptions, supervisor: Supervisor, begun_s: float) -> int:
-    await supervisor.start()
-    with progress("banks verified healthy") as meter:
-        await supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)
-    healthy_s = time.monotonic() - begun_s
-    say(f"{len(supervisor.banks)} banks are healthy after {healthy_s:.1f} s", "green")
-    supervising = asyncio.create_task(supervisor.run())
-    try:
-        exit_code = 0
-        if options.demo_payments is not None:
-            exit_code = await show_demo(
-                options.directory,
-                options.demo_payments,
-                begun_s=begun_s,
-                healthy_s=healthy_s,
-                as_json=options.as_json,
-            )
-            if not options.keep:
-                return exit_code
-        await _show_blocks(options, supervisor)
-    finally:
-        supervising.cancel()
-    return exit_code
+class _Run:
+    """One run of the consortium, from start to interruption."""
+
+    def __init__(self, options: UpOptions, supervisor: Supervisor, begun_s: float) -> None:
+        self.supervisor = supervisor
+        self._options = options
+        self._begun_s = begun_s
+        # A demonstration that was interrupted has shown nothing.
+        self._exit_code = 0 if options.demo_payments is None else EXIT_FAILED
+
+    async def until(self, interrupted: asyncio.Event) -> int:
+        """Serve until done or interrupted; return the exit code."""
+        working = asyncio.create_task(self._serve())
+        waiting = asyncio.create_task(interrupted.wait())
+        try:
+            await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            else:
+                say("stopping")
+            return self._exit_code
+        finally:
+            for task in (working, waiting):
+                task.cancel()
+            await asyncio.gather(working, waiting, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        await self.supervisor.start()
+        with progress("banks verified healthy") as meter:
+            await self.supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)
+        healthy_s = time.monotonic() - self._begun_s
+        say(f"{len(self.supervisor.banks)} banks are healthy after {healthy_s:.1f} s", "green")
+        supervising = asyncio.create_task(self.supervisor.run())
+        try:
+            if self._options.demo_payments is not None:
+                self._exit_code = await show_demo(
+                    self._options.directory,
+                    self._options.demo_payments,
+                    begun_s=self._begun_s,
+                    healthy_s=healthy_s,
+                    as_json=self._options.as_json,
+                )
+                if not self._options.keep:
+                    return
+            await _show_blocks(self._options, self.supervisor)
+        finally:
+            supervising.cancel()
 
 
 async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
@@ -182,22 +207,6 @@ def _show_notice(notice: Notice) -> None:
         say(notice.text)
     else:
         warn(notice.text)
-
-
-async def _until(interrupted: asyncio.Event, work: Coroutine[Any, Any, int]) -> int:
-    """Do the work, unless it is interrupted; then it is cancelled and 0 returned."""
-    working = asyncio.create_task(work)
-    waiting = asyncio.create_task(interrupted.wait())
-    try:
-        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        say("stopping")
-        return 0
-    finally:
-        for task in (working, waiting):
-            task.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 async def _finish(work: Coroutine[Any, Any, None]) -> None:

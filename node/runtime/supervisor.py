@@ -198,6 +198,10 @@ class Supervisor:
         for watcher in self._watchers.values():
             watcher.cancel()
         await asyncio.gather(*self._watchers.values(), return_exceptions=True)
+        # One whose start was being interrupted may not have been known yet.
+        unknown = await asyncio.to_thread(node_processes, self._directory)
+        if unknown:
+            await asyncio.to_thread(end_processes, unknown, patience_s=1.0)
         await asyncio.to_thread(self._databases.stop)
         await flushing
         self._directory.state_file.unlink(missing_ok=True)
