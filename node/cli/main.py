@@ -25,6 +25,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pay": ("node.cli.pay", "Pay from a wallet to a wallet or an address."),
     "redeem": ("node.cli.redeem", "Turn notes into a balance of a bank's public account."),
     "payout": ("node.cli.payout", "Turn a bank's public balance into notes for a wallet."),
+    "tx": ("node.cli.transaction", "Show where a transaction stands, and what is public."),
+    "block": ("node.cli.block", "Show a block, who sealed it and what is in it."),
+    "proof": ("node.cli.proof", "Prove that a transaction is sealed; verify a proof offline."),
+    "logs": ("node.cli.logs", "Read the banks' logs, one or all, or follow them."),
+    "bench": ("node.cli.bench", "Measure what this machine does."),
+    "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),
     "doctor": ("node.cli.doctor", "Verify every bank's ledger and compare them all."),
 }
 """Module and short help of each command; the module holds a click command named `command`."""

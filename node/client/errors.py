@@ -120,6 +120,10 @@ class AmountInvalid(ClientError):
     """The text is not an amount of the asset."""
 
 
+class ProofFileInvalid(ClientError):
+    """The file is not an inclusion proof: nothing of it was verified."""
+
+
 class VerificationError(ClientError):
     """What a bank showed us is not certified by a quorum. Never the owner's fault."""
 

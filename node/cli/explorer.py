@@ -1,0 +1,135 @@
+"""What `tx`, `block` and `proof` share: reading ids, describing what everybody may see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from crypto.errors import Rejected
+from crypto.transaction import Mint, Transfer, decode_transaction
+from node.cli.failure import EXIT_USAGE, CommandFailed
+from node.cli.money import Money, money_of
+from node.client.errors import RecordsInvalid
+from node.consensus.certificates import Seal
+from node.ledger.genesis import Genesis
+from node.ledger.types import Height, TransactionId
+from node.runtime.consortium_directory import short_name
+
+FEE = "fee"
+REDEEMED = "redeemed"
+
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def read_transaction_id(text: str) -> TransactionId:
+    """Read 64 hexadecimal digits; raises `CommandFailed`.
+
+    A bank is asked for one transaction and knows no prefixes, so neither does this.
+    """
+    digits = text.strip().lower()
+    if not _ID.fullmatch(digits):
+        raise CommandFailed(
+            f"{text!r} is not the id of a transaction: 64 hexadecimal digits",
+            "copy the id whole",
+            EXIT_USAGE,
+        )
+    return TransactionId(bytes.fromhex(digits))
+
+
+def read_id(text: str) -> bytes | None:
+    """Return the 32 bytes of an id, None if the text is no id."""
+    digits = text.strip().lower()
+    return bytes.fromhex(digits) if _ID.fullmatch(digits) else None
+
+
+def utc_time(time_ms: int) -> str:
+    """Return a header's time for people, in UTC to the millisecond."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{time_ms % 1000:03d} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionSummary:
+    """What a transaction shows to everybody (IDX1 5.2, 5.3)."""
+
+    transaction_id: str
+    kind: str
+    """`transfer`, `issue` or `payout`."""
+    asset: str
+    inputs: int
+    outputs: int
+    bins: tuple[int, ...]
+    """Bins among whose notes the spent ones hide, input by input."""
+    amounts: Mapping[str, Money]
+    """Public amounts by name: `fee` and `redeemed`, or `amount`."""
+    bank: str
+    """The bank that issued, paid out or is redeemed to; empty for a payment."""
+    size_bytes: int
+    expiry_height: Height
+
+    @staticmethod
+    def of(raw: bytes, genesis: Genesis) -> TransactionSummary:
+        """Read canonical bytes; raises `RecordsInvalid` for what no bank of this chain can seal."""
+        try:
+            decoded = decode_transaction(raw, genesis.parameters.ring_base)
+        except Rejected as error:
+            raise RecordsInvalid(f"the transaction does not decode: {error}") from error
+        asset = genesis.asset(decoded.asset)
+        if asset is None or decoded.chain_id != genesis.chain_id:
+            raise RecordsInvalid("the transaction is of another chain")
+        amounts, bank = _public_parts(decoded, genesis)
+        return TransactionSummary(
+            transaction_id=decoded.transaction_id.hex(),
+            kind=decoded.kind.name.lower(),
+            asset=asset.code,
+            inputs=len(decoded.inputs),
+            outputs=len(decoded.outputs),
+            bins=tuple(item.bin_id for item in decoded.inputs),
+            amounts=amounts,
+            bank=bank,
+            size_bytes=len(raw),
+            expiry_height=Height(decoded.expiry),
+        )
+
+    def amount_text(self) -> str:
+        """Return the public amounts in a few words."""
+        shown = [f"{name} {money}" for name, money in self.amounts.items() if money.amount]
+        return ", ".join(shown) if shown else "no fee"
+
+    def to_json_object(self) -> dict[str, object]:
+        """Return everything by name; amounts in minor units."""
+        return {
+            "transaction_id": self.transaction_id,
+            "kind": self.kind,
+            "asset": self.asset,
+            "bank": self.bank,
+            **{f"{name}_minor": money.amount for name, money in self.amounts.items()},
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "bins": list(self.bins),
+            "size_bytes": self.size_bytes,
+            "expiry_height": self.expiry_height,
+        }
+
+
+def _public_parts(
+    transaction: Transfer | Mint, genesis: Genesis
+) -> tuple[Mapping[str, Money], str]:
+    def money(amount: int) -> Money:
+        return money_of(genesis, amount, transaction.asset)
+
+    if isinstance(transaction, Mint):
+        issuer = genesis.bank_of_issuer(transaction.issuer)
+        return {"amount": money(transaction.amount)}, "" if issuer is None else short_name(issuer)
+    account = genesis.bank_of_account(transaction.account)
+    amounts = {FEE: money(transaction.fee), REDEEMED: money(transaction.redeem)}
+    return amounts, "" if account is None else short_name(account)
+
+
+def seal_text(seal: Seal) -> str:
+    """Return who signed a verified seal, in a sentence."""
+    signers = ", ".join(short_name(entry.bank) for entry in seal.signatures)
+    view = f" in view {seal.view}" if seal.view else ""
+    return f"{len(seal.signatures)} signatures{view}, a quorum of the active banks: {signers}"
