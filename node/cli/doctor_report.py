@@ -18,6 +18,8 @@ class FindingKind(StrEnum):
     """The bank runs another chain."""
     HALTED = "halted"
     """The bank has halted."""
+    FAULT = "fault"
+    """The bank fails inside when it is asked: what it stores may be corrupt."""
     DATABASE = "database"
     """The bank has lost its database."""
     BEHIND = "behind"
@@ -28,6 +30,8 @@ class FindingKind(StrEnum):
     """A stored block does not follow from the one before it."""
     SEAL = "seal"
     """A stored seal does not certify its block."""
+    TRANSACTIONS = "transactions"
+    """The bank has another number of transactions than the others."""
     TRANSACTIONS_ROOT = "transactions-root"
     """Stored transactions do not have the Merkle root of their header."""
     PROOF = "proof"
@@ -56,6 +60,20 @@ _STATE_KINDS = frozenset(
     }
 )
 """Findings after which nobody may say that all state roots are identical."""
+
+
+_COMPARED_KINDS = frozenset(
+    {
+        FindingKind.DIVERGENCE,
+        FindingKind.STATE_ROOT,
+        FindingKind.TRANSACTIONS,
+        FindingKind.NULLIFIERS,
+        FindingKind.NOTES,
+        FindingKind.VOTING_RECORDS,
+        FindingKind.TREASURY,
+    }
+)
+"""Findings that a comparison between banks makes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -112,8 +130,8 @@ class DoctorReport:
 
     @property
     def first_divergence(self) -> Finding | None:
-        """The divergence at the lowest height, None if there is none."""
-        diverging = [item for item in self.findings if item.kind is FindingKind.DIVERGENCE]
+        """What differs between banks at the lowest height, None if nothing does."""
+        diverging = [item for item in self.findings if item.kind in _COMPARED_KINDS]
         return min(diverging, default=None)
 
     def to_json_object(self) -> dict[str, object]:
@@ -140,7 +158,10 @@ class DoctorReport:
         else:
             first = self.first_divergence
             if first is not None:
-                lines.append(f"first divergence: {short_name(first.bank)} at height {first.height}")
+                lines.append(
+                    f"first divergence: {short_name(first.bank)} at height {first.height} "
+                    f"({first.kind})"
+                )
             noun = "finding" if len(self.findings) == 1 else "findings"
             lines.append(f"NOT clean: {len(self.findings)} {noun}")
         return lines

@@ -21,6 +21,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 from node.cli.access import Consortium
@@ -34,7 +35,7 @@ from node.cli.proof_check import (
     verify_stored,
 )
 from node.client.connection import ClientCredentials
-from node.client.errors import ClientError, LedgerError, VerificationError
+from node.client.errors import ClientError, LedgerError, LedgerFault, VerificationError
 from node.client.ledger_client import LedgerClient
 from node.client.ledger_replay import (
     WalletReader,
@@ -58,6 +59,8 @@ Meter = Callable[[str, int, int], None]
 
 CATCH_UP_S = 15.0
 POLL_S = 0.25
+BLOCKS_AT_ONCE = 500
+"""Read over one stream: streams have a deadline, ledgers have no end."""
 SAMPLE_BLOCKS = 12
 SAMPLE_TRANSACTIONS = 25
 """That each bank verifies again by itself."""
@@ -83,8 +86,9 @@ class Examination:
         self._roots_recomputed = 0
         self._proofs_verified = 0
         self._proofs_audited = 0
-        self._certified_bins: Mapping[int, CertifiedBin] = {}
+        self._certified_bins: Mapping[int, CertifiedBin] | None = None
         self._seed = secrets.token_bytes(SEED_BYTES)
+        self._height = Height(0)
 
     async def run(self) -> DoctorReport:
         """Examine everything that can be examined; never raises for what a bank does."""
@@ -92,6 +96,7 @@ class Examination:
         try:
             reports = await self._reach()
             height = max((report.height for report in reports.values()), default=Height(0))
+            self._height = height
             present = await self._level(list(reports), height)
             await self._each(present, "blocks", self._check_chain(height))
             self._findings += diverging_banks(
@@ -99,9 +104,9 @@ class Examination:
             )
             level = [bank for bank in present if len(self._checks[bank].block_ids) > height]
             digests = await self._each(level, "digests", self._digests(height))
-            common = self._compare(digests, height)
+            common = await self._compare(digests, height)
             await self._each(level, "states", self._check_state)
-            await self._each(self._replaying(level), "lists", self._replay)
+            await self._replay_lists(level)
             await self._check_bodies(level, height)
             await self._each(level, "audits", self._audit)
         finally:
@@ -134,6 +139,16 @@ class Examination:
     def _find(self, bank: int, kind: FindingKind, message: str, height: int = 0) -> None:
         self._findings.append(Finding(height, bank, kind, message))
 
+    def _find_silence(
+        self, bank: BankIndex, what: str, error: ClientError, height: int = 0
+    ) -> None:
+        """Report a bank that did not answer, or that failed inside when it was asked."""
+        if isinstance(error, LedgerFault):
+            text = f"fails when it is asked for {what}: {error.message}"
+            self._find(bank, FindingKind.FAULT, text, height)
+        else:
+            self._find(bank, FindingKind.DOWN, f"did not answer when asked for {what}", height)
+
     async def _each(
         self,
         banks: Sequence[BankIndex],
@@ -149,7 +164,7 @@ class Examination:
             try:
                 return await work(bank)
             except ClientError as error:
-                self._find(bank, FindingKind.DOWN, f"could not be asked for its {what}: {error}")
+                self._find_silence(bank, f"its {what}", error)
                 return None
             finally:
                 done += 1
@@ -167,7 +182,8 @@ class Examination:
         reports: dict[BankIndex, NodeReport] = {}
         for bank, report in answers.items():
             if not isinstance(report, NodeReport):
-                self._find(bank, FindingKind.DOWN, f"the bank does not answer: {report.message}")
+                address = self._consortium.endpoints[bank].address
+                self._find(bank, FindingKind.DOWN, f"does not answer at {address}")
             elif report.chain_id != self._genesis.chain_id:
                 self._find(bank, FindingKind.CHAIN, f"runs chain {report.chain_id.hex()[:16]}")
             else:
@@ -206,19 +222,28 @@ class Examination:
             self._checks[bank] = check = ChainCheck(
                 bank, self._genesis, self._verifier, sealed.set_changes
             )
-            stream = ledger.stream_blocks(Height(0), include_transactions=self._full)
-            async for stored in stream:
-                at = Height(len(check.block_ids))
-                check.take(stored)
-                if self._full and at > 0:
-                    self._roots_recomputed += check.take_bodies(at, stored)
-                if at >= height:
+            while (begin := Height(len(check.block_ids))) <= height:
+                await self._take_blocks(check, ledger, begin, min(height, begin + BLOCKS_AT_ONCE))
+                if len(check.block_ids) == begin:
                     break
-                # Signatures are checked on the event loop; the other banks' streams go on.
-                await asyncio.sleep(0)
             return True
 
         return check
+
+    async def _take_blocks(
+        self, check: ChainCheck, ledger: LedgerClient, begin: Height, last: int
+    ) -> None:
+        stream = ledger.stream_blocks(begin, include_transactions=self._full)
+        async with aclosing(stream):
+            async for stored in stream:
+                at = len(check.block_ids)
+                check.take(stored)
+                if self._full and at > 0:
+                    self._roots_recomputed += check.take_bodies(at, stored)
+                if at >= last:
+                    return
+                # Signatures are checked on the event loop; the other banks' streams go on.
+                await asyncio.sleep(0)
 
     # 3. Digests
 
@@ -229,34 +254,41 @@ class Examination:
 
         return ask
 
-    def _compare(
+    async def _compare(
         self, digests: Mapping[BankIndex, LedgerDigests], height: Height
     ) -> LedgerDigests | None:
-        """Report what differs from most banks; return the digests of one that differs least."""
+        """Report what differs from most banks; return the digests of a bank that does not."""
         level = {bank: item for bank, item in digests.items() if item.at_height == height}
         if not level:
             return next(iter(digests.values()), None)
-        aspects: dict[FindingKind, Callable[[LedgerDigests], object]] = {
-            FindingKind.STATE_ROOT: lambda item: item.state_root,
-            FindingKind.NULLIFIERS: lambda item: (item.nullifier_count, item.nullifier_digest),
-            FindingKind.NOTES: lambda item: (item.note_count, item.note_digest),
-            FindingKind.VOTING_RECORDS: lambda item: (
-                item.voting_record_count,
-                item.voting_record_digest,
-            ),
-            FindingKind.TREASURY: lambda item: item.treasury,
-            FindingKind.TRANSACTIONS_ROOT: lambda item: item.transaction_count,
-        }
-        odd: set[BankIndex] = set()
-        for kind, aspect in aspects.items():
+        odd: list[tuple[FindingKind, BankIndex]] = []
+        for kind, aspect in _ASPECTS.items():
             values = {bank: aspect(item) for bank, item in level.items()}
             common, _ = Counter(values.values()).most_common(1)[0]
-            for bank, value in values.items():
-                if value != common:
-                    odd.add(bank)
-                    self._find(bank, kind, "differs from most banks", height)
-        best = next((bank for bank in level if bank not in odd), next(iter(level)))
-        return level[best]
+            odd += [(kind, bank) for bank, value in values.items() if value != common]
+        sound = next((bank for bank in level if bank not in {bank for _, bank in odd}), None)
+        for kind, bank in odd:
+            first = height if sound is None else await self._first_difference(kind, bank, sound)
+            text = f"differs from most banks in its {kind} from here on"
+            self._find(bank, kind, text, first or height)
+        return level[next(iter(level)) if sound is None else sound]
+
+    async def _first_difference(
+        self, kind: FindingKind, bank: BankIndex, sound: BankIndex
+    ) -> Height:
+        """Return the first height at which an aspect of two banks differs, by bisection."""
+        aspect = _ASPECTS[kind]
+        below, above = 0, self._height
+        while above - below > 1:
+            middle = Height((below + above) // 2)
+            one, other = await asyncio.gather(
+                self._digests(middle)(bank), self._digests(middle)(sound)
+            )
+            if aspect(one) == aspect(other):
+                below = middle
+            else:
+                above = middle
+        return Height(above)
 
     # 4. States
 
@@ -308,8 +340,14 @@ class Examination:
 
     # 6. Lists
 
-    def _replaying(self, banks: Sequence[BankIndex]) -> Sequence[BankIndex]:
-        return banks if self._full or not banks else [random.choice(banks)]
+    async def _replay_lists(self, banks: Sequence[BankIndex]) -> None:
+        """Replay every bank's lists, or else one that is sound; bad ones found on the way count."""
+        if self._full:
+            await self._each(banks, "lists", self._replay)
+            return
+        for bank in random.sample(list(banks), len(banks)):
+            if (await self._each([bank], "lists", self._replay)).get(bank):
+                return
 
     async def _replay(self, bank: BankIndex) -> bool:
         """Replay a bank's lists against the accumulators of its own sealed state."""
@@ -317,15 +355,18 @@ class Examination:
         state = self._verified_state(bank, await ledger.sealed_state())
         if state is None:
             return False
+        sound = True
         try:
             await self._replay_notes(ledger, state)
         except VerificationError as error:
             self._find(bank, FindingKind.NOTES, str(error), state.height)
+            sound = False
         try:
             await self._replay_nullifiers(bank, ledger, state)
         except VerificationError as error:
             self._find(bank, FindingKind.NULLIFIERS, str(error), state.height)
-        return True
+            sound = False
+        return sound
 
     async def _replay_notes(self, ledger: LedgerClient, state: LedgerState) -> None:
         reader = WalletReader(self._genesis.chain_id, ())
@@ -377,8 +418,7 @@ class Examination:
                 try:
                     await self._check_block_bodies(bank, Height(at), prove=bank == shown_by)
                 except LedgerError as error:
-                    text = f"could not be asked for block {at}: {error}"
-                    self._find(bank, FindingKind.DOWN, text, at)
+                    self._find_silence(bank, "the bodies and rings of a block", error, at)
         self._meter("proofs", len(chosen), len(chosen))
 
     async def _check_block_bodies(self, bank: BankIndex, height: Height, *, prove: bool) -> None:
@@ -386,7 +426,7 @@ class Examination:
         stored = await ledger.block(height, include_transactions=True)
         if not self._full:
             self._roots_recomputed += self._checks[bank].take_bodies(height, stored)
-        if not prove:
+        if not prove or self._certified_bins is None:
             return
         ring_base = self._genesis.parameters.ring_base
         wanted = sorted(bins_read(stored.transactions, ring_base))
@@ -417,6 +457,20 @@ class Examination:
                             failure.height,
                         )
         return True
+
+
+_ASPECTS: Mapping[FindingKind, Callable[[LedgerDigests], object]] = {
+    FindingKind.STATE_ROOT: lambda item: item.state_root,
+    FindingKind.NULLIFIERS: lambda item: (item.nullifier_count, item.nullifier_digest),
+    FindingKind.NOTES: lambda item: (item.note_count, item.note_digest),
+    FindingKind.VOTING_RECORDS: lambda item: (
+        item.voting_record_count,
+        item.voting_record_digest,
+    ),
+    FindingKind.TREASURY: lambda item: item.treasury,
+    FindingKind.TRANSACTIONS: lambda item: item.transaction_count,
+}
+"""What is compared between banks, by the finding that a difference is."""
 
 
 def _sample(heights: Sequence[int], size: int) -> list[int]:

@@ -185,7 +185,7 @@ def _table(rows: list[BankStatus], quorum: QuorumStatus) -> Group:
     for title in ("height", "view"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("leader", no_wrap=True)
-    for title in ("peers", "mempool", "sealed", "MiB", "alarms"):
+    for title in ("peers", "mempool", "idle", "MiB", "alarms"):
         table.add_column(title, justify="right", no_wrap=True)
     styles = {"up": "green", "starting": "yellow", "halted": "red", "down": "red"}
     for row in rows:
@@ -198,7 +198,7 @@ def _table(rows: list[BankStatus], quorum: QuorumStatus) -> Group:
             row.leader or "-",
             _number(row.peers_linked),
             _number(row.mempool),
-            "-" if age_ms is None else f"{age_ms / 1000:.1f} s ago",
+            "-" if age_ms is None else f"{age_ms / 1000:.1f} s",
             "-" if row.resident_bytes is None else str(row.resident_bytes // MEBIBYTE),
             _number(row.alarms),
         )

@@ -103,7 +103,7 @@ async def run_up(options: UpOptions) -> int:
         finally:
             stopping_s = time.monotonic()
             await _finish(run.supervisor.stop())
-            say(f"all banks and PostgreSQL have stopped ({time.monotonic() - stopping_s:.1f} s)")
+            say(f"everything has stopped ({time.monotonic() - stopping_s:.1f} s)")
 
 
 def ensure_consortium(options: UpOptions) -> None:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 DEFAULT_DEADLINE_MS = 5_000
 SCAN_DEADLINE_MS = 300_000
 """For answers that read everything a bank stores."""
+AUDIT_DEADLINE_MS = 3_600_000
+"""For verifying everything again, as long as the bank allows."""
 
 
 class OperatorClient:
@@ -89,7 +91,7 @@ class OperatorClient:
     ) -> AsyncGenerator[StoredBlock, None]:
         """Yield stored blocks with seals and transaction bodies up to a height (None: the tip)."""
         request = operator_pb2.ListBlocksRequest(from_height=from_height, to_height=to_height or 0)
-        return self._stream("ListBlocks", request, codec.block_from_stub)
+        return self._stream("ListBlocks", request, codec.block_from_stub, SCAN_DEADLINE_MS)
 
     def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
         """Have the bank verify stored transactions again; yields progress, the last one `done`."""
@@ -98,7 +100,9 @@ class OperatorClient:
             request.everything = True
         else:
             request.sample_size = extent.sample_size
-        return self._stream("AuditTransactions", request, operator_codec.audit_from_stub)
+        return self._stream(
+            "AuditTransactions", request, operator_codec.audit_from_stub, AUDIT_DEADLINE_MS
+        )
 
     async def set_log_level(self, level: str) -> str:
         """Set the level of the node's log until it restarts; return the previous one."""
@@ -122,12 +126,10 @@ class OperatorClient:
             raise self._failure(error) from error
 
     async def _stream(
-        self, method: str, request: Any, read: Callable[[Any], T]
+        self, method: str, request: Any, read: Callable[[Any], T], deadline_ms: int
     ) -> AsyncGenerator[T, None]:
         try:
-            async for answer in getattr(self._stub, method)(
-                request, timeout=SCAN_DEADLINE_MS / 1000
-            ):
+            async for answer in getattr(self._stub, method)(request, timeout=deadline_ms / 1000):
                 yield read(answer)
         except (grpc.aio.AioRpcError, MalformedMessage) as error:
             raise self._failure(error) from error
