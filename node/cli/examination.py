@@ -19,16 +19,16 @@ import asyncio
 import random
 import secrets
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
 from node.cli.access import Consortium
 from node.cli.chain_check import ChainCheck, diverging_banks
+from node.cli.digest_comparison import first_difference, odd_ones, treasury_faults
 from node.cli.doctor_report import DoctorReport, Finding, FindingKind
+from node.cli.list_replay import CertifiedBin, replay_note_lists, replay_nullifier_list
 from node.cli.proof_check import (
-    CertifiedBin,
     SealedView,
     bins_read,
     fetch_bins,
@@ -37,19 +37,11 @@ from node.cli.proof_check import (
 from node.client.connection import ClientCredentials
 from node.client.errors import ClientError, LedgerError, LedgerFault, VerificationError
 from node.client.ledger_client import LedgerClient
-from node.client.ledger_replay import (
-    WalletReader,
-    replay_closed_bins,
-    replay_notes,
-    replay_nullifiers,
-    require_certified,
-)
 from node.client.verification import SealVerifier
-from node.ledger.effects import TreasuryKind
 from node.ledger.invariants import InvariantBroken, check_conservation
-from node.ledger.state import Accumulated, LedgerState
+from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, Height
-from node.wire.operator_records import AuditExtent, LedgerDigests, NodeReport, TreasuryRow
+from node.wire.operator_records import AuditExtent, LedgerDigests, NodeReport
 from node.wire.records import SealedState
 
 T = TypeVar("T")
@@ -88,7 +80,6 @@ class Examination:
         self._proofs_audited = 0
         self._certified_bins: Mapping[int, CertifiedBin] | None = None
         self._seed = secrets.token_bytes(SEED_BYTES)
-        self._height = Height(0)
 
     async def run(self) -> DoctorReport:
         """Examine everything that can be examined; never raises for what a bank does."""
@@ -96,14 +87,15 @@ class Examination:
         try:
             reports = await self._reach()
             height = max((report.height for report in reports.values()), default=Height(0))
-            self._height = height
             present = await self._level(list(reports), height)
             await self._each(present, "blocks", self._check_chain(height))
             self._findings += diverging_banks(
                 {bank: check.block_ids for bank, check in self._checks.items()}, height
             )
             level = [bank for bank in present if len(self._checks[bank].block_ids) > height]
-            digests = await self._each(level, "digests", self._digests(height))
+            digests = await self._each(
+                level, "digests", lambda bank: self._digests_of(bank, height)
+            )
             common = await self._compare(digests, height)
             await self._each(level, "states", self._check_state)
             await self._replay_lists(level)
@@ -247,12 +239,9 @@ class Examination:
 
     # 3. Digests
 
-    def _digests(self, height: Height) -> Callable[[BankIndex], Awaitable[LedgerDigests]]:
-        async def ask(bank: BankIndex) -> LedgerDigests:
-            async with self._consortium.operator(bank) as client:
-                return await client.digests(height, height)
-
-        return ask
+    async def _digests_of(self, bank: BankIndex, height: Height) -> LedgerDigests:
+        async with self._consortium.operator(bank) as client:
+            return await client.digests(height, height)
 
     async def _compare(
         self, digests: Mapping[BankIndex, LedgerDigests], height: Height
@@ -261,34 +250,15 @@ class Examination:
         level = {bank: item for bank, item in digests.items() if item.at_height == height}
         if not level:
             return next(iter(digests.values()), None)
-        odd: list[tuple[FindingKind, BankIndex]] = []
-        for kind, aspect in _ASPECTS.items():
-            values = {bank: aspect(item) for bank, item in level.items()}
-            common, _ = Counter(values.values()).most_common(1)[0]
-            odd += [(kind, bank) for bank, value in values.items() if value != common]
+        odd = odd_ones(level)
         sound = next((bank for bank in level if bank not in {bank for _, bank in odd}), None)
         for kind, bank in odd:
-            first = height if sound is None else await self._first_difference(kind, bank, sound)
+            first = height
+            if sound is not None:
+                first = await first_difference(kind, bank, sound, height, self._digests_of)
             text = f"differs from most banks in its {kind} from here on"
-            self._find(bank, kind, text, first or height)
+            self._find(bank, kind, text, first)
         return level[next(iter(level)) if sound is None else sound]
-
-    async def _first_difference(
-        self, kind: FindingKind, bank: BankIndex, sound: BankIndex
-    ) -> Height:
-        """Return the first height at which an aspect of two banks differs, by bisection."""
-        aspect = _ASPECTS[kind]
-        below, above = 0, self._height
-        while above - below > 1:
-            middle = Height((below + above) // 2)
-            one, other = await asyncio.gather(
-                self._digests(middle)(bank), self._digests(middle)(sound)
-            )
-            if aspect(one) == aspect(other):
-                below = middle
-            else:
-                above = middle
-        return Height(above)
 
     # 4. States
 
@@ -301,10 +271,10 @@ class Examination:
             check_conservation(self._genesis, state)
         except InvariantBroken as error:
             self._find(bank, FindingKind.CONSERVATION, str(error), state.height)
-        async with self._consortium.operator(bank) as client:
-            digests = await client.digests(state.height, state.height)
+        digests = await self._digests_of(bank, state.height)
         if digests.at_height == state.height:
-            self._check_treasury(bank, state, digests.treasury)
+            for fault in treasury_faults(state, digests.treasury):
+                self._find(bank, FindingKind.TREASURY, fault, state.height)
         return True
 
     def _verified_state(self, bank: BankIndex, sealed: SealedState) -> LedgerState | None:
@@ -314,29 +284,6 @@ class Examination:
             self._find(bank, FindingKind.STATE_ROOT, str(error))
             return None
         return state
-
-    def _check_treasury(
-        self, bank: BankIndex, state: LedgerState, rows: Sequence[TreasuryRow]
-    ) -> None:
-        fees: dict[int, int] = {}
-        stakes: dict[int | None, int] = {}
-        for row in rows:
-            if row.kind == TreasuryKind.FEE:
-                fees[row.fiscal_year] = fees.get(row.fiscal_year, 0) + row.amount
-            elif row.kind == TreasuryKind.STAKE:
-                stakes[row.bank] = stakes.get(row.bank, 0) + row.amount
-        pots = {pot.year: pot.approver_fees for pot in state.pots if pot.approver_fees}
-        if fees != pots:
-            self._find(
-                bank, FindingKind.TREASURY, "the fee rows do not add up to the pots", state.height
-            )
-        if stakes != {entry.index: entry.initial_stake for entry in state.banks}:
-            self._find(
-                bank,
-                FindingKind.TREASURY,
-                "the stake rows do not add up to the initial stakes",
-                state.height,
-            )
 
     # 6. Lists
 
@@ -357,49 +304,19 @@ class Examination:
             return False
         sound = True
         try:
-            await self._replay_notes(ledger, state)
+            self._certified_bins = await replay_note_lists(ledger, state, self._genesis.chain_id)
         except VerificationError as error:
             self._find(bank, FindingKind.NOTES, str(error), state.height)
             sound = False
         try:
-            await self._replay_nullifiers(bank, ledger, state)
+            repeated = await replay_nullifier_list(ledger, state)
         except VerificationError as error:
             self._find(bank, FindingKind.NULLIFIERS, str(error), state.height)
-            sound = False
+            return False
+        if repeated:
+            text = f"{repeated} nullifiers are there twice: notes were spent twice"
+            self._find(bank, FindingKind.NULLIFIERS, text, state.height)
         return sound
-
-    async def _replay_notes(self, ledger: LedgerClient, state: LedgerState) -> None:
-        reader = WalletReader(self._genesis.chain_id, ())
-        notes = Accumulated()
-        async for page in ledger.notes(0, state.notes.count or 1):
-            notes, _ = await asyncio.to_thread(replay_notes, notes, page, reader)
-        require_certified("notes", notes, state.notes)
-        bins = Accumulated()
-        certified: dict[int, CertifiedBin] = {}
-        async for closed in ledger.closed_bins(0, state.closed_bins.count or 1):
-            wanted = frozenset(record.bin_id for record in closed)
-            bins, known = replay_closed_bins(bins, closed, wanted)
-            certified |= {item.bin_id: CertifiedBin(item.digest, item.count) for item in known}
-        require_certified("closed bins", bins, state.closed_bins)
-        self._certified_bins = certified
-
-    async def _replay_nullifiers(
-        self, bank: BankIndex, ledger: LedgerClient, state: LedgerState
-    ) -> None:
-        nullifiers = Accumulated()
-        seen: set[bytes] = set()
-        async for page in ledger.nullifiers(0, state.nullifiers.count or 1):
-            nullifiers, _ = replay_nullifiers(nullifiers, page, {})
-            seen.update(record.nullifier for record in page)
-        require_certified("nullifiers", nullifiers, state.nullifiers)
-        if len(seen) != nullifiers.count:
-            repeated = nullifiers.count - len(seen)
-            self._find(
-                bank,
-                FindingKind.NULLIFIERS,
-                f"{repeated} nullifiers are there twice: notes were spent twice",
-                state.height,
-            )
 
     # 5. Bodies
 
@@ -457,20 +374,6 @@ class Examination:
                             failure.height,
                         )
         return True
-
-
-_ASPECTS: Mapping[FindingKind, Callable[[LedgerDigests], object]] = {
-    FindingKind.STATE_ROOT: lambda item: item.state_root,
-    FindingKind.NULLIFIERS: lambda item: (item.nullifier_count, item.nullifier_digest),
-    FindingKind.NOTES: lambda item: (item.note_count, item.note_digest),
-    FindingKind.VOTING_RECORDS: lambda item: (
-        item.voting_record_count,
-        item.voting_record_digest,
-    ),
-    FindingKind.TREASURY: lambda item: item.treasury,
-    FindingKind.TRANSACTIONS: lambda item: item.transaction_count,
-}
-"""What is compared between banks, by the finding that a difference is."""
 
 
 def _sample(heights: Sequence[int], size: int) -> list[int]:

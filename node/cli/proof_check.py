@@ -17,19 +17,12 @@ from crypto.errors import BatchRejected, Rejected
 from crypto.ring import ClosedBin, OpenBin
 from crypto.transaction import decode_transaction, transaction_id
 from crypto.validation import collect
+from node.cli.list_replay import CertifiedBin
 from node.client.errors import RecordsInvalid
 from node.client.ledger_client import LedgerClient
 from node.ledger.genesis import Genesis
 
 BINS_AT_ONCE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class CertifiedBin:
-    """What the sealed state says of a closed bin."""
-
-    digest: bytes
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
