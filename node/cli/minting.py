@@ -19,7 +19,6 @@ from node.cli.money import Money
 from node.cli.terminal import answer, answer_json
 from node.client import LedgerClient, SealVerifier, recipient, wait_sealed
 from node.client.errors import (
-    LedgerError,
     LedgerOverloaded,
     LedgerTimeout,
     LedgerUnavailable,
@@ -158,7 +157,8 @@ async def _submit(
             return (await ledger.submit(unsettled.raw)).transaction_id
         except (LedgerUnavailable, LedgerTimeout, LedgerOverloaded):
             continue
-    raise _open(TransactionId(unsettled.transaction_id), unsettled) from unsettled
+    unsettled_id = TransactionId(unsettled.transaction_id)
+    raise _open(unsettled_id, "no bank has answered whether it took") from unsettled
 
 
 async def _sealed(
@@ -175,7 +175,7 @@ async def _sealed(
                 await wait_sealed(ledger, verifier, transaction_id, timeout_ms=timeout_s * 1000)
             )
         except (LedgerTimeout, LedgerUnavailable) as error:
-            raise _open(transaction_id, error) from error
+            raise _open(transaction_id, f"{timeout_s} s were too short for") from error
     return tuple(places)
 
 
@@ -202,9 +202,9 @@ async def _explained(
     return refusal
 
 
-def _open(transaction_id: TransactionId, error: LedgerError) -> CommandFailed:
+def _open(transaction_id: TransactionId, what: str) -> CommandFailed:
     return CommandFailed(
-        f"whether transaction {transaction_id.hex()} will be sealed is open: {error.message}",
+        f"{what} transaction {transaction_id.hex()}, which may still be sealed",
         f"see `consortium tx {transaction_id.hex()}` before you order the same again",
         EXIT_UNREACHABLE,
     )

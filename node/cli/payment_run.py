@@ -19,7 +19,7 @@ from node.cli.money import Money
 from node.cli.terminal import answer, answer_json, say, warn
 from node.cli.wallet_book import WalletBook
 from node.client import Wallet
-from node.client.errors import ConsolidationNeeded, InsufficientFunds, LedgerError
+from node.client.errors import ConsolidationNeeded, InsufficientFunds, LedgerError, LedgerTimeout
 from node.client.verification import SealedPlace
 from node.client.wallet_data import PaymentRecord, PaymentStatus
 
@@ -109,10 +109,11 @@ class PaymentOutcome:
             return
         money = self.spending.money
         fee = money.of(self.payment.fee)
-        answer(f"{verb} {money} to {self.spending.to}, fee {fee}")
         if self.place is None:
+            answer(f"handed in: {money} to {self.spending.to}, fee {fee}")
             answer("admitted by a bank; only a seal makes it final: see `consortium tx`")
         else:
+            answer(f"{verb} {money} to {self.spending.to}, fee {fee}")
             header = self.place.header
             answer(
                 f"sealed in block {header.height} after {self.elapsed_ms / 1000:.1f} s; "
@@ -139,10 +140,14 @@ async def spend(book: WalletBook, spending: Spending, submit: Submit) -> Payment
                 if spending.wait:
                     tell("waiting for the seal")
                     place = await wallet.wait_sealed(payment, timeout_ms=spending.timeout_ms)
+            except InsufficientFunds as error:
+                raise _insufficient(spending, error) from error
+            except ConsolidationNeeded as error:
+                raise _consolidation(spending, error) from error
             except (LedgerError, asyncio.CancelledError) as error:
                 _say_if_left_open(wallet, spending.wallet, earlier, error)
                 raise
-            record = wallet.payments[earlier]
+            record = next(item for item in wallet.payments if item.number == payment.number)
             elapsed_ms = int((time.monotonic() - begun_s) * 1000)
             return PaymentOutcome(spending, record, place, elapsed_ms)
 
@@ -153,19 +158,33 @@ async def _submit(wallet: Wallet, spending: Spending, submit: Submit, tell: Tell
         return await submit(wallet)
     except InsufficientFunds as error:
         if error.spendable + error.maturing < error.needed:
-            raise _insufficient(spending, error) from error
+            raise
         tell("waiting until what was received lately can be spent")
-        await wallet.wait_for_funds(
-            error.needed, asset=spending.money.asset.code, timeout_ms=spending.timeout_ms
-        )
-        tell("proving the payment and handing it in")
-        return await submit(wallet)
-    except ConsolidationNeeded as error:
-        needed, largest = spending.money.of(error.needed), spending.money.of(sum(error.largest))
+        await _wait_for_funds(wallet, spending, error.needed)
+    tell("proving the payment and handing it in")
+    return await submit(wallet)
+
+
+async def _wait_for_funds(wallet: Wallet, spending: Spending, needed: int) -> None:
+    code = spending.money.asset.code
+    try:
+        await wallet.wait_for_funds(needed, asset=code, timeout_ms=spending.timeout_ms)
+    except LedgerTimeout as error:
         raise CommandFailed(
-            f"{needed} are needed, but the {len(error.largest)} largest notes hold {largest}",
-            "add --merge: notes are merged first, which costs the fee each time",
+            f"what {spending.wallet} received lately could not be spent within "
+            f"{spending.timeout_s} s, because no block was sealed",
+            "see `consortium status`, then order it again: nothing was handed in",
+            EXIT_UNREACHABLE,
         ) from error
+
+
+def _consolidation(spending: Spending, error: ConsolidationNeeded) -> CommandFailed:
+    money = spending.money
+    return CommandFailed(
+        f"{money.of(error.needed)} are needed with the fee, but the {len(error.largest)} largest "
+        f"notes of {spending.wallet} hold {money.of(sum(error.largest))}",
+        "add --merge: notes are merged first, which costs the fee each time",
+    )
 
 
 def _insufficient(spending: Spending, error: InsufficientFunds) -> CommandFailed:
