@@ -74,7 +74,11 @@ class LogLine:
         values = " ".join(f"{printable(key)}={_value(item)}" for key, item in self.fields.items())
         head = f"{time:23}  {self.bank.ljust(bank_width)}  "
         colour = _COLOURS.get(self.level)
-        text = head + click.style(level, fg=colour) + f"  {printable(self.event)}"
+        text = (
+            head
+            + (click.style(level, fg=colour) if colour else level)
+            + f"  {printable(self.event)}"
+        )
         lines = [f"{text}  {values}" if values else text]
         lines += [f"    {printable(line)}" for line in self.traceback.splitlines()]
         return "\n".join(lines)

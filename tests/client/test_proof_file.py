@@ -1,0 +1,80 @@
+"""Proofs in files: what is written is read, whatever else is refused before it is believed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.client.errors import ProofFileInvalid
+from node.client.proof_file import FORMAT, MAX_FIELD_BYTES, MAX_FILE_BYTES, ProofFile
+from node.wire.records import InclusionProof, SetChange
+
+short = st.binary(max_size=40)
+changes = st.builds(SetChange, header=short, seal=short, active_set=short)
+proofs = st.builds(
+    InclusionProof,
+    header=short,
+    seal=short,
+    proof=short,
+    leaf_hash=short,
+    set_changes=st.lists(changes, max_size=3).map(tuple),
+)
+files = st.builds(ProofFile, transaction=short, proof=proofs)
+
+EXAMPLE = ProofFile(b"\xaa", InclusionProof(b"\x01", b"\x02", b"\x03", b"\x04"))
+
+
+@given(files)
+def test_what_is_written_is_read(file: ProofFile) -> None:
+    assert ProofFile.decode(file.encode()) == file
+
+
+@given(st.binary(max_size=200))
+def test_anything_else_is_refused_by_name(data: bytes) -> None:
+    with pytest.raises(ProofFileInvalid):
+        ProofFile.decode(data)
+
+
+def test_the_format_is_fixed() -> None:
+    assert json.loads(EXAMPLE.encode()) == {
+        "format": "consortium/inclusion-proof/1",
+        "transaction": "aa",
+        "header": "01",
+        "seal": "02",
+        "leaf_hash": "04",
+        "proof": "03",
+        "set_changes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "consortium/inclusion-proof/2"}, f"it is not of the format {FORMAT}"),
+        ({"header": 1}, "`header` is missing, no text, or too long"),
+        ({"seal": None}, "`seal` is missing, no text, or too long"),
+        ({"seal": "00" * (MAX_FIELD_BYTES + 1)}, "`seal` is missing, no text, or too long"),
+        ({"proof": "0"}, "`proof` is not hexadecimal"),
+        ({"transaction": "AA"}, "`transaction` is not lower-case hexadecimal"),
+        ({"leaf_hash": "0 1"}, "`leaf_hash` is not hexadecimal"),
+        ({"set_changes": None}, "`set_changes` is not a list of objects"),
+        ({"set_changes": ["00"]}, "`set_changes` is not a list of objects"),
+        ({"set_changes": [{"header": "00"}]}, "`seal` is missing, no text, or too long"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(change: dict[str, object], message: str) -> None:
+    document = {**json.loads(EXAMPLE.encode()), **change}
+    with pytest.raises(ProofFileInvalid) as caught:
+        ProofFile.decode(json.dumps(document).encode())
+    assert str(caught.value) == message
+
+
+def test_size_and_depth_are_limited_before_anything_is_built() -> None:
+    with pytest.raises(ProofFileInvalid) as caught:
+        ProofFile.decode(b" " * (MAX_FILE_BYTES + 1))
+    assert str(caught.value) == f"{MAX_FILE_BYTES + 1} bytes are more than any proof has"
+    with pytest.raises(ProofFileInvalid):
+        ProofFile.decode(b"[" * 100_000)
