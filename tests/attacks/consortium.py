@@ -36,7 +36,7 @@ from tests.runtime.cluster import FAST, Cluster, make_cluster
 BANKS = 4
 QUIET = replace(FAST, bin_age_ms=3_600_000, heartbeat_ms=3_600_000)
 """Nothing happens by itself: bins close when they are full, and no block comes without work."""
-DEADLINE_S = 30
+DEADLINE_S = 12
 UNLIMITED = -1
 
 

@@ -9,13 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
+import grpc.aio
+
 from node.wire import peer_pb2
 from node.wire.identity import Role
-from tests.attacks.consortium import Consortium
-from tests.rpc.faults import SeenFault, fault_of_call
+from tests.attacks.consortium import DEADLINE_S, Consortium
+from tests.rpc.faults import SeenFault, fault_of_stream
 
 EXCHANGE = "/consortium.v1.Peer/Exchange"
 END = None
+FRAMES_PER_ACKNOWLEDGEMENT = 64
+DISPLACED = (grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL)
+"""How a stream ends that a newer one replaces; INTERNAL is gRPC's for a write that came after."""
 
 
 @dataclass
@@ -28,23 +34,55 @@ class PeerStream:
     def send(self, frame: bytes) -> None:
         self.frames.put_nowait(frame)
 
-    def send_messages(self, messages: Sequence[bytes]) -> None:
-        self.send(peer_pb2.PeerFrame(consensus_messages=messages).SerializeToString())
-
     async def fault(self) -> SeenFault:
         """Read to the end of the stream, which must be a fault."""
-
-        async def read() -> None:
-            async for _ in self.call:
-                pass
-
-        return await fault_of_call(read())
+        return await fault_of_stream(self.call)
 
     async def taken(self, frames: int) -> None:
         """Wait for the acknowledgement of this many frames, hello included."""
         async for raw in self.call:
             if peer_pb2.PeerAcknowledgement.FromString(raw).frames >= frames:
                 return
+
+
+async def deliver(
+    consortium: Consortium, frames: Sequence[bytes], *, to: int, certificate_of: int
+) -> None:
+    """Have these frames taken by a bank whose stream stays open.
+
+    The honest node of the certificate takes its stream back within a moment; then again.
+    """
+    frames = [*frames, *[b""] * (FRAMES_PER_ACKNOWLEDGEMENT - 1 - len(frames))]
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            async with peer_stream(consortium, to=to, certificate_of=certificate_of) as stream:
+                for item in frames:
+                    stream.send(item)
+                try:
+                    await stream.taken(FRAMES_PER_ACKNOWLEDGEMENT)
+                    return
+                except grpc.aio.AioRpcError as error:
+                    assert error.code() in DISPLACED, error
+
+
+async def fault_of_frames(
+    consortium: Consortium,
+    *frames: bytes,
+    to: int,
+    certificate_of: int,
+    first: bytes | None = None,
+) -> SeenFault:
+    """Send frames that end the stream, and return the fault; again if the honest node took over."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            async with peer_stream(
+                consortium, to=to, certificate_of=certificate_of, first=first
+            ) as stream:
+                for item in frames:
+                    stream.send(item)
+                fault = await stream.fault()
+            if fault.reason != "replaced":
+                return fault
 
 
 def hello(consortium: Consortium, bank: int, chain_id: bytes | None = None) -> bytes:

@@ -38,7 +38,7 @@ from node.wire import peer_pb2
 from node.wire.identity import Identity, Role
 from tests.attacks.conftest import require_calm
 from tests.attacks.consortium import BANKS, Consortium, credentials
-from tests.attacks.peer_stream import hello, peer_stream
+from tests.attacks.peer_stream import deliver, fault_of_frames, hello, peer_stream
 from tests.rpc.faults import fault_of_call
 
 pytestmark = pytest.mark.postgres
@@ -118,8 +118,7 @@ async def test_a_certificate_of_another_consortium_is_nobodys(
 async def test_a_bank_outside_the_genesis_is_nobody(
     consortium: Consortium, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with peer_stream(consortium, to=0, certificate_of=BANKS) as stream:
-        fault = await stream.fault()
+    fault = await fault_of_frames(consortium, to=0, certificate_of=BANKS)
     assert (fault.status, fault.reason) == ("UNAUTHENTICATED", "identity")
     require_calm(caplog)
 
@@ -229,8 +228,7 @@ async def test_a_false_introduction_ends_the_stream(
     consortium: Consortium, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, status, reason = FIRST_FRAMES[name]
-    async with peer_stream(consortium, to=0, certificate_of=1, first=first(consortium)) as stream:
-        fault = await stream.fault()
+    fault = await fault_of_frames(consortium, to=0, certificate_of=1, first=first(consortium))
     assert (fault.status, fault.reason) == (status, reason)
     require_calm(caplog)
 
@@ -357,9 +355,7 @@ async def test_a_frame_that_no_correct_bank_sends_ends_the_stream(
 ) -> None:
     make, status, reason = LATER_FRAMES[name]
     before = await consortium.snapshots()
-    async with peer_stream(consortium, to=0, certificate_of=1) as stream:
-        stream.send(make(consortium))
-        fault = await stream.fault()
+    fault = await fault_of_frames(consortium, make(consortium), to=0, certificate_of=1)
     assert (fault.status, fault.reason) == (status, reason)
     assert await consortium.snapshots() == before
     require_calm(caplog)
@@ -450,11 +446,9 @@ async def test_worthless_statements_are_dropped_and_the_consortium_goes_on(
     for bank in range(BANKS):
         if bank == sender:
             continue
-        async with peer_stream(consortium, to=bank, certificate_of=sender) as stream:
-            stream.send_messages(messages)
-            for _ in range(62):
-                stream.send(frame())
-            await stream.taken(64)
+        await deliver(
+            consortium, [frame(consensus_messages=messages)], to=bank, certificate_of=sender
+        )
     assert await consortium.snapshots() == before
     await consortium.require_sealing()
     await consortium.require_agreement()
@@ -469,11 +463,8 @@ async def test_genuine_statements_of_the_past_replayed_by_their_signer_change_no
     stored = await consortium.clients[0].block(consortium.follower.height)
     before = await consortium.snapshots()
     seal_message = b"\x06" + stored.seal
-    async with peer_stream(consortium, to=0, certificate_of=1) as stream:
-        stream.send_messages([seal_message] * 20)
-        for _ in range(62):
-            stream.send(frame())
-        await stream.taken(64)
+    replay = frame(consensus_messages=[seal_message] * 20)
+    await deliver(consortium, [replay], to=0, certificate_of=1)
     assert await consortium.snapshots() == before
     await consortium.require_sealing()
     require_calm(caplog)
@@ -485,10 +476,8 @@ async def test_a_flood_of_sync_requests_is_taken_and_limited(
 ) -> None:
     """BFT-12 12: answers to SyncReq are limited per peer."""
     request = encode_message(SyncRequest(Height(1)))
-    async with peer_stream(consortium, to=0, certificate_of=1) as stream:
-        for _ in range(63):
-            stream.send_messages([request] * 100)
-        await stream.taken(64)
+    flood = [frame(consensus_messages=[request] * 100)] * 63
+    await deliver(consortium, flood, to=0, certificate_of=1)
     await consortium.require_sealing()
     require_calm(caplog)
 
@@ -501,11 +490,7 @@ async def test_gossip_with_bad_proofs_is_refused_at_its_senders_expense(
     good = chain.mint([3, 4])
     bad = [good[:-1] + bytes([good[-1] ^ bit]) for bit in (1, 2, 4, 8)]
     before = await consortium.snapshots()
-    async with peer_stream(consortium, to=0, certificate_of=1) as stream:
-        stream.send(frame(transactions=bad * 50))
-        for _ in range(62):
-            stream.send(frame())
-        await stream.taken(64)
+    await deliver(consortium, [frame(transactions=bad * 50)], to=0, certificate_of=1)
     assert await consortium.snapshots() == before
     await consortium.require_sealing()
     require_calm(caplog)
