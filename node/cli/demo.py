@@ -31,10 +31,10 @@ from node.client.wallet_data import PaymentRecord
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
 
-WALLETS_A_BANK = 2
-NOTES_A_WALLET_MOST = 16
+WALLETS_A_BANK = 1
+NOTES_A_WALLET_MOST = 32
 """More payments than this wait for change."""
-IN_FLIGHT_A_WALLET = 8
+IN_FLIGHT_A_WALLET = 16
 DEPART_TOGETHER = 100
 """A block's worth."""
 AMOUNT_LOWEST, AMOUNT_HIGHEST = 100, 5_000
