@@ -16,7 +16,7 @@ _ADVICE: tuple[tuple[type[Exception], int, str], ...] = (
     (client.LedgerUnavailable, EXIT_UNREACHABLE, "see `consortium status`, or start it with `up`"),
     (client.LedgerTimeout, EXIT_UNREACHABLE, "see `consortium status`, then try again"),
     (client.LedgerOverloaded, EXIT_UNREACHABLE, "try again in a moment"),
-    (client.SubmissionUnsettled, EXIT_UNREACHABLE, "run it again: nothing is paid twice"),
+    (client.SubmissionUnsettled, EXIT_UNREACHABLE, "see `consortium tx` before ordering again"),
     (client.RecordNotFound, EXIT_FAILED, "check the id or height; it may not be sealed yet"),
     (client.NotYet, EXIT_FAILED, "try again in a few seconds"),
     (client.AccessDenied, EXIT_FAILED, "check that --data names the consortium that is running"),

@@ -80,7 +80,7 @@ def command(
     Examples:
       consortium up
       consortium up --demo 300
-      consortium up --banks 4 --data /tmp/four --demo 20 --json
+      consortium up --banks 4 --data four --demo 20 --json
     """
     options = UpOptions(directory, bank_count, demo_payments, as_json, keep, database_url)
     exit_code = asyncio.run(run_up(options))

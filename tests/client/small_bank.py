@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from crypto.errors import Rejected
 from crypto.merkle import leaf_hash, prove_inclusion
 from crypto.transaction import transaction_id as hash_transaction
 from node.consensus.certificates import Seal, SignatureEntry
@@ -22,7 +23,7 @@ from node.consensus.signatures import Ed25519Signer
 from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Header
-from node.ledger.rejection import Reason, Rejection
+from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId, View
 from node.rpc.backend import FoundTransaction, NotFound, NotYet
 from node.wire.identity import Identity
@@ -204,8 +205,8 @@ class SmallBank:
             return Receipt(transaction_id, TransactionState.SEALED, height)
         try:
             self.ledger.chain.decode(transaction)
-        except Exception as error:
-            raise Rejection(Reason.LENGTH, str(error)) from error
+        except Rejected as error:
+            raise Rejection.of(error) from error
         self.ledger.chain.verify(transaction)
         if not self.swallows:
             self.waiting[transaction_id] = transaction

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from crypto.note import Address, SessionKeys
@@ -48,7 +50,9 @@ def test_neighbours_that_change_places_are_found() -> None:
         (lambda text: "", "an address begins with idx1"),
     ],
 )
-def test_what_is_not_an_address_is_refused_with_the_cause(spoil, message) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_an_address_is_refused_with_the_cause(
+    spoil: Callable[[str], str], message: str
+) -> None:
     with pytest.raises(AddressInvalid) as caught:
         decode_address(spoil(encode_address(ADDRESS)))
     assert str(caught.value) == message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,8 @@ from node.ledger.active_set import ActiveSet
 from node.ledger.types import Height, View
 from tests.consensus import toy_ledger
 from tests.consensus.consortium import Consortium, Desk
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 C = Consortium(12)
 BLOCK = C.block(ids=[1])
@@ -117,7 +120,7 @@ def test_hash_randomisation_changes_nothing() -> None:
     outputs = {
         subprocess.run(
             [sys.executable, "-c", program],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
             check=True,
