@@ -129,7 +129,13 @@ class Audit:
         failures = [
             AuditFailure(item, height, "missing", "the body is not stored") for item in missing
         ]
-        raws = [bodies[item] for item in transaction_ids if item in bodies]
+        failures += [
+            AuditFailure(item, height, "corrupt", "the stored bytes hash to another id")
+            for item, raw in bodies.items()
+            if transaction_id(raw) != item
+        ]
+        unsound = {failure.transaction_id for failure in failures}
+        raws = [bodies[item] for item in transaction_ids if item not in unsound]
         bins = await self._bins_of(raws)
         return failures + await asyncio.to_thread(self._verify, height, raws, bins)
 

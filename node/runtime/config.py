@@ -10,9 +10,11 @@ import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from node.ledger.types import BankIndex
+
+T = TypeVar("T")
 
 
 class ConfigurationError(Exception):
@@ -69,16 +71,28 @@ def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     return value
 
 
-def _required(table: dict[str, Any], key: str, kind: type, where: str) -> Any:
+def _optional_table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{path}: section [{name}] is not a table")
+    return value
+
+
+def _required(table: dict[str, Any], key: str, kind: type[T], where: str) -> T:
     value = table.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigurationError(f"{where}: `{key}` must be given as {kind.__name__}")
     return value
 
 
+def _optional(table: dict[str, Any], key: str, default: T, where: str) -> T:
+    """Return a value of the default's type, the default itself if the key is absent."""
+    return _required(table, key, type(default), where) if key in table else default
+
+
 def _peers(document: dict[str, Any], path: Path) -> tuple[PeerAddress, ...]:
     entries = document.get("peers", [])
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigurationError(f"{path}: `peers` must be a list of tables")
     where = f"{path}: [[peers]]"
     return tuple(
@@ -103,14 +117,18 @@ def load_node_config(path: Path) -> NodeConfig:
     network = _table(document, "network", path)
     files = _table(document, "files", path)
     database = _table(document, "database", path)
-    limits = document.get("limits", {})
+    limits = _optional_table(document, "limits", path)
+    log = _optional_table(document, "log", path)
+    in_bank, in_database, in_limits, in_log = (
+        f"{path}: [{section}]" for section in ("bank", "database", "limits", "log")
+    )
 
     def file(table: dict[str, Any], key: str, section: str) -> Path:
-        return base / str(_required(table, key, str, f"{path}: [{section}]"))
+        return base / _required(table, key, str, f"{path}: [{section}]")
 
     return NodeConfig(
-        bank=BankIndex(_required(bank, "index", int, f"{path}: [bank]")),
-        short_name=_required(bank, "short_name", str, f"{path}: [bank]"),
+        bank=BankIndex(_required(bank, "index", int, in_bank)),
+        short_name=_required(bank, "short_name", str, in_bank),
         listen=_required(network, "listen", str, f"{path}: [network]"),
         peers=_peers(document, path),
         genesis_file=file(files, "genesis", "files"),
@@ -118,14 +136,14 @@ def load_node_config(path: Path) -> NodeConfig:
         guard_file=file(files, "guard", "files"),
         database=DatabaseSettings(
             url_file=file(database, "url_file", "database"),
-            pool_size=database.get("pool_size", 20),
-            max_overflow=database.get("max_overflow", 10),
-            statement_timeout_ms=database.get("statement_timeout_ms", 30_000),
+            pool_size=_optional(database, "pool_size", 20, in_database),
+            max_overflow=_optional(database, "max_overflow", 10, in_database),
+            statement_timeout_ms=_optional(database, "statement_timeout_ms", 30_000, in_database),
         ),
-        mempool_transactions=limits.get("mempool_transactions", 4_000),
-        mempool_bytes=limits.get("mempool_bytes", 40 << 20),
-        log_level=str(document.get("log", {}).get("level", "INFO")),
-        supervised=bool(bank.get("supervised", False)),
+        mempool_transactions=_optional(limits, "mempool_transactions", 4_000, in_limits),
+        mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
+        log_level=_optional(log, "level", "INFO", in_log),
+        supervised=_optional(bank, "supervised", False, in_bank),
     )
 
 
