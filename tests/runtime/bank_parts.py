@@ -1,0 +1,154 @@
+"""The parts of one bank's node below the network, put together over a real database.
+
+`Chain` of tests/ledger makes the transactions and the blocks; the parts under test are those of
+the node. Time is a number, peers are written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from crypto.transaction import transaction_id
+from node.ledger.block_validity import BuiltBlock
+from node.ledger.rejection import Rejection
+from node.ledger.types import BankIndex, TimeMs, TransactionId
+from node.runtime.admission import Admission
+from node.runtime.chain import Chain as NodeChain
+from node.runtime.mempool import Mempool, MempoolLimits
+from node.runtime.transaction_pool import TransactionPool
+from node.runtime.transaction_tracker import TransactionTracker
+from node.storage.configuration import DatabaseConfig
+from node.storage.database import Database
+from node.storage.migrations import migrate_async
+from tests.ledger.chain import Chain
+
+BANK = BankIndex(0)
+
+
+def identity(raw: bytes) -> TransactionId:
+    return TransactionId(transaction_id(raw))
+
+
+@dataclass
+class StoppedClock:
+    """Moves when a test moves it."""
+
+    now_s: float = 1_000.0
+
+    def wall_ms(self) -> TimeMs:
+        return TimeMs(1_774_981_800_000 + int(self.now_s * 1_000))
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class OtherBanks:
+    """What was gossiped to the other banks, what they serve, and whom they were asked."""
+
+    gossiped: list[bytes] = field(default_factory=list)
+    served: dict[BankIndex, list[bytes]] = field(default_factory=dict)
+    asked: list[tuple[BankIndex, tuple[TransactionId, ...]]] = field(default_factory=list)
+
+    def gossip(self, raw: bytes) -> None:
+        self.gossiped.append(raw)
+
+    async def fetch_transactions(
+        self, source: BankIndex, transaction_ids: Sequence[TransactionId]
+    ) -> Sequence[bytes]:
+        self.asked.append((source, tuple(transaction_ids)))
+        return self.served.get(source, [])
+
+    def fetch_order(self, first: BankIndex) -> Sequence[BankIndex]:
+        return sorted(self.served, key=lambda bank: (bank != first, bank))
+
+
+@dataclass
+class Bank:
+    """One bank's ledger side, and the reference ledger that says what blocks come next."""
+
+    ledger: Chain
+    database: Database
+    chain: NodeChain
+    admission: Admission
+    mempool: Mempool
+    tracker: TransactionTracker
+    others: OtherBanks
+    clock: StoppedClock
+    pool: TransactionPool
+    available: list[int]
+    """Every report of work to the consensus."""
+    blamed: list[tuple[str, str]]
+    """Sources whose proofs failed, with the reason."""
+
+    async def seal(self, *raws: bytes, after_ms: int = 1_000) -> BuiltBlock:
+        """Seal a block of these transactions and bring this bank up to date."""
+        return await self.apply(self.ledger.seal(*raws, after_ms=after_ms))
+
+    async def apply(self, built: BuiltBlock) -> BuiltBlock:
+        transition = await self.chain.apply(built.block, b"seal", built.transactions)
+        self.pool.applied(built.block, built.transactions, transition)
+        return built
+
+
+@asynccontextmanager
+async def open_bank(
+    ledger: Chain,
+    make_database_url: Callable[[], str],
+    limits: MempoolLimits | None = None,
+) -> AsyncIterator[Bank]:
+    """A bank at height 0 with its own database; `ledger` must be at height 0 too."""
+    url = make_database_url()
+    await migrate_async(url)
+    database = await Database.open(
+        DatabaseConfig(url, pool_size=2, max_overflow=1), genesis=ledger.genesis, bank=BANK
+    )
+    tip = await database.load_tip()
+    chain = NodeChain(ledger.genesis, database, tip.header, tip.state, tip.seal)
+    blamed: list[tuple[str, str]] = []
+
+    def on_blame(source: str, rejection: Rejection) -> None:
+        blamed.append((source, rejection.reason.value))
+
+    others, clock, available = OtherBanks(), StoppedClock(), list[int]()
+    admission = Admission(chain, os.urandom, clock, on_blame)
+    mempool, tracker = Mempool(limits or MempoolLimits()), TransactionTracker()
+    pool = TransactionPool(
+        chain, admission, mempool, tracker, others, database, clock, available.append
+    )
+    running = asyncio.create_task(admission.run())
+    try:
+        yield Bank(
+            ledger,
+            database,
+            chain,
+            admission,
+            mempool,
+            tracker,
+            others,
+            clock,
+            pool,
+            available,
+            blamed,
+        )
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await database.close()
+
+
+async def funded(bank: Bank) -> None:
+    """Give the wallet two base notes of 5000 in a closed bin."""
+    await bank.seal(bank.ledger.mint([5_000, 5_000]))
+    await bank.seal(after_ms=bank.ledger.genesis.parameters.bin_age_ms)
+
+
+def forged(raw: bytes) -> bytes:
+    """The same transaction with a wrong last scalar of its last proof."""
+    return raw[:-32] + bytes([raw[-32] ^ 1]) + raw[-31:]
