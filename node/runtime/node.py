@@ -173,7 +173,7 @@ class Node:
             self._clock,
             self._on_linked,
         )
-        self._admission = Admission(chain, os.urandom, self._on_blame)
+        self._admission = Admission(chain, os.urandom, self._clock, self._on_blame)
         self._pool = self._make_pool()
         self._host = ConsensusHost(
             config.bank,
