@@ -37,6 +37,7 @@ class Writer:
         on_lost: Callable[[WriterLost], None] | None,
     ) -> None:
         self._connection = connection
+        self._server_version = str(connection.info.server_version)
         self._mutex = asyncio.Lock()
         self._check_interval_s = check_interval_s
         self._on_lost = on_lost
@@ -60,7 +61,7 @@ class Writer:
     @property
     def server_version(self) -> str:
         """Version of the server as PostgreSQL numbers it, for example `180004`."""
-        return str(self._connection.info.server_version)
+        return self._server_version
 
     @property
     def lost(self) -> WriterLost | None:
