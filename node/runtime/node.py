@@ -421,7 +421,7 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
             tip = await database.load_tip()
             chain = Chain(genesis, database, tip.header, tip.state, tip.seal)
             node = Node(config, genesis, signer, guard, database, chain, stopping)
-            await _run_unless_lost(node, lost)
+            await _run_unless_lost(node, lost, stopping)
     except (ConfigurationError, CertificateInvalid, AddressUnusable) as error:
         logger.error("cannot start", extra={"detail": str(error)})
         return ExitCode.CONFIGURATION
@@ -438,13 +438,16 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
     return ExitCode.STOPPED
 
 
-async def _run_unless_lost(node: Node, lost: asyncio.Event) -> None:
-    """Run the node; raise `WriterLost` as soon as its database belongs to nobody or another."""
+async def _run_unless_lost(node: Node, lost: asyncio.Event, stopping: asyncio.Event) -> None:
+    """Run the node; raise `WriterLost` as soon as its database belongs to nobody or another.
+
+    A stop may interrupt a write and with it the writing session; that is no loss.
+    """
     running = asyncio.create_task(node.run())
     losing = asyncio.create_task(lost.wait())
     try:
         await asyncio.wait([running, losing], return_when=asyncio.FIRST_COMPLETED)
-        if lost.is_set() and not running.done():
+        if lost.is_set() and not running.done() and not stopping.is_set():
             raise WriterLost("the writing session ended: another node may have the database")
         await running
     finally:
