@@ -34,7 +34,7 @@ async def show_demo(
     if as_json:
         answer_json(summary.to_json_object())
     else:
-        for line in _lines(summary):
+        for line in summary_lines(summary):
             answer(line)
     return 0 if summary.held else 1
 
@@ -49,7 +49,8 @@ def _show_outcome(outcome: DemoOutcome, payments: int) -> None:
     (say if outcome.double_spend.rejected else warn)(str(outcome.double_spend))
 
 
-def _lines(summary: DemoSummary) -> list[str]:
+def summary_lines(summary: DemoSummary) -> list[str]:
+    """Return the summary as a person reads it."""
     verdict = "everything held" if summary.held else "NOT everything held"
     return [
         f"{verdict}: {summary.transactions_sealed} of {summary.transactions_submitted} payments "

@@ -409,7 +409,7 @@ def stop_left_over(directory: ConsortiumDirectory, databases: DatabaseServer | N
     nodes = node_processes(directory)
     if nodes:
         end_processes(nodes, patience_s=TERMINATE_PATIENCE_S)
-        stopped.append(f"{len(nodes)} banks")
+        stopped.append("1 bank" if len(nodes) == 1 else f"{len(nodes)} banks")
     if databases is not None and databases.is_running():
         databases.stop()
         stopped.append("PostgreSQL")

@@ -1,0 +1,185 @@
+"""One bank's blocks against the genesis: every link, seal and root that is off is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from node.cli.chain_check import ChainCheck, diverging_banks
+from node.cli.doctor_report import Finding, FindingKind
+from node.client.verification import SealVerifier
+from node.ledger.blocks import Block, Header
+from node.ledger.types import BankIndex, BlockId
+from node.wire.records import StoredBlock
+from tests.client.small_bank import SealedLedger, seal_header
+from tests.ledger.chain import Chain
+
+BANK = BankIndex(2)
+
+
+@pytest.fixture(scope="module")
+def ledger() -> SealedLedger:
+    """Three sealed blocks, with an issue in each."""
+    sealed = SealedLedger(Chain())
+    for amount in (10, 20, 30):
+        sealed.seal(sealed.chain.mint([amount]))
+    return sealed
+
+
+def check(ledger: SealedLedger, blocks: list[StoredBlock]) -> ChainCheck:
+    genesis = ledger.chain.genesis
+    outcome = ChainCheck(BANK, genesis, SealVerifier(genesis))
+    for height, stored in enumerate(blocks):
+        outcome.take(stored)
+        if height:
+            outcome.take_bodies(height, stored)
+    return outcome
+
+
+def resealed(ledger: SealedLedger, at: int, **changes: object) -> StoredBlock:
+    """A block whose header says something else, sealed by all banks all the same."""
+    stored = ledger.blocks[at]
+    block = Block.decode(stored.block)
+    header = replace(block.header, **changes)  # type: ignore[arg-type]
+    seal = seal_header(header, ledger.chain.genesis.active_set([BankIndex(b) for b in range(4)]))
+    return StoredBlock(
+        header.encode(), replace(block, header=header).encode(), seal.encode(), stored.transactions
+    )
+
+
+def test_a_sound_chain_has_no_findings(ledger: SealedLedger) -> None:
+    outcome = check(ledger, ledger.blocks)
+    assert outcome.findings == []
+    assert outcome.seals_verified == 3
+    assert outcome.block_ids == [Header.decode(item.header).block_id for item in ledger.blocks]
+    assert [len(ids) for ids in outcome.transaction_ids] == [0, 1, 1, 1]
+
+
+def test_a_forged_signature(ledger: SealedLedger) -> None:
+    blocks = list(ledger.blocks)
+    seal = bytearray(blocks[2].seal)
+    seal[-40] ^= 1
+    blocks[2] = replace(blocks[2], seal=bytes(seal))
+    assert check(ledger, blocks).findings == [
+        Finding(2, BANK, FindingKind.SEAL, "signature of bank 3 does not verify")
+    ]
+
+
+def test_the_seal_of_another_block(ledger: SealedLedger) -> None:
+    blocks = list(ledger.blocks)
+    blocks[2] = replace(blocks[2], seal=blocks[1].seal)
+    assert check(ledger, blocks).findings == [
+        Finding(2, BANK, FindingKind.SEAL, "the seal is of another block")
+    ]
+
+
+def test_a_block_that_does_not_follow(ledger: SealedLedger) -> None:
+    """A quorum's signatures do not make up for a missing link."""
+    blocks = list(ledger.blocks)
+    blocks[2] = resealed(ledger, 2, parent_id=BlockId(bytes(32)))
+    assert check(ledger, blocks).findings == [
+        Finding(
+            2, BANK, FindingKind.HEADER, "the block does not name the block before it as its parent"
+        ),
+        Finding(
+            3, BANK, FindingKind.HEADER, "the block does not name the block before it as its parent"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"height": 5}, "the block at this height says that it is of height 5"),
+        ({"chain_id": bytes(32)}, "the block is of another chain"),
+        ({"time_ms": 1}, "the block is older than the one before it"),
+        (
+            {"transaction_count": 2},
+            "the block names another number of transactions than its header",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_header_that_contradicts_its_place(
+    ledger: SealedLedger, changes: dict[str, object], message: str
+) -> None:
+    blocks = ledger.blocks[:3]
+    blocks[2] = resealed(ledger, 2, **changes)
+    found = [item for item in check(ledger, blocks).findings if item.kind is FindingKind.HEADER]
+    assert found == [Finding(2, BANK, FindingKind.HEADER, message)]
+
+
+def test_another_genesis(ledger: SealedLedger) -> None:
+    blocks = [replace(ledger.blocks[0], header=ledger.blocks[1].header)]
+    assert check(ledger, blocks).findings == [
+        Finding(0, BANK, FindingKind.HEADER, "block 0 is not that of this genesis")
+    ]
+
+
+def test_bytes_that_are_no_block(ledger: SealedLedger) -> None:
+    blocks = list(ledger.blocks[:2])
+    blocks[1] = replace(blocks[1], header=b"nonsense", block=b"")
+    (first, second) = check(ledger, blocks).findings
+    assert (first.height, first.kind, second.kind) == (1, FindingKind.HEADER, FindingKind.HEADER)
+    assert first.message.startswith("the stored block does not decode: ")
+
+
+def test_other_transactions(ledger: SealedLedger) -> None:
+    blocks = list(ledger.blocks)
+    blocks[2] = replace(blocks[2], transactions=blocks[1].transactions)
+    blocks[3] = replace(blocks[3], transactions=())
+    message = "stored transactions are not those that the block names"
+    assert check(ledger, blocks).findings == [
+        Finding(2, BANK, FindingKind.TRANSACTIONS_ROOT, message),
+        Finding(3, BANK, FindingKind.TRANSACTIONS_ROOT, message),
+    ]
+
+
+def test_another_merkle_root(ledger: SealedLedger) -> None:
+    blocks = list(ledger.blocks[:3])
+    blocks[2] = resealed(ledger, 2, transactions_root=bytes(32))
+    assert check(ledger, blocks).findings == [
+        Finding(
+            2,
+            BANK,
+            FindingKind.TRANSACTIONS_ROOT,
+            "stored transactions do not have the Merkle root of the header",
+        )
+    ]
+
+
+def ids(text: str) -> list[BlockId]:
+    return [BlockId(letter.encode() * 32) for letter in text]
+
+
+@pytest.mark.parametrize(
+    ("chains", "expected"),
+    [
+        (["abcd", "abcd", "abcd", "abcd"], []),
+        # One that is behind has not diverged.
+        (["abcd", "abcd", "ab", "abcd"], []),
+        (["abcd", "abxy", "abcd", "abcd"], [(2, 1)]),
+        (["abcd", "abxd", "abcd", "xbcd"], [(0, 3), (2, 1)]),
+    ],
+)
+def test_the_first_divergence_of_each_bank(
+    chains: list[str], expected: list[tuple[int, int]]
+) -> None:
+    findings = diverging_banks(
+        {BankIndex(bank): ids(chain) for bank, chain in enumerate(chains)}, last_height=3
+    )
+    assert sorted((item.height, item.bank) for item in findings) == expected
+    assert all(item.kind is FindingKind.DIVERGENCE for item in findings)
+
+
+def test_a_divergence_is_told_with_both_blocks() -> None:
+    chains = {BankIndex(bank): ids(chain) for bank, chain in enumerate(["ab", "ab", "ax"])}
+    assert list(diverging_banks(chains, 1)) == [
+        Finding(
+            1,
+            2,
+            FindingKind.DIVERGENCE,
+            f"has block {'78' * 8} where 2 banks have {'62' * 8}",
+        )
+    ]

@@ -1,0 +1,251 @@
+"""The examination of real nodes: clean as long as nothing is wrong, exact when something is.
+
+Each kind of damage is done in one bank's own database, found, and repaired again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from node.cli.doctor_report import DoctorReport, Finding, FindingKind
+from node.cli.examination import Examination
+from node.client import Wallet, issue, recipient
+from node.client.wallet_file import KeyFile
+from node.ledger.types import BankIndex
+from node.runtime.exit_code import ExitCode
+from node.runtime.secrets_directory import read_secret
+from node.storage.embedded_postgres import EmbeddedPostgres
+from tests.cli.running_banks import RunningBanks, running_banks
+
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
+
+DEADLINE_S = 60
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedPostgres
+) -> AsyncIterator[RunningBanks]:
+    """Four banks that sealed an issue of four notes, and two payments with them."""
+    names = iter(["doctor_0", "doctor_1", "doctor_2", "doctor_3"])
+
+    def make_database_url() -> str:
+        name = next(names)
+        postgres_server.create_database(name, name, "sesame")
+        return postgres_server.url(name, name, "sesame")
+
+    root = tmp_path_factory.mktemp("doctor") / "consortium"
+    async with running_banks(root, make_database_url) as banks, asyncio.timeout(DEADLINE_S):
+        await seal_payments(banks)
+        yield banks
+    for bank in range(4):
+        postgres_server.drop_database(f"doctor_{bank}", f"doctor_{bank}")
+
+
+async def seal_payments(banks: RunningBanks) -> None:
+    consortium = banks.consortium
+    async with consortium.ledger(BankIndex(0)) as ledger:
+        directory = banks.directory.wallets
+        key = KeyFile.create(Path(directory / "alice.key"))
+        async with await Wallet.create(directory, "alice", key, ledger) as alice:
+            secret = read_secret(banks.directory.bank(0).keys / "issuer.key")
+            notes = [recipient(alice.address, 1_000)] * 4
+            await issue(ledger, secret, notes)
+            await alice.wait_for_funds(4_000)
+            for _ in range(2):
+                await alice.wait_sealed(await alice.pay(alice.address, 500))
+
+
+async def examine(running: RunningBanks, *, full: bool = False) -> DoctorReport:
+    return await Examination(
+        running.consortium, full=full, meter=lambda step, done, total: None
+    ).run()
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One value of one row, changed in one bank's database, and what must be found."""
+
+    bank: int
+    table: str
+    column: str
+    row: str
+    """Condition that chooses the row."""
+    change: str
+    """Expression of the new value."""
+    kind: FindingKind
+    message: str
+    """Part of the finding's message."""
+    height: int | None = None
+    """Where it must be found first; None if that depends on how many blocks there are."""
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}"
+
+
+def flipped(column: str, offset: int) -> str:
+    """One bit of a byte string."""
+    return f"set_byte({column}, {offset}, get_byte({column}, {offset}) # 1)"
+
+
+async def test_sound_ledgers_are_clean(running: RunningBanks) -> None:
+    for full in (False, True):
+        report = await examine(running, full=full)
+        assert report.findings == ()
+        assert report.clean
+        assert report.state_roots_identical
+        assert (report.banks, report.banks_answered, report.transactions) == (4, 4, 3)
+        assert (report.notes, report.nullifiers) == (8, 2)
+        assert report.seals_verified == 4 * report.height
+        # Three transactions, each in a block of its own.
+        assert report.proofs_verified == 3
+        assert report.proofs_audited == 4 * 3
+        assert report.roots_recomputed == (4 * report.height if full else 4 * 3)
+
+
+async def test_the_command_answers_and_exits_with_0(running: RunningBanks) -> None:
+    result = await running.command("doctor", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert (answer["clean"], answer["banks_answered"], answer["findings"]) == (True, 4, [])
+    result = await running.command("doctor")
+    assert result.stdout.splitlines()[-1] == (
+        f"clean: 4 identical ledgers, state root {answer['state_root']}"
+    )
+
+
+DAMAGES = (
+    Damage(
+        1,
+        "blocks",
+        "seal",
+        "block_number = 1",
+        flipped("seal", 150),
+        FindingKind.SEAL,
+        "signature of bank",
+        1,
+    ),
+    Damage(
+        2,
+        "transaction_bodies",
+        "body",
+        "true",
+        flipped("body", 400),
+        FindingKind.TRANSACTIONS_ROOT,
+        "stored transactions are not those that the block names",
+    ),
+    Damage(
+        3,
+        "nullifiers",
+        "nullifier",
+        "sequence = 0",
+        flipped("nullifier", 40),
+        FindingKind.NULLIFIERS,
+        "differs from most banks in its nullifiers from here on",
+    ),
+    Damage(
+        0,
+        "notes",
+        "commitment",
+        "sequence = 0",
+        flipped("commitment", 40),
+        FindingKind.NOTES,
+        "differs from most banks in its notes from here on",
+        1,
+    ),
+    Damage(
+        1,
+        "notes",
+        "ciphertext",
+        "sequence = 1",
+        flipped("ciphertext", 4),
+        FindingKind.NOTES,
+        "differs from most banks in its notes from here on",
+        1,
+    ),
+    Damage(
+        2,
+        "treasury",
+        "amount",
+        "bank_id = 2",
+        "amount + 1",
+        FindingKind.TREASURY,
+        "the stake rows do not add up to the initial stakes",
+    ),
+    Damage(
+        3,
+        "blocks",
+        "header",
+        "block_number = 2",
+        flipped("header", 150),
+        FindingKind.DIVERGENCE,
+        "banks have",
+        2,
+    ),
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=str)
+async def test_damage_is_found_and_its_bank_is_named(running: RunningBanks, damage: Damage) -> None:
+    with damaged(running, damage):
+        report = await examine(running)
+    assert {item.bank for item in report.findings} == {damage.bank}
+    found = [
+        item
+        for item in report.findings
+        if item.kind is damage.kind and damage.message in item.message
+    ]
+    assert found, report.findings
+    assert damage.height is None or found[0].height == damage.height
+
+
+async def test_the_command_names_the_first_divergence_and_exits_with_1(
+    running: RunningBanks,
+) -> None:
+    with damaged(running, DAMAGES[-1]):
+        result = await running.command("doctor")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[-2] == "first divergence: dunmere at height 2 (divergence)"
+    assert lines[-1].startswith("NOT clean: ")
+    assert (await examine(running)).clean
+
+
+@contextlib.contextmanager
+def damaged(running: RunningBanks, damage: Damage) -> Iterator[None]:
+    """Change the value, and put it back when the block ends."""
+    where = f"ctid = (SELECT min(ctid) FROM {damage.table} WHERE {damage.row})"
+    ((before,),) = running.execute(
+        damage.bank, f"SELECT {damage.column} FROM {damage.table} WHERE {where}"
+    )
+    ((row,),) = running.execute(
+        damage.bank,
+        f"UPDATE {damage.table} SET {damage.column} = {damage.change} WHERE {where} RETURNING ctid",
+    )
+    try:
+        yield
+    finally:
+        running.execute(
+            damage.bank,
+            f"UPDATE {damage.table} SET {damage.column} = %s WHERE ctid = %s",
+            before,
+            row,
+        )
+
+
+async def test_a_bank_that_is_down_is_named(running: RunningBanks) -> None:
+    assert await running.stop(2) is ExitCode.STOPPED
+    report = await examine(running)
+    address = running.consortium.endpoints[2].address
+    assert report.findings == (Finding(0, 2, FindingKind.DOWN, f"does not answer at {address}"),)
+    assert not report.clean
+    assert not report.state_roots_identical
+    assert report.banks_answered == 3
