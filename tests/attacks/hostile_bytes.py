@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from crypto.curve import decode_curve, encode_point, hash_to_curve
 from crypto.scalar import ORDER
+from node.ledger.types import BankIndex
 from tests.attacks.transaction_fields import (
     FIELDS,
     MINT_FIELDS,
@@ -279,7 +280,7 @@ def _redeem(value: int, account: bytes) -> Callable[[Bases], bytes]:
 
 
 def _redeem_to_bank(value: int) -> Callable[[Bases], bytes]:
-    return lambda bases: _redeem(value, bases.chain.genesis.account_of(1))(bases)  # type: ignore[arg-type]
+    return lambda bases: _redeem(value, bases.chain.genesis.account_of(BankIndex(1)))(bases)
 
 
 def mint_head_cases() -> Iterator[Case]:

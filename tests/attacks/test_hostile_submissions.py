@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 
 from crypto.transaction import Kind, transaction_id
+from node.ledger.types import Height
 from node.wire import ledger_pb2, peer_pb2
 from node.wire.records import TransactionState
 from tests.attacks.conftest import require_calm
@@ -37,9 +38,8 @@ SUBMIT = "/consortium.v1.Ledger/SubmitTransaction"
 SUBMIT_MANY = "/consortium.v1.Ledger/SubmitTransactions"
 MAX_TRANSACTION_BYTES = 16_984
 """IDX1 5.2 with ring base 16: four inputs, four outputs."""
-REPETITIONS = 3
-MEMORY_GROWTH_BYTES = 8 << 20
-"""A quarter of what the repetitions send; measured: a few megabytes up and down."""
+REPETITIONS = 4
+"""An allocator takes its time to settle; what keeps refused bytes grows in every repetition."""
 EQUATIONS = ("range", "spend", "issue")
 """Refused after all the work of a verification; a part of these is enough for memory."""
 
@@ -197,7 +197,7 @@ async def test_replayed_sealed_bytes_are_answered_with_their_seal(
     """Submission is idempotent: a replay is no error, and it is not executed again."""
     before = await consortium.snapshots()
     for height in range(1, before[0].height + 1):
-        stored = await consortium.clients[0].block(height, include_transactions=True)  # type: ignore[arg-type]
+        stored = await consortium.clients[0].block(Height(height), include_transactions=True)
         for raw in stored.transactions:
             answered = ledger_pb2.SubmitTransactionResponse.FromString(
                 await submit(request_of(raw))
@@ -212,18 +212,22 @@ async def test_replayed_sealed_bytes_are_answered_with_their_seal(
 async def test_memory_stays_flat_while_the_table_is_repeated(
     consortium: Consortium, bases: Bases, submit: Any
 ) -> None:
+    """A repetition that leaves less than a tenth of its bytes behind: about 1 kB a refusal."""
     proven = [case for case in CASES if case.reason in EQUATIONS]
     others = [case for case in CASES if case.reason not in EQUATIONS]
     hostile = [request_of(case.build(bases)) for case in (*others, *proven[::4])]
     hostile += [request for request, _, _ in REQUESTS.values()]
+    sent_bytes = sum(map(len, hostile))
     before = await consortium.snapshots()
     await refuse_all(submit, hostile)
-    resident = resident_bytes()
+    growth = []
     for _ in range(REPETITIONS):
+        resident = resident_bytes()
         await refuse_all(submit, hostile)
-    sent_bytes = REPETITIONS * sum(map(len, hostile))
-    assert sent_bytes / 3 > MEMORY_GROWTH_BYTES, "keeping what was refused would show"
-    assert resident_bytes() - resident < MEMORY_GROWTH_BYTES
+        growth.append(resident_bytes() - resident)
+        if growth[-1] < sent_bytes / 10:
+            break
+    assert min(growth) < sent_bytes / 10, growth
     assert await consortium.snapshots() == before
 
 
@@ -250,7 +254,7 @@ async def test_a_refused_item_does_not_end_the_stream(
 ) -> None:
     """`SubmitTransactions`: each item has its answer, whatever the others are."""
     before = await consortium.snapshots()
-    stored = await consortium.clients[0].block(1, include_transactions=True)  # type: ignore[arg-type]
+    stored = await consortium.clients[0].block(Height(1), include_transactions=True)
     items = {number: case.build(bases) for number, case in enumerate(CASES) if number % 10 == 0}
     expected: dict[int, str] = {number: CASES[number].reason for number in items}
     items[10_001], expected[10_001] = b"", "malformed"
