@@ -6,9 +6,9 @@ from node.cli.failure import EXIT_FAILED, EXIT_UNREACHABLE, EXIT_USAGE, CommandF
 from node.client import errors as client
 from node.ledger.genesis import GenesisInvalid
 from node.runtime.config import ConfigurationError
+from node.runtime.health_check import StartFailed
 from node.runtime.initialise import InitialisationRefused
 from node.runtime.running_consortium import ConsortiumRunning
-from node.runtime.supervisor import StartFailed
 from node.storage.errors import StorageError
 from node.storage.postgres_errors import PostgresError
 

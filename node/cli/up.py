@@ -21,8 +21,9 @@ from node.cli.terminal import answer, answer_json, progress, say, warn
 from node.runtime.bank_databases import database_server
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.initialise import DEFAULT_BANKS, create_consortium, require_bank_count
+from node.runtime.notice import Notice, NoticeKind
 from node.runtime.running_consortium import supervisor_lock
-from node.runtime.supervisor import Notice, NoticeKind, Supervisor
+from node.runtime.supervisor import Supervisor
 
 HEALTHY_WITHIN_S = 120.0
 
@@ -155,20 +156,31 @@ class _Run:
         healthy_s = time.monotonic() - self._begun_s
         say(f"{len(self.supervisor.banks)} banks are healthy after {healthy_s:.1f} s", "green")
         supervising = asyncio.create_task(self.supervisor.run())
+        showing = asyncio.create_task(self._show(healthy_s))
         try:
-            if self._options.demo_payments is not None:
-                self._exit_code = await show_demo(
-                    self._options.directory,
-                    self._options.demo_payments,
-                    begun_s=self._begun_s,
-                    healthy_s=healthy_s,
-                    as_json=self._options.as_json,
-                )
-                if not self._options.keep:
-                    return
-            await _show_blocks(self._options, self.supervisor)
+            done, _ = await asyncio.wait(
+                [supervising, showing], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
         finally:
-            supervising.cancel()
+            for task in (supervising, showing):
+                task.cancel()
+            await asyncio.gather(supervising, showing, return_exceptions=True)
+
+    async def _show(self, healthy_s: float) -> None:
+        """Show the demonstration that was asked for, or every block without end."""
+        if self._options.demo_payments is not None:
+            self._exit_code = await show_demo(
+                self._options.directory,
+                self._options.demo_payments,
+                begun_s=self._begun_s,
+                healthy_s=healthy_s,
+                as_json=self._options.as_json,
+            )
+            if not self._options.keep:
+                return
+        await _show_blocks(self._options, self.supervisor)
 
 
 async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
@@ -202,8 +214,11 @@ def _say_json(value: object) -> None:
     say(json.dumps(value))
 
 
+_GOOD_NEWS = frozenset({NoticeKind.PROGRESS, NoticeKind.BANK_STARTED, NoticeKind.QUORUM_BACK})
+
+
 def _show_notice(notice: Notice) -> None:
-    if notice.kind in (NoticeKind.PROGRESS, NoticeKind.BANK_STARTED):
+    if notice.kind in _GOOD_NEWS:
         say(notice.text)
     else:
         warn(notice.text)

@@ -12,10 +12,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.errors import ClientError
@@ -28,6 +26,9 @@ from node.runtime.bank_process import BankProcess
 from node.runtime.config import NodeConfig, PeerAddress, load_node_config, render_node_config
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
 from node.runtime.exit_code import ExitCode
+from node.runtime.health_check import StartFailed, wait_healthy
+from node.runtime.health_watch import HealthWatch
+from node.runtime.notice import Notice, NoticeKind
 from node.runtime.ports import LOOPBACK, replace_taken
 from node.runtime.running_consortium import (
     ProcessReference,
@@ -41,8 +42,9 @@ from node.runtime.start_requests import take_requests
 from node.storage.postgres_errors import PostgresError
 from node.wire.operator_records import NodeReport
 
-HEALTH_INTERVAL_S = 0.25
 REQUEST_INTERVAL_S = 0.25
+WATCH_INTERVAL_S = 5.0
+"""Between two looks at what the banks say of themselves."""
 
 TERMINATE_PATIENCE_S = 3.0
 """After this, a node that was asked to stop is killed."""
@@ -53,36 +55,6 @@ RESTARTS = 10
 """Starts in a row after a lost database; then the bank stays down."""
 STEADY_S = 60.0
 """A bank that ran this long begins a new row of restarts."""
-
-
-class NoticeKind(StrEnum):
-    """What a notice is about."""
-
-    PROGRESS = "progress"
-    """Something that was to be done is done."""
-    BANK_DOWN = "bank-down"
-    """A bank's process has ended unasked."""
-    BANK_STARTED = "bank-started"
-    """A bank's process was started again."""
-    BANK_STOPPED = "bank-stopped"
-    """A bank's process has ended as its operator asked."""
-    QUORUM_LOST = "quorum-lost"
-    """Too few banks run to seal anything."""
-    DATABASE = "database"
-    """The database server was started again, or cannot be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One line for the operator."""
-
-    kind: NoticeKind
-    text: str
-    bank: int | None = None
-
-
-class StartFailed(Exception):
-    """The consortium did not come up; the message says which bank, why, and what to do."""
 
 
 class Supervisor:
@@ -106,6 +78,9 @@ class Supervisor:
         self._database_lock = asyncio.Lock()
         self._started_ms = now_ms()
         self._stopping = False
+        self._health = HealthWatch()
+        self._silent: list[str] = []
+        """Banks that could not vote when the operator was last told."""
 
     @property
     def banks(self) -> Sequence[BankProcess]:
@@ -133,45 +108,26 @@ class Supervisor:
         timeout_s: float,
         progress: Callable[[int, int], None] = lambda healthy, total: None,
     ) -> Mapping[BankIndex, NodeReport]:
-        """Wait until every bank is verified healthy; return their reports.
+        """Wait until every bank is verified healthy (`health_check`); return their reports.
 
-        Healthy: it answers, is ready, has this genesis and its database, and is linked both ways
-        with every other bank. Raises `StartFailed` naming the bank that is not, and why.
+        Raises `StartFailed` naming the bank that is not, and why.
         """
-        deadline_s = time.monotonic() + timeout_s
-        credentials = ClientCredentials.load(self._directory.operator)
-        clients = [OperatorClient(endpoint, credentials) for endpoint in self.endpoints]
-        healthy: dict[BankIndex, NodeReport] = {}
-        doubts: dict[BankIndex, str] = {}
-        try:
-            while len(healthy) < len(clients):
-                self._raise_if_ended()
-                for client in clients:
-                    bank = client.endpoint.bank
-                    if bank in healthy:
-                        continue
-                    try:
-                        report = await client.report()
-                        doubts[bank] = self._doubt(report)
-                    except ClientError as error:
-                        doubts[bank] = f"it does not answer: {error}"
-                        continue
-                    if not doubts[bank]:
-                        healthy[bank] = report
-                        progress(len(healthy), len(clients))
-                if len(healthy) < len(clients):
-                    if time.monotonic() > deadline_s:
-                        raise StartFailed(self._describe_doubts(doubts))
-                    await asyncio.sleep(HEALTH_INTERVAL_S)
-        finally:
-            for client in clients:
-                await client.close()
-        return healthy
+        return await wait_healthy(
+            self.endpoints,
+            ClientCredentials.load(self._directory.operator),
+            self.genesis,
+            timeout_s=timeout_s,
+            progress=progress,
+            require_running=self._require_running,
+        )
 
     async def run(self) -> None:
-        """Serve operators' requests until cancelled."""
+        """Serve operators' requests and watch the banks' health until cancelled."""
         # A new server holds twelve databases in memory that were never written.
         await asyncio.to_thread(self._databases.flush)
+        await asyncio.gather(self._serve_requests(), self._watch_health())
+
+    async def _serve_requests(self) -> None:
         while True:
             for bank in take_requests(self._directory):
                 if bank < len(self._banks) and not self._banks[bank].running:
@@ -180,7 +136,24 @@ class Supervisor:
                     self._save()
                     name = self._banks[bank].bank.short_name
                     self._notify(Notice(NoticeKind.BANK_STARTED, f"{name} was started again", bank))
+                    self._judge_quorum()
             await asyncio.sleep(REQUEST_INTERVAL_S)
+
+    async def _watch_health(self) -> None:
+        credentials = ClientCredentials.load(self._directory.operator)
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(OperatorClient(endpoint, credentials))
+                for endpoint in self.endpoints
+            ]
+            while True:
+                await asyncio.sleep(WATCH_INTERVAL_S)
+                for client in clients:
+                    # A bank that does not answer may be starting; if its process ends, we know.
+                    with contextlib.suppress(ClientError):
+                        for notice in self._health.take(await client.report()):
+                            self._notify(notice)
+                self._judge_quorum()
 
     async def stop(self) -> None:
         """Stop every bank, then the database server; nothing is left when this returns."""
@@ -263,6 +236,7 @@ class Supervisor:
             return
         self._save()
         bank = process.bank
+        self._health.forget(bank.index)
         if exit_code == ExitCode.DATABASE and await self._restart_after_back_off(process):
             return
         if exit_code == ExitCode.STOPPED:
@@ -284,20 +258,35 @@ class Supervisor:
                     bank.bank,
                 )
             )
-        self._warn_of_quorum()
+        self._judge_quorum()
 
-    def _warn_of_quorum(self) -> None:
-        running = sum(process.running for process in self._banks)
-        needed = quorum_size(len(self._banks))
-        if running < needed:
-            down = [item.bank.short_name for item in self._banks if not item.running]
+    def _judge_quorum(self) -> None:
+        """Tell when too few banks can vote, with every change for the worse, and when enough can.
+
+        Who can vote: a bank whose process runs and that has not halted.
+        """
+        silent = [
+            process.bank.short_name
+            for process in self._banks
+            if not process.running or process.bank.index in self._health.halted
+        ]
+        voting, needed = len(self._banks) - len(silent), quorum_size(len(self._banks))
+        if voting < needed and silent != self._silent:
             self._notify(
                 Notice(
                     NoticeKind.QUORUM_LOST,
-                    f"the quorum is lost: {running} of {len(self._banks)} banks run, {needed} are "
-                    f"needed; nothing is sealed until more of {', '.join(down)} return",
+                    f"the quorum is lost: {voting} of {len(self._banks)} banks can vote, {needed} "
+                    f"are needed; nothing is sealed until more of {', '.join(silent)} return",
                 )
             )
+        elif voting >= needed > len(self._banks) - len(self._silent):
+            self._notify(
+                Notice(
+                    NoticeKind.QUORUM_BACK,
+                    f"the quorum is back: {voting} of {len(self._banks)} banks can vote",
+                )
+            )
+        self._silent = silent
 
     async def _restart_after_back_off(self, process: BankProcess) -> bool:
         """Start a bank again whose database went away; False if it has had its chances."""
@@ -325,6 +314,7 @@ class Supervisor:
         await asyncio.to_thread(self._databases.provide, bank)
         await self._launch(process)
         self._save()
+        self._judge_quorum()
         return True
 
     async def _revive_databases(self) -> bool:
@@ -347,33 +337,7 @@ class Supervisor:
             )
             return True
 
-    # Health
-
-    def _doubt(self, report: NodeReport) -> str:
-        """Say why a bank is not healthy yet; empty if it is."""
-        if report.chain_id != self.genesis.chain_id:
-            return f"it runs another chain, {report.chain_id.hex()[:16]}"
-        if not report.database.connected:
-            return "it has no database"
-        linked = {peer.bank for peer in report.peers if peer.linked_in and peer.linked_out}
-        missing = {bank.index for bank in self.genesis.banks} - linked - {report.bank}
-        if missing:
-            names = ", ".join(self._banks[bank].bank.short_name for bank in sorted(missing))
-            return f"it is not linked with {names}"
-        if not report.ready:
-            return report.halted or "it is not ready"
-        return ""
-
-    def _describe_doubts(self, doubts: Mapping[BankIndex, str]) -> str:
-        listed = [
-            f"{self._banks[bank].bank.short_name}: {doubt}"
-            for bank, doubt in sorted(doubts.items())
-            if doubt
-        ]
-        more = f" (and {len(listed) - 1} more)" if len(listed) > 1 else ""
-        return f"not every bank became healthy; {listed[0]}{more}"
-
-    def _raise_if_ended(self) -> None:
+    def _require_running(self) -> None:
         for process in self._banks:
             watcher = self._watchers[process.bank.bank]
             if not process.running and watcher.done():

@@ -11,79 +11,13 @@ from click.testing import CliRunner
 from node.cli.main import main
 from node.cli.status import BankStatus, quorum_status
 from node.client.errors import AccessDenied, LedgerError, LedgerUnavailable
-from node.ledger.types import BankIndex, BlockId, Height, TimeMs, View
+from node.ledger.types import BankIndex, Height
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.initialise import create_consortium
-from node.wire.operator_records import (
-    ConsensusReport,
-    DatabaseReport,
-    MempoolReport,
-    NodeReport,
-    PeerReport,
-    ProcessReport,
-)
+from node.wire.operator_records import DatabaseReport, NodeReport
+from tests.runtime.node_reports import banks, make_report
 
 ADDRESS = "127.0.0.1:20003"
-
-
-def banks(*indices: int) -> tuple[BankIndex, ...]:
-    return tuple(BankIndex(index) for index in indices)
-
-
-def peer(bank: int, *, linked_in: bool = True) -> PeerReport:
-    return PeerReport(
-        bank=BankIndex(bank),
-        address="127.0.0.1:1",
-        linked_out=True,
-        linked_in=linked_in,
-        height=Height(7),
-        last_heard_ms=5,
-        queued_items=0,
-        queued_bytes=0,
-        sent_frames=1,
-        sent_items=1,
-        sent_bytes=1,
-        dropped_transactions=0,
-        dropped_messages=0,
-        connections=1,
-        last_error="",
-    )
-
-
-def report(bank: int = 3) -> NodeReport:
-    return NodeReport(
-        bank=BankIndex(bank),
-        bank_name="Dunmere",
-        software_version="0.1.0",
-        chain_id=bytes(32),
-        height=Height(7),
-        block_id=BlockId(bytes(32)),
-        state_root=bytes(32),
-        time_ms=TimeMs(1_700_000_000_000),
-        last_seal_age_ms=1_250,
-        ready=True,
-        halted="",
-        consensus=ConsensusReport(
-            height=Height(8),
-            view=View(1),
-            leader=BankIndex(4),
-            active_banks=12,
-            quorum=10,
-            has_work=True,
-            approvals=banks(1, 2, 3),
-            rejections=(),
-            commits=banks(1),
-            timed_out=(),
-            missing=(),
-            margin=2,
-            highest_view=View(0),
-        ),
-        peers=(peer(0), peer(1), peer(2, linked_in=False)),
-        mempool=MempoolReport(5, 30_000, 4_000, 40 << 20, 9, 1),
-        process=ProcessReport(4_711, 60_000, 104 << 20, 2_000),
-        database=DatabaseReport(True, "180004", 9 << 20),
-        alarms=(),
-    )
 
 
 UP = BankStatus(
@@ -106,15 +40,15 @@ UP = BankStatus(
 
 
 def test_a_bank_that_is_up() -> None:
-    assert BankStatus.of(3, ADDRESS, report()) == UP
+    assert BankStatus.of(3, ADDRESS, make_report(3)) == UP
 
 
 def test_a_bank_that_starts_has_halted_or_lost_its_database() -> None:
-    starting = replace(report(), ready=False)
+    starting = replace(make_report(3), ready=False)
     assert BankStatus.of(3, ADDRESS, starting) == replace(UP, state="starting")
-    halted = replace(report(), ready=False, halted="sealed-invalid")
+    halted = replace(make_report(3), ready=False, halted="sealed-invalid")
     assert BankStatus.of(3, ADDRESS, halted) == replace(UP, state="halted", reason="sealed-invalid")
-    lost = replace(report(), database=DatabaseReport(False, "", 0))
+    lost = replace(make_report(3), database=DatabaseReport(False, "", 0))
     assert BankStatus.of(3, ADDRESS, lost) == replace(
         UP, reason="no database", database_connected=False
     )
@@ -131,7 +65,7 @@ def test_a_bank_that_does_not_answer() -> None:
 
 def test_all_twelve_can_vote() -> None:
     reports: dict[BankIndex, NodeReport | LedgerError] = {
-        BankIndex(bank): report(bank) for bank in range(12)
+        BankIndex(bank): make_report(bank) for bank in range(12)
     }
     quorum = quorum_status(12, reports)
     assert str(quorum) == "votes 12/12, margin 2"
@@ -141,10 +75,10 @@ def test_all_twelve_can_vote() -> None:
 def test_margin_0_names_who_is_missing() -> None:
     """One bank is down, one is up but cut off from the bank that is furthest ahead."""
     reports: dict[BankIndex, NodeReport | LedgerError] = {
-        BankIndex(bank): report(bank) for bank in range(12)
+        BankIndex(bank): make_report(bank) for bank in range(12)
     }
     reports[BankIndex(5)] = LedgerUnavailable("down")
-    ahead = report(2)
+    ahead = make_report(2)
     reports[BankIndex(2)] = replace(
         ahead,
         height=Height(8),
@@ -157,11 +91,11 @@ def test_margin_0_names_who_is_missing() -> None:
 
 def test_below_the_quorum_nothing_can_be_sealed() -> None:
     reports: dict[BankIndex, NodeReport | LedgerError] = {
-        BankIndex(bank): report(bank) for bank in range(12)
+        BankIndex(bank): make_report(bank) for bank in range(12)
     }
     for bank in (0, 1):
         reports[BankIndex(bank)] = LedgerUnavailable("down")
-    reports[BankIndex(7)] = replace(report(7), halted="sealed-invalid")
+    reports[BankIndex(7)] = replace(make_report(7), halted="sealed-invalid")
     assert str(quorum_status(12, reports)) == (
         "votes 9/12, margin -1, missing: amberfield, birchmoor, heathmark; "
         "nothing can be sealed until more banks return"

@@ -17,7 +17,9 @@ from node.runtime import supervisor as supervisor_module
 from node.runtime.bank_databases import ExternalServer
 from node.runtime.config import load_node_config, render_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.health_check import StartFailed
 from node.runtime.initialise import create_consortium
+from node.runtime.notice import Notice, NoticeKind
 from node.runtime.ports import LOOPBACK, choose_ports
 from node.runtime.running_consortium import (
     ProcessReference,
@@ -27,7 +29,7 @@ from node.runtime.running_consortium import (
 )
 from node.runtime.secrets_directory import write_private
 from node.runtime.start_requests import request_start
-from node.runtime.supervisor import Notice, NoticeKind, StartFailed, Supervisor, stop_left_over
+from node.runtime.supervisor import Supervisor, stop_left_over
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
@@ -107,12 +109,14 @@ async def test_a_bank_that_ends_is_reported_and_started_when_asked(
         )
         lost = await notices.next(NoticeKind.QUORUM_LOST)
         assert lost.text == (
-            "the quorum is lost: 3 of 4 banks run, 4 are needed; "
+            "the quorum is lost: 3 of 4 banks can vote, 4 are needed; "
             "nothing is sealed until more of dunmere return"
         )
         request_start(directory, 3)
         started = await notices.next(NoticeKind.BANK_STARTED, 3)
         assert started.text == "dunmere was started again"
+        back = await notices.next(NoticeKind.QUORUM_BACK)
+        assert back.text == "the quorum is back: 4 of 4 banks can vote"
         await supervisor.wait_healthy(HEALTHY_WITHIN_S)
 
         # A stopped one too.
