@@ -98,7 +98,10 @@ class QuorumStatus:
 def quorum_status(
     bank_count: int, reports: Mapping[BankIndex, NodeReport | LedgerError]
 ) -> QuorumStatus:
-    """Return who can vote: banks that answer us and that the leading bank does not miss."""
+    """Return who can vote: banks that answer us and that reach the one that is furthest ahead.
+
+    A bank that has just come back is linked before it is heard of at the height being decided.
+    """
     answered = [report for report in reports.values() if isinstance(report, NodeReport)]
     silent = {bank for bank, report in reports.items() if not isinstance(report, NodeReport)}
     silent |= {report.bank for report in answered if report.halted}
@@ -106,7 +109,8 @@ def quorum_status(
     ahead = max(answered, key=lambda report: (report.height, report.consensus.view), default=None)
     if ahead is not None:
         quorum = ahead.consensus.quorum
-        silent |= set(ahead.consensus.missing)
+        linked = {peer.bank for peer in ahead.peers if peer.linked_in and peer.linked_out}
+        silent |= set(ahead.consensus.missing) - linked
     possible = bank_count - len(silent)
     return QuorumStatus(
         votes_possible=possible,

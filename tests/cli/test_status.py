@@ -73,7 +73,8 @@ def test_all_twelve_can_vote() -> None:
 
 
 def test_margin_0_names_who_is_missing() -> None:
-    """One bank is down, one is up but cut off from the bank that is furthest ahead."""
+    """One bank is down, one is cut off from the bank that is furthest ahead; bank 1 is linked
+    again but was not heard of yet."""
     reports: dict[BankIndex, NodeReport | LedgerError] = {
         BankIndex(bank): make_report(bank) for bank in range(12)
     }
@@ -82,7 +83,7 @@ def test_margin_0_names_who_is_missing() -> None:
     reports[BankIndex(2)] = replace(
         ahead,
         height=Height(8),
-        consensus=replace(ahead.consensus, missing=banks(5, 11)),
+        consensus=replace(ahead.consensus, missing=banks(1, 5, 11)),
     )
     assert str(quorum_status(12, reports)) == (
         "votes 10/12, margin 0, missing: fernhollow, larkhaven"
