@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
 from crypto.merkle import prove_inclusion_of_hashes
 from crypto.transaction import transaction_id as compute_transaction_id
@@ -18,7 +19,12 @@ from node.runtime.transaction_tracker import TransactionTracker
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import NotFound as NotStored
-from node.storage.records import StoredTransaction
+from node.storage.records import (
+    StoredClosedBin,
+    StoredNote,
+    StoredNullifier,
+    StoredTransaction,
+)
 from node.wire.identity import Identity
 from node.wire.records import (
     BinRecord,
@@ -178,67 +184,20 @@ class LedgerBackend:
             leaf_hash=sealed.leaf_hash,
         )
 
-    async def notes(
+    def notes(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[NoteRecord], None]:
-        sequence, left = from_sequence, limit
-        while left is None or left > 0:
-            rows = await self._database.notes(sequence, _page(left))
-            if not rows:
-                return
-            yield [
-                NoteRecord(
-                    sequence=row.sequence,
-                    transaction_id=row.transaction_id,
-                    transaction_kind=row.transaction_kind,
-                    output_index=row.output_index,
-                    asset=row.asset,
-                    bin_id=row.bin_id,
-                    position=row.position,
-                    height=row.height,
-                    output=row.output,
-                )
-                for row in rows
-            ]
-            sequence = rows[-1].sequence + 1
-            left = None if left is None else left - len(rows)
+        return _pages(self._database.notes, _note_record, from_sequence, limit)
 
-    async def nullifiers(
+    def nullifiers(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[NullifierRecord], None]:
-        sequence, left = from_sequence, limit
-        while left is None or left > 0:
-            rows = await self._database.nullifiers(sequence, _page(left))
-            if not rows:
-                return
-            yield [
-                NullifierRecord(row.sequence, row.nullifier, row.transaction_id, row.height)
-                for row in rows
-            ]
-            sequence = rows[-1].sequence + 1
-            left = None if left is None else left - len(rows)
+        return _pages(self._database.nullifiers, _nullifier_record, from_sequence, limit)
 
-    async def closed_bins(
+    def closed_bins(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
-        sequence, left = from_sequence, limit
-        while left is None or left > 0:
-            rows = await self._database.closed_bins(sequence, _page(left))
-            if not rows:
-                return
-            yield [
-                ClosedBinDigest(
-                    sequence=row.sequence,
-                    bin_id=row.bin_id,
-                    asset=row.asset,
-                    digest=row.digest,
-                    count=row.count,
-                    closed_height=row.closed_at_height,
-                )
-                for row in rows
-            ]
-            sequence = rows[-1].sequence + 1
-            left = None if left is None else left - len(rows)
+        return _pages(self._database.closed_bins, _closed_bin_digest, from_sequence, limit)
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         stored = await self._database.bins(bin_ids)
@@ -297,8 +256,61 @@ class LedgerBackend:
         )
 
 
-def _page(left: int | None) -> int:
-    return PAGE_ROWS if left is None else min(left, PAGE_ROWS)
+class _Numbered(Protocol):
+    """A row that has its place in ledger order."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_Numbered)
+Record = TypeVar("Record")
+
+
+async def _pages(
+    read: Callable[[int, int], Awaitable[Sequence[Row]]],
+    as_record: Callable[[Row], Record],
+    from_sequence: int,
+    limit: int | None,
+) -> AsyncGenerator[Sequence[Record], None]:
+    """Yield rows in ledger order up to the tip, or `limit` of them, a page at a time."""
+    sequence, left = from_sequence, limit
+    while left is None or left > 0:
+        rows = await read(sequence, PAGE_ROWS if left is None else min(left, PAGE_ROWS))
+        if not rows:
+            return
+        yield [as_record(row) for row in rows]
+        sequence = rows[-1].sequence + 1
+        left = None if left is None else left - len(rows)
+
+
+def _note_record(row: StoredNote) -> NoteRecord:
+    return NoteRecord(
+        sequence=row.sequence,
+        transaction_id=row.transaction_id,
+        transaction_kind=row.transaction_kind,
+        output_index=row.output_index,
+        asset=row.asset,
+        bin_id=row.bin_id,
+        position=row.position,
+        height=row.height,
+        output=row.output,
+    )
+
+
+def _nullifier_record(row: StoredNullifier) -> NullifierRecord:
+    return NullifierRecord(row.sequence, row.nullifier, row.transaction_id, row.height)
+
+
+def _closed_bin_digest(row: StoredClosedBin) -> ClosedBinDigest:
+    return ClosedBinDigest(
+        sequence=row.sequence,
+        bin_id=row.bin_id,
+        asset=row.asset,
+        digest=row.digest,
+        count=row.count,
+        closed_height=row.closed_at_height,
+    )
 
 
 def _position(sealed: StoredTransaction) -> Position:
