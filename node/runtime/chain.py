@@ -99,6 +99,8 @@ class Chain:
         `clock_ms` is this bank's clock if the header's time is to be judged by it.
         """
         known = self._transitions.get(block.block_id)
+        # A fresh proposal is validated in full before the vote, by its own leader too (BFT-12
+        # P2); what was judged before is proposed again, or applied, without a second execution.
         if known is not None and clock_ms is None:
             return known
         verified = [item for item in transactions if isinstance(item, VerifiedTransaction)]

@@ -72,11 +72,6 @@ class ConsensusDriver:
         """Queue one event; called from the event loop's thread only."""
         self._events.put_nowait(event)
 
-    @property
-    def backlog(self) -> int:
-        """Events not yet handled."""
-        return self._events.qsize()
-
     async def run(self, initial: list[Effect]) -> None:
         """Execute the effects of the restart, then handle events until cancelled."""
         loop = asyncio.get_running_loop()

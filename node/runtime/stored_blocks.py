@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from node.ledger.blocks import Block
 from node.ledger.types import Height
 from node.storage.database import Database
 from node.storage.records import StoredBlock as DatabaseBlock
@@ -38,7 +37,5 @@ async def as_wire_block(
         return StoredBlock(header=stored.header, block=b"", seal=b"")
     transactions: tuple[bytes, ...] = ()
     if include_transactions:
-        ids = Block.decode(stored.encoded).transaction_ids
-        bodies = await database.transaction_bodies(ids)
-        transactions = tuple([bodies[item] for item in ids])
+        transactions = await database.block_transactions(stored.height)
     return StoredBlock(stored.header, stored.encoded, stored.seal, transactions)
