@@ -27,6 +27,7 @@ from node.consensus.events import (
     BlockBuilt,
     BlocksLoaded,
     Event,
+    EvidenceExamined,
     MessageReceived,
     TimerFired,
     TimerKind,
@@ -128,6 +129,8 @@ class Consensus:
                 pacemaker.on_transactions(state, event)
             case WorkDue():
                 pacemaker.on_work_due(state, event)
+            case EvidenceExamined():
+                pass
             case BlocksLoaded():
                 catch_up.on_blocks_loaded(state, event)
         return self._settle()

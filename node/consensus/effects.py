@@ -85,6 +85,8 @@ class BuildBlock:
 
     height: Height
     view: View
+    evidence: tuple[bytes, ...] = ()
+    """Examined evidence that waits to be recorded; what may not stand in the block is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,19 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class ExamineEvidence:
+    """Check an evidence item against the ledger and store it; answer with `EvidenceExamined`.
+
+    An accepted item is durable BEFORE the answer, so that a restart does not lose what convicts
+    (BFT-12 section 9).
+    """
+
+    item: bytes
+    source: BankIndex
+    """Who sent it; this bank itself for a conflict that it found."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServeBlocks:
     """Load sealed blocks from this height on; answer with `BlocksLoaded`.
 
@@ -146,6 +161,7 @@ Effect = (
     | BuildBlock
     | Validate
     | Apply
+    | ExamineEvidence
     | ServeBlocks
     | Alarm
 )

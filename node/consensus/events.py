@@ -12,6 +12,7 @@ from enum import StrEnum
 from node.consensus.messages import Message, SealedBlock
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block, Header
+from node.ledger.state_records import PunishedOffence
 from node.ledger.types import BankIndex, Height, View
 
 
@@ -61,6 +62,9 @@ class Rejected:
     deterministic: bool
     """Class D: every correct bank says the same. False is class S, the clock (BFT-12 section 8)."""
     transaction_index: int | None = None
+    proof: bytes | None = None
+    """What convinces anybody without the state that the block is invalid (BFT-12 E5), if there is
+    such a proof: `node.ledger.invalidity`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,18 @@ class BlockApplied:
     """Of the next height."""
     transactions_available: int = 0
     """Proposable transactions left; earlier announcements are void."""
+    punished: tuple[PunishedOffence, ...] = ()
+    """Evidence keys that this block punished (BFT-12 section 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceExamined:
+    """Answer to `ExamineEvidence`: accepted and stored under its key, or refused."""
+
+    item: bytes
+    key: PunishedOffence | None
+    """None if the item proves nothing, is too old, or its key was punished already."""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +179,5 @@ Event = (
     | BlockApplied
     | ApplyFailed
     | BlocksLoaded
+    | EvidenceExamined
 )

@@ -204,9 +204,7 @@ def fault_of(error: Exception) -> Fault | None:
                 _INVALID, CallReason.MALFORMED.value, error.message, request_field=error.field
             )
         case IdentityInvalid():
-            return Fault(
-                grpc.StatusCode.UNAUTHENTICATED, CallReason.IDENTITY.value, str(error)
-            )
+            return Fault(grpc.StatusCode.UNAUTHENTICATED, CallReason.IDENTITY.value, str(error))
         case NotFound():
             return Fault(grpc.StatusCode.NOT_FOUND, CallReason.NOT_FOUND.value, str(error))
         case NotYet():

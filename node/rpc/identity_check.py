@@ -15,9 +15,7 @@ SUBJECT_ALTERNATIVE_NAMES = "x509_subject_alternative_name"
 _LOOPBACK = ("ipv4:127.", "ipv6:[::1]:", "ipv6:%5B::1%5D:", "unix:")
 
 
-def caller_identity(
-    auth_context: Mapping[str, Iterable[bytes]], consortium: str
-) -> Identity:
+def caller_identity(auth_context: Mapping[str, Iterable[bytes]], consortium: str) -> Identity:
     """Return the caller as its verified certificate names it.
 
     Raises `IdentityInvalid` if it names no party, several, or one of another consortium.
@@ -54,11 +52,7 @@ def check_role(
             CallReason.NOT_LOCAL,
             "this method is served over loopback only",
         )
-    if (
-        rule.roles == {Role.OPERATOR}
-        and operators is not None
-        and identity.name not in operators
-    ):
+    if rule.roles == {Role.OPERATOR} and operators is not None and identity.name not in operators:
         raise refuse(
             grpc.StatusCode.PERMISSION_DENIED,
             CallReason.ROLE,

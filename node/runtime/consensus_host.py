@@ -13,6 +13,7 @@ from node.consensus.effects import (
     Alarm,
     Apply,
     BuildBlock,
+    ExamineEvidence,
     Persist,
     Send,
     ServeBlocks,
@@ -25,6 +26,7 @@ from node.consensus.events import (
     BlockBuilt,
     BlocksLoaded,
     BodyUnusable,
+    EvidenceExamined,
     Rejected,
     Validated,
 )
@@ -205,6 +207,9 @@ class ConsensusHost:
         if merkle_root_of_hashes(bodies.leaf_hashes) != header.transactions_root:
             raise BodiesUnavailable("the transactions do not hash to the header's root")
         return bodies
+
+    async def examine(self, effect: ExamineEvidence) -> EvidenceExamined:
+        return EvidenceExamined(effect.item, None, "evidence is not recorded yet")
 
     async def serve(self, effect: ServeBlocks) -> BlocksLoaded:
         stored = await self._database.blocks(

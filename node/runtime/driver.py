@@ -21,6 +21,7 @@ from node.consensus.effects import (
     BuildBlock,
     CancelTimer,
     Effect,
+    ExamineEvidence,
     Persist,
     Send,
     ServeBlocks,
@@ -47,6 +48,8 @@ class Host(Protocol):
     async def validate(self, effect: Validate) -> Event: ...
 
     async def apply(self, effect: Apply) -> Event: ...
+
+    async def examine(self, effect: ExamineEvidence) -> Event: ...
 
     async def serve(self, effect: ServeBlocks) -> Event | None: ...
 
@@ -116,6 +119,8 @@ class ConsensusDriver:
                     self._spawn(self._host.validate, effect)
                 case Apply():
                     self._spawn(self._host.apply, effect)
+                case ExamineEvidence():
+                    self._spawn(self._host.examine, effect)
                 case ServeBlocks():
                     self._spawn(self._host.serve, effect)
                 case Alarm():
