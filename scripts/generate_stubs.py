@@ -29,10 +29,15 @@ def main() -> int:
         return 0
     if check:
         return _check()
-    for stale in stubs(ROOT):
+    with tempfile.TemporaryDirectory() as directory:
+        # A protocol file that does not compile must not cost the stubs that there are.
+        generate(Path(directory))
+        fresh = stubs(Path(directory))
+    for stale in stubs(ROOT).keys() - fresh.keys():
         (ROOT / STUBS / stale).unlink()
-    generate(ROOT)
-    print(f"wrote {len(stubs(ROOT))} stubs to {STUBS}")
+    for name, content in fresh.items():
+        (ROOT / STUBS / name).write_bytes(content)
+    print(f"wrote {len(fresh)} stubs to {STUBS}")
     return 0
 
 

@@ -28,6 +28,7 @@ from node.wire.fields import MalformedMessage
 from node.wire.records import (
     BinRecord,
     ClosedBinDigest,
+    EvidenceItem,
     InclusionProof,
     LedgerParameters,
     NodeStatus,
@@ -37,6 +38,7 @@ from node.wire.records import (
     SealedState,
     StoredBlock,
     TransactionStatus,
+    TreasuryMovement,
 )
 
 DEFAULT_DEADLINE_MS = 10_000
@@ -306,6 +308,30 @@ class LedgerClient:
 
         return self._banks.pages(
             "ListClosedBins", request_from, codec.closed_bins_from_stub, from_sequence, limit
+        )
+
+    def evidence(
+        self, from_sequence: int = 0, limit: int | None = None
+    ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
+        """Yield pages of the evidence that the bank holds, oldest first, unverified."""
+
+        def request_from(position: int, remaining: int | None) -> Any:
+            return ledger_pb2.ListEvidenceRequest(from_sequence=position, limit=remaining or 0)
+
+        return self._banks.pages(
+            "ListEvidence", request_from, codec.evidence_from_stub, from_sequence, limit
+        )
+
+    def treasury(
+        self, from_sequence: int = 0, limit: int | None = None
+    ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
+        """Yield pages of all treasury rows in ledger order, from a sequence number to the tip."""
+
+        def request_from(position: int, remaining: int | None) -> Any:
+            return ledger_pb2.ListTreasuryRequest(from_sequence=position, limit=remaining or 0)
+
+        return self._banks.pages(
+            "ListTreasury", request_from, codec.treasury_from_stub, from_sequence, limit
         )
 
     async def bins(self, bin_ids: Sequence[int]) -> tuple[BinRecord, ...]:

@@ -26,6 +26,7 @@ from node.wire.records import (
     BinRecord,
     BlockRange,
     ClosedBinDigest,
+    EvidenceItem,
     Hello,
     InclusionProof,
     LedgerParameters,
@@ -36,6 +37,7 @@ from node.wire.records import (
     SealedState,
     StoredBlock,
     TransactionStatus,
+    TreasuryMovement,
 )
 
 
@@ -146,6 +148,18 @@ class LedgerBackend(Protocol):
 
     async def sealed_state(self) -> SealedState:
         """Return the tip with its state."""
+        ...
+
+    def evidence(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
+        """Yield the evidence that this bank holds, oldest first, in pages of any size."""
+        ...
+
+    def treasury(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
+        """Yield treasury rows in ledger order up to the tip, in pages of any size."""
         ...
 
     async def parameters(self) -> LedgerParameters:

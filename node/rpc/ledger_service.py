@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -17,8 +17,13 @@ from node.wire import codec, ledger_pb2, types_pb2
 from node.wire.fields import MalformedMessage
 from node.wire.identity import Identity
 from node.wire.ledger_pb2_grpc import LedgerServicer
-from node.wire.limits import MAX_NOTES_PER_PAGE, MAX_RECORDS_PER_PAGE
-from node.wire.records import Receipt
+from node.wire.limits import (
+    MAX_EVIDENCE_PAGE_BYTES,
+    MAX_EVIDENCE_PER_PAGE,
+    MAX_NOTES_PER_PAGE,
+    MAX_RECORDS_PER_PAGE,
+)
+from node.wire.records import EvidenceItem, Receipt
 
 SUBMISSIONS_IN_FLIGHT = 256
 """Items of one SubmitTransactions stream that are worked on at a time: a few batches."""
@@ -157,6 +162,23 @@ class LedgerService(LedgerServicer):
     ) -> ledger_pb2.SealedState:
         return codec.sealed_state_to_stub(await self._backend.sealed_state())
 
+    async def ListEvidence(  # noqa: N802
+        self, request: ledger_pb2.ListEvidenceRequest, context: Context
+    ) -> AsyncGenerator[ledger_pb2.EvidencePage, None]:
+        pages = self._backend.evidence(request.from_sequence, codec.limit(request.limit))
+        async with aclosing(pages):
+            async for items in pages:
+                for page in _within_bytes(items):
+                    yield codec.evidence_to_stub(page)
+
+    async def ListTreasury(  # noqa: N802
+        self, request: ledger_pb2.ListTreasuryRequest, context: Context
+    ) -> AsyncGenerator[ledger_pb2.TreasuryPage, None]:
+        pages = self._backend.treasury(request.from_sequence, codec.limit(request.limit))
+        async with aclosing(_repaged(pages, MAX_RECORDS_PER_PAGE)) as repaged:
+            async for page in repaged:
+                yield codec.treasury_to_stub(page)
+
     async def GetParameters(  # noqa: N802
         self, request: ledger_pb2.GetParametersRequest, context: Context
     ) -> ledger_pb2.GetParametersResponse:
@@ -180,6 +202,21 @@ async def _repaged(
         async for page in pages:
             for start in range(0, len(page), size):
                 yield page[start : start + size]
+
+
+def _within_bytes(items: Sequence[EvidenceItem]) -> Iterator[Sequence[EvidenceItem]]:
+    """Cut a page of evidence so that each part stays below the limits of a message."""
+    part: list[EvidenceItem] = []
+    size = 0
+    for item in items:
+        full = size + len(item.item) > MAX_EVIDENCE_PAGE_BYTES or len(part) == MAX_EVIDENCE_PER_PAGE
+        if part and full:
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += len(item.item)
+    if part:
+        yield part
 
 
 async def _concurrently(

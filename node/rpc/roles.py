@@ -71,6 +71,8 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{LEDGER}/ListClosedBins": _read(SCAN_SECONDS),
     f"/{LEDGER}/GetBins": _read(),
     f"/{LEDGER}/GetSealedState": _read(),
+    f"/{LEDGER}/ListEvidence": _read(SCAN_SECONDS),
+    f"/{LEDGER}/ListTreasury": _read(SCAN_SECONDS),
     f"/{LEDGER}/GetParameters": _read(),
     f"/{LEDGER}/GetNodeStatus": _read(),
     f"/{PEER}/Exchange": MethodRule(_BANKS, MAX_MESSAGE_BYTES, None),

@@ -24,11 +24,13 @@ from node.storage.records import (
     StoredNote,
     StoredNullifier,
     StoredTransaction,
+    StoredTreasuryRow,
 )
 from node.wire.identity import Identity
 from node.wire.records import (
     BinRecord,
     ClosedBinDigest,
+    EvidenceItem,
     InclusionProof,
     LedgerParameters,
     NodeStatus,
@@ -40,6 +42,7 @@ from node.wire.records import (
     StoredBlock,
     TransactionState,
     TransactionStatus,
+    TreasuryMovement,
 )
 
 PAGE_ROWS = 500
@@ -199,6 +202,23 @@ class LedgerBackend:
     ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
         return _pages(self._database.closed_bins, _closed_bin_digest, from_sequence, limit)
 
+    async def evidence(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
+        for _ in ():
+            yield ()
+
+    def treasury(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
+        height = self._chain.height
+
+        async def read(position: int, count: int) -> Sequence[TreasuryMovement]:
+            rows = await self._database.treasury_rows(height, position, count)
+            return [_treasury_movement(row) for row in rows]
+
+        return _pages(read, lambda movement: movement, from_sequence, limit)
+
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         stored = await self._database.bins(bin_ids)
         records: list[BinRecord] = []
@@ -310,6 +330,18 @@ def _closed_bin_digest(row: StoredClosedBin) -> ClosedBinDigest:
         digest=row.digest,
         count=row.count,
         closed_height=row.closed_at_height,
+    )
+
+
+def _treasury_movement(row: StoredTreasuryRow) -> TreasuryMovement:
+    return TreasuryMovement(
+        sequence=row.record,
+        height=row.height,
+        bank=row.bank,
+        fiscal_year=row.fiscal_year,
+        amount=row.amount,
+        kind=row.kind,
+        reason=row.reason,
     )
 
 

@@ -23,6 +23,7 @@ from node.wire.fields import (
 )
 from node.wire.limits import (
     MAX_BINS,
+    MAX_EVIDENCE_PER_PAGE,
     MAX_NOTES_PER_PAGE,
     MAX_RECORDS_PER_PAGE,
     MAX_TRANSACTION_BYTES,
@@ -30,6 +31,8 @@ from node.wire.limits import (
 from node.wire.records import (
     BinRecord,
     ClosedBinDigest,
+    EvidenceItem,
+    EvidenceStatus,
     InclusionProof,
     LedgerParameters,
     NodeStatus,
@@ -43,6 +46,7 @@ from node.wire.records import (
     StoredBlock,
     TransactionState,
     TransactionStatus,
+    TreasuryMovement,
 )
 
 
@@ -275,6 +279,47 @@ def bins_from_stub(stub: ledger_pb2.GetBinsResponse) -> tuple[BinRecord, ...]:
     """Read closed bins; their digests are for the receiver to recompute (IDX1 4.4)."""
     bounded_count("bins", stub.bins, MAX_BINS)
     return tuple(from_stub(item, BinRecord) for item in stub.bins)
+
+
+# --- evidence and treasury -------------------------------------------------------------------
+
+
+def evidence_to_stub(items: Sequence[EvidenceItem]) -> ledger_pb2.EvidencePage:
+    """Build the stub of a page of evidence."""
+    return ledger_pb2.EvidencePage(
+        items=[
+            to_stub(item, ledger_pb2.EvidenceItem, status=item.status.value)
+            for item in items
+        ]
+    )
+
+
+def evidence_from_stub(page: ledger_pb2.EvidencePage) -> tuple[EvidenceItem, ...]:
+    """Read a page of evidence; what an item proves is for the receiver to verify."""
+    bounded_count("items", page.items, MAX_EVIDENCE_PER_PAGE)
+    return tuple(
+        from_stub(stub, EvidenceItem, status=_evidence_status(stub.status)) for stub in page.items
+    )
+
+
+def _evidence_status(value: int) -> EvidenceStatus:
+    try:
+        return EvidenceStatus(value)
+    except ValueError:
+        raise MalformedMessage("status", f"{value} is no status of evidence") from None
+
+
+def treasury_to_stub(rows: Sequence[TreasuryMovement]) -> ledger_pb2.TreasuryPage:
+    """Build the stub of a page of the treasury."""
+    return ledger_pb2.TreasuryPage(
+        movements=[to_stub(row, ledger_pb2.TreasuryMovement) for row in rows]
+    )
+
+
+def treasury_from_stub(page: ledger_pb2.TreasuryPage) -> tuple[TreasuryMovement, ...]:
+    """Read a page of the treasury."""
+    bounded_count("movements", page.movements, MAX_RECORDS_PER_PAGE)
+    return tuple(from_stub(stub, TreasuryMovement) for stub in page.movements)
 
 
 # --- parameters and status ------------------------------------------------------------------

@@ -24,6 +24,7 @@ FIXED_LENGTHS = {
     "block_id": HASH_BYTES,
     "chain_id": HASH_BYTES,
     "digest": HASH_BYTES,
+    "evidence_id": HASH_BYTES,
     "leaf_hash": HASH_BYTES,
     "note_digest": HASH_BYTES,
     "nullifier": POINT_BYTES,

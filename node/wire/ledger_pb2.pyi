@@ -1,11 +1,25 @@
 from node.wire import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class EvidenceStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVIDENCE_STATUS_UNSPECIFIED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_PENDING: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_RECORDED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_SUPERSEDED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_EXPIRED: _ClassVar[EvidenceStatus]
+EVIDENCE_STATUS_UNSPECIFIED: EvidenceStatus
+EVIDENCE_STATUS_PENDING: EvidenceStatus
+EVIDENCE_STATUS_RECORDED: EvidenceStatus
+EVIDENCE_STATUS_SUPERSEDED: EvidenceStatus
+EVIDENCE_STATUS_EXPIRED: EvidenceStatus
 
 class SubmitTransactionRequest(_message.Message):
     __slots__ = ("transaction",)
@@ -258,6 +272,74 @@ class SealedState(_message.Message):
     state: bytes
     set_changes: _containers.RepeatedCompositeFieldContainer[SetChange]
     def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., state: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[SetChange, _Mapping]]] = ...) -> None: ...
+
+class ListEvidenceRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class EvidencePage(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[EvidenceItem]
+    def __init__(self, items: _Optional[_Iterable[_Union[EvidenceItem, _Mapping]]] = ...) -> None: ...
+
+class EvidenceItem(_message.Message):
+    __slots__ = ("sequence", "evidence_id", "offence", "bank", "offence_height", "status", "recorded_height", "penalty", "item")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFENCE_FIELD_NUMBER: _ClassVar[int]
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    OFFENCE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PENALTY_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    evidence_id: bytes
+    offence: str
+    bank: int
+    offence_height: int
+    status: EvidenceStatus
+    recorded_height: int
+    penalty: int
+    item: bytes
+    def __init__(self, sequence: _Optional[int] = ..., evidence_id: _Optional[bytes] = ..., offence: _Optional[str] = ..., bank: _Optional[int] = ..., offence_height: _Optional[int] = ..., status: _Optional[_Union[EvidenceStatus, str]] = ..., recorded_height: _Optional[int] = ..., penalty: _Optional[int] = ..., item: _Optional[bytes] = ...) -> None: ...
+
+class ListTreasuryRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class TreasuryPage(_message.Message):
+    __slots__ = ("movements",)
+    MOVEMENTS_FIELD_NUMBER: _ClassVar[int]
+    movements: _containers.RepeatedCompositeFieldContainer[TreasuryMovement]
+    def __init__(self, movements: _Optional[_Iterable[_Union[TreasuryMovement, _Mapping]]] = ...) -> None: ...
+
+class TreasuryMovement(_message.Message):
+    __slots__ = ("sequence", "height", "bank", "fiscal_year", "amount", "kind", "reason")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    FISCAL_YEAR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    height: int
+    bank: int
+    fiscal_year: int
+    amount: int
+    kind: str
+    reason: str
+    def __init__(self, sequence: _Optional[int] = ..., height: _Optional[int] = ..., bank: _Optional[int] = ..., fiscal_year: _Optional[int] = ..., amount: _Optional[int] = ..., kind: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GetParametersRequest(_message.Message):
     __slots__ = ()

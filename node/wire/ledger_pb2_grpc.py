@@ -95,6 +95,16 @@ class LedgerStub:
                 request_serializer=node_dot_wire_dot_ledger__pb2.GetSealedStateRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_ledger__pb2.SealedState.FromString,
                 _registered_method=True)
+        self.ListEvidence = channel.unary_stream(
+                '/consortium.v1.Ledger/ListEvidence',
+                request_serializer=node_dot_wire_dot_ledger__pb2.ListEvidenceRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.EvidencePage.FromString,
+                _registered_method=True)
+        self.ListTreasury = channel.unary_stream(
+                '/consortium.v1.Ledger/ListTreasury',
+                request_serializer=node_dot_wire_dot_ledger__pb2.ListTreasuryRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.TreasuryPage.FromString,
+                _registered_method=True)
         self.GetParameters = channel.unary_unary(
                 '/consortium.v1.Ledger/GetParameters',
                 request_serializer=node_dot_wire_dot_ledger__pb2.GetParametersRequest.SerializeToString,
@@ -208,6 +218,21 @@ class LedgerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvidence(self, request, context):
+        """Evidence of offences that this bank holds, in the order in which it was found: recorded in a
+        block, or waiting to be. Every item proves itself (BFT-12 section 9).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTreasury(self, request, context):
+        """Movements of stakes, penalties, fees and rewards in ledger order (BFT-12 section 18).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetParameters(self, request, context):
         """What all banks agree on, and the present height.
         """
@@ -284,6 +309,16 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.GetSealedState,
                     request_deserializer=node_dot_wire_dot_ledger__pb2.GetSealedStateRequest.FromString,
                     response_serializer=node_dot_wire_dot_ledger__pb2.SealedState.SerializeToString,
+            ),
+            'ListEvidence': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListEvidence,
+                    request_deserializer=node_dot_wire_dot_ledger__pb2.ListEvidenceRequest.FromString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.EvidencePage.SerializeToString,
+            ),
+            'ListTreasury': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListTreasury,
+                    request_deserializer=node_dot_wire_dot_ledger__pb2.ListTreasuryRequest.FromString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.TreasuryPage.SerializeToString,
             ),
             'GetParameters': grpc.unary_unary_rpc_method_handler(
                     servicer.GetParameters,
@@ -620,6 +655,60 @@ class Ledger:
             '/consortium.v1.Ledger/GetSealedState',
             node_dot_wire_dot_ledger__pb2.GetSealedStateRequest.SerializeToString,
             node_dot_wire_dot_ledger__pb2.SealedState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consortium.v1.Ledger/ListEvidence',
+            node_dot_wire_dot_ledger__pb2.ListEvidenceRequest.SerializeToString,
+            node_dot_wire_dot_ledger__pb2.EvidencePage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTreasury(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consortium.v1.Ledger/ListTreasury',
+            node_dot_wire_dot_ledger__pb2.ListTreasuryRequest.SerializeToString,
+            node_dot_wire_dot_ledger__pb2.TreasuryPage.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,6 +14,8 @@ __all__ = [
     "MAX_BINS",
     "MAX_BLOCK_IDS",
     "MAX_CONSENSUS_MESSAGE_BYTES",
+    "MAX_EVIDENCE_PAGE_BYTES",
+    "MAX_EVIDENCE_PER_PAGE",
     "MAX_FETCHED_BYTES",
     "MAX_FETCHED_TRANSACTIONS",
     "MAX_FRAME_ITEMS",
@@ -39,6 +41,9 @@ MAX_BINS = 64
 MAX_NOTES_PER_PAGE = 500
 MAX_RECORDS_PER_PAGE = 1_000
 """Nullifiers or closed bins in one page."""
+MAX_EVIDENCE_PER_PAGE = 100
+MAX_EVIDENCE_PAGE_BYTES = 2 << 20
+"""Items of evidence in one page, unless a single one is larger."""
 MAX_BLOCK_IDS = 1_000
 """Block ids in one answer to GetDigests."""
 MAX_SEED_BYTES = 64

@@ -191,6 +191,54 @@ class SealedState:
     set_changes: tuple[SetChange, ...] = ()
 
 
+class EvidenceStatus(IntEnum):
+    """How far an evidence item has come at the bank that answers."""
+
+    PENDING = 1
+    """Verified here, not yet in a block."""
+    RECORDED = 2
+    """In a sealed block: its key is punished."""
+    SUPERSEDED = 3
+    """Another item of the same key was recorded."""
+    EXPIRED = 4
+    """Never recorded within the evidence window."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceItem:
+    """Evidence of an offence as a bank holds it (BFT-12 section 9)."""
+
+    sequence: int
+    evidence_id: bytes
+    """SHA-256 of `item`."""
+    offence: str
+    """E1 to E8."""
+    bank: BankIndex
+    """The accused."""
+    offence_height: Height
+    status: EvidenceStatus
+    item: bytes
+    """Canonical bytes, which prove themselves."""
+    recorded_height: Height | None = None
+    penalty: int | None = None
+    """Taken from the stake, in minor units, with RECORDED."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryMovement:
+    """One movement of stakes or pots in minor units of the base asset (BFT-12 section 18)."""
+
+    sequence: int
+    height: Height
+    bank: BankIndex | None
+    fiscal_year: int
+    amount: int
+    """Negative only for a withdrawal of stake."""
+    kind: str
+    """`node.ledger.effects.TreasuryKind`."""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerParameters:
     """What all banks agree on, and the answering bank's height."""

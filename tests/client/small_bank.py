@@ -30,6 +30,7 @@ from node.wire.identity import Identity
 from node.wire.records import (
     BinRecord,
     ClosedBinDigest,
+    EvidenceItem,
     InclusionProof,
     LedgerParameters,
     NodeStatus,
@@ -42,6 +43,7 @@ from node.wire.records import (
     StoredBlock,
     TransactionState,
     TransactionStatus,
+    TreasuryMovement,
 )
 from tests.ledger.chain import Chain
 
@@ -338,6 +340,16 @@ class SmallBank:
     ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
         records = self.ledger.closed_bins[: self.ledger.counts[self.tip][2]]
         return self._pages("closed_bins", records, from_sequence, limit)
+
+    def evidence(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
+        return self._pages("evidence", [], from_sequence, limit)
+
+    def treasury(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
+        return self._pages("treasury", [], from_sequence, limit)
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         heights = {record.bin_id: record.closed_height for record in self.ledger.closed_bins}

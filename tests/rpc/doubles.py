@@ -41,6 +41,8 @@ from node.wire.records import (
     BinRecord,
     BlockRange,
     ClosedBinDigest,
+    EvidenceItem,
+    EvidenceStatus,
     Hello,
     InclusionProof,
     LedgerParameters,
@@ -54,6 +56,7 @@ from node.wire.records import (
     StoredBlock,
     TransactionState,
     TransactionStatus,
+    TreasuryMovement,
 )
 
 CHAIN = bytes([7]) * 32
@@ -104,6 +107,33 @@ def note(sequence: int) -> NoteRecord:
 def nullifier(sequence: int) -> NullifierRecord:
     return NullifierRecord(
         sequence, bytes([4]) * 96, TransactionId(bytes([3]) * 32), Height(5)
+    )
+
+
+def evidence_item(sequence: int) -> EvidenceItem:
+    """An item of 900,000 bytes: two of them fit into a page."""
+    return EvidenceItem(
+        sequence=sequence,
+        evidence_id=bytes([sequence]) * 32,
+        offence="E1",
+        bank=BankIndex(3),
+        offence_height=Height(7),
+        status=EvidenceStatus.RECORDED,
+        item=bytes([sequence]) * 900_000,
+        recorded_height=Height(9),
+        penalty=2_250,
+    )
+
+
+def movement(sequence: int) -> TreasuryMovement:
+    return TreasuryMovement(
+        sequence=sequence,
+        height=Height(9),
+        bank=None if sequence % 2 else BankIndex(3),
+        fiscal_year=2026,
+        amount=-sequence,
+        kind="stake",
+        reason="withdrawn",
     )
 
 
@@ -304,6 +334,16 @@ class LedgerDouble:
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
         yield [closed_bin(sequence) for sequence in range(from_sequence, limit or 3)]
+
+    async def evidence(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
+        yield [evidence_item(sequence) for sequence in range(from_sequence, limit or 5)]
+
+    async def treasury(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
+        yield [movement(sequence) for sequence in range(from_sequence, limit or 1_200)]
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         if self.raises is not None:

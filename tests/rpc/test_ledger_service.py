@@ -25,7 +25,9 @@ from tests.rpc.doubles import (
     PROOF,
     STATE,
     closed_bin,
+    evidence_item,
     header_at,
+    movement,
     note,
     nullifier,
     status_of,
@@ -259,6 +261,20 @@ async def test_nullifiers_and_closed_bins_stream_in_order(stub: LedgerStub) -> N
     assert [codec.closed_bins_from_stub(page) for page in await pages(bins)] == [
         (closed_bin(1), closed_bin(2))
     ]
+
+
+async def test_pages_of_evidence_stay_below_two_mebibytes(stub: LedgerStub) -> None:
+    received = await pages(stub.ListEvidence(ledger_pb2.ListEvidenceRequest(), timeout=10))
+    assert [len(page.items) for page in received] == [2, 2, 1]
+    items = [item for page in received for item in codec.evidence_from_stub(page)]
+    assert items == [evidence_item(sequence) for sequence in range(5)]
+
+
+async def test_the_treasury_streams_in_order(stub: LedgerStub) -> None:
+    received = await pages(stub.ListTreasury(ledger_pb2.ListTreasuryRequest(), timeout=10))
+    assert [len(page.movements) for page in received] == [1_000, 200]
+    movements = [item for page in received for item in codec.treasury_from_stub(page)]
+    assert movements == [movement(sequence) for sequence in range(1_200)]
 
 
 async def test_bins_or_a_bin_that_still_fills(node: ServedNode, stub: LedgerStub) -> None:

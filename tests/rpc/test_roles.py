@@ -30,6 +30,8 @@ EXPECTED = {
     "/consortium.v1.Ledger/ListClosedBins": ALL,
     "/consortium.v1.Ledger/GetBins": ALL,
     "/consortium.v1.Ledger/GetSealedState": ALL,
+    "/consortium.v1.Ledger/ListEvidence": ALL,
+    "/consortium.v1.Ledger/ListTreasury": ALL,
     "/consortium.v1.Ledger/GetParameters": ALL,
     "/consortium.v1.Ledger/GetNodeStatus": ALL,
     "/consortium.v1.Peer/Exchange": "bank",

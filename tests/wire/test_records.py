@@ -25,6 +25,8 @@ from node.wire.records import (
     BinRecord,
     BlockRange,
     ClosedBinDigest,
+    EvidenceItem,
+    EvidenceStatus,
     Hello,
     InclusionProof,
     LedgerParameters,
@@ -37,6 +39,7 @@ from node.wire.records import (
     SealedState,
     SetChange,
     TransactionState,
+    TreasuryMovement,
 )
 
 
@@ -53,6 +56,8 @@ from node.wire.records import (
         (ClosedBinDigest, ledger_pb2.ClosedBinDigest),
         (BinRecord, ledger_pb2.Bin),
         (SealedState, ledger_pb2.SealedState),
+        (EvidenceItem, ledger_pb2.EvidenceItem),
+        (TreasuryMovement, ledger_pb2.TreasuryMovement),
         (LedgerParameters, ledger_pb2.GetParametersResponse),
         (NodeStatus, ledger_pb2.GetNodeStatusResponse),
         (Hello, peer_pb2.Hello),
@@ -81,6 +86,14 @@ def test_the_states_are_those_of_the_contract() -> None:
         name: number
         for name, number in types_pb2.TransactionState.items()
         if name != "TRANSACTION_STATE_UNSPECIFIED"
+    }
+
+
+def test_the_statuses_of_evidence_are_those_of_the_contract() -> None:
+    assert {f"EVIDENCE_STATUS_{status.name}": status.value for status in EvidenceStatus} == {
+        name: number
+        for name, number in ledger_pb2.EvidenceStatus.items()
+        if name != "EVIDENCE_STATUS_UNSPECIFIED"
     }
 
 
