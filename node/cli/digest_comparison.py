@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
 
 from node.cli.doctor_report import FindingKind
 from node.ledger.effects import TreasuryKind
 from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, Height
-from node.wire.operator_records import LedgerDigests, TreasuryRow
+from node.wire.operator_records import LedgerDigests
 
 DigestsOf = Callable[[BankIndex, Height], Awaitable[LedgerDigests]]
 """Asks a bank for its digests up to a height."""
@@ -56,18 +57,45 @@ async def first_difference(
     return Height(above)
 
 
-def treasury_faults(state: LedgerState, rows: Sequence[TreasuryRow]) -> list[str]:
-    """Say in what a bank's treasury rows do not add up with its state of the same height."""
-    fees: dict[int, int] = {}
-    stakes: dict[int | None, int] = {}
+class TreasuryMovement(Protocol):
+    """A treasury row, whoever listed it."""
+
+    @property
+    def bank(self) -> int | None: ...
+
+    @property
+    def fiscal_year(self) -> int: ...
+
+    @property
+    def amount(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+
+def treasury_faults(state: LedgerState, rows: Iterable[TreasuryMovement]) -> list[str]:
+    """Say in what a bank's treasury rows do not add up with its state of the same height.
+
+    Per bank, stake rows minus penalty rows are the stake; per year, fee rows and penalty rows are
+    the pots (BFT-12 section 18).
+    """
+    fees: Counter[int] = Counter()
+    penalties: Counter[int] = Counter()
+    stakes: Counter[int | None] = Counter()
     for row in rows:
-        if row.kind == TreasuryKind.FEE:
-            fees[row.fiscal_year] = fees.get(row.fiscal_year, 0) + row.amount
-        elif row.kind == TreasuryKind.STAKE:
-            stakes[row.bank] = stakes.get(row.bank, 0) + row.amount
+        match row.kind:
+            case TreasuryKind.FEE:
+                fees[row.fiscal_year] += row.amount
+            case TreasuryKind.STAKE:
+                stakes[row.bank] += row.amount
+            case TreasuryKind.PENALTY:
+                stakes[row.bank] -= row.amount
+                penalties[row.fiscal_year] += row.amount
     faults = []
-    if fees != {pot.year: pot.approver_fees for pot in state.pots if pot.approver_fees}:
+    if fees != Counter({pot.year: pot.approver_fees for pot in state.pots}):
         faults.append("the fee rows do not add up to the pots")
-    if stakes != {bank.index: bank.initial_stake for bank in state.banks}:
-        faults.append("the stake rows do not add up to the initial stakes")
+    if penalties != Counter({pot.year: pot.penalties for pot in state.pots}):
+        faults.append("the penalty rows do not add up to the pots")
+    if stakes != Counter({bank.index: bank.stake for bank in state.banks}):
+        faults.append("the stake and penalty rows do not add up to the stakes")
     return faults

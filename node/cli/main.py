@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tx": ("node.cli.transaction", "Show where a transaction stands, and what is public."),
     "block": ("node.cli.block", "Show a block, who sealed it and what is in it."),
     "proof": ("node.cli.proof", "Prove that a transaction is sealed; verify a proof offline."),
+    "treasury": ("node.cli.treasury", "Show stakes, penalties, fees, pots, and that they add up."),
     "logs": ("node.cli.logs", "Read the banks' logs, one or all, or follow them."),
     "bench": ("node.cli.bench", "Measure what this machine does."),
     "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),

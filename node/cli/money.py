@@ -27,6 +27,11 @@ class Money:
         """Major units without the code, for example `12.50`."""
         return format_amount(self.amount, self.asset.decimals)
 
+    @staticmethod
+    def none_of(asset: AssetDefinition) -> Money:
+        """Return nothing of an asset, from which `of` makes amounts."""
+        return Money(Amount(0), asset)
+
     def of(self, amount: int) -> Money:
         """Return another amount of the same asset."""
         return Money(Amount(amount), self.asset)

@@ -84,5 +84,29 @@ def test_the_treasury_adds_up_with_the_state() -> None:
     assert treasury_faults(paid, [*stakes, ROW]) == []
     assert treasury_faults(paid, stakes) == ["the fee rows do not add up to the pots"]
     assert treasury_faults(state, stakes[1:]) == [
-        "the stake rows do not add up to the initial stakes"
+        "the stake and penalty rows do not add up to the stakes"
+    ]
+
+
+def test_a_penalty_leaves_the_stake_and_enters_the_pot() -> None:
+    genesis = make_genesis()
+    state = genesis_state(genesis)
+    rows = [
+        TreasuryRow(bank.index, 2026, bank.initial_stake, TreasuryKind.STAKE, "initial stake")
+        for bank in genesis.banks
+    ]
+    penalty = state.banks[2].stake // 20
+    rows.append(TreasuryRow(BankIndex(2), 2026, penalty, TreasuryKind.PENALTY, "E1"))
+    slashed = replace(
+        state,
+        banks=tuple(
+            replace(bank, stake=Amount(bank.stake - penalty)) if bank.index == 2 else bank
+            for bank in state.banks
+        ),
+        pots=(Pot(FiscalYear(2026), Amount(0), Amount(penalty)),),
+    )
+    assert treasury_faults(slashed, rows) == []
+    assert treasury_faults(state, rows) == [
+        "the penalty rows do not add up to the pots",
+        "the stake and penalty rows do not add up to the stakes",
     ]

@@ -23,6 +23,7 @@ from node.consensus.signatures import Ed25519Signer
 from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Header
+from node.ledger.effects import Transition, genesis_transition
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId, View
 from node.rpc.backend import FoundTransaction, NotFound, NotYet
@@ -86,12 +87,14 @@ class SealedLedger:
     notes: list[NoteRecord] = field(default_factory=list)
     nullifiers: list[NullifierRecord] = field(default_factory=list)
     closed_bins: list[ClosedBinDigest] = field(default_factory=list)
+    movements: list[TreasuryMovement] = field(default_factory=list)
     places: dict[bytes, Position] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         assert self.chain.height == 0, "the ledger is followed from its beginning"
         self.blocks.append(StoredBlock(self.chain.header.encode(), b"", b""))
+        self._move(genesis_transition(self.chain.genesis), Height(0))
         self._remember()
 
     @property
@@ -141,6 +144,7 @@ class SealedLedger:
                     closed_height=header.height,
                 )
             )
+        self._move(built.transition, header.height)
         for index, item in enumerate(built.transactions):
             self.places[item.transaction_id] = Position(
                 header.height, header.block_id, index, header.time_ms
@@ -157,6 +161,20 @@ class SealedLedger:
         """Wake everybody who waits for news."""
         self.news.set()
         self.news = asyncio.Event()
+
+    def _move(self, transition: Transition, height: Height) -> None:
+        for entry in transition.treasury_entries:
+            self.movements.append(
+                TreasuryMovement(
+                    sequence=len(self.movements),
+                    height=height,
+                    bank=entry.bank,
+                    fiscal_year=entry.fiscal_year,
+                    amount=entry.amount,
+                    kind=entry.kind.value,
+                    reason=entry.reason,
+                )
+            )
 
     def _remember(self) -> None:
         self.states.append(self.chain.state.encode())
@@ -349,7 +367,8 @@ class SmallBank:
     def treasury(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
-        return self._pages("treasury", [], from_sequence, limit)
+        movements = [item for item in self.ledger.movements if item.height <= self.tip]
+        return self._pages("treasury", movements, from_sequence, limit)
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         heights = {record.bin_id: record.closed_height for record in self.ledger.closed_bins}
