@@ -39,6 +39,7 @@ def receive(state: State, sender: BankIndex, message: Message) -> None:
     if sender not in state.peers:
         return
     state.presence.heard_at[sender] = state.presence.tick
+    pacemaker.trust(state, sender)
     if state.halted is not None and not isinstance(message, SyncRequest):
         return
     match message:

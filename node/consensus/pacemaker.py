@@ -32,10 +32,28 @@ def arm(state: State) -> bool:
     """Run the view and retry timers exactly while there is work."""
     if state.deciding and state.has_work:
         if not state.timed_out:
-            duration_ms = state.parameters.view_timeout(state.view)
+            suspected = state.leader in state.presence.suspected
+            duration_ms = state.parameters.view_timeout(state.view, suspected=suspected)
             state.timers.ensure(TimerKind.VIEW, duration_ms)
         state.timers.ensure(TimerKind.RETRY, state.parameters.retry_ms)
     return False
+
+
+def suspect_leader(state: State) -> None:
+    """The view is given up without a proposal: its leader's later views are cut short.
+
+    Only as long as nothing comes from it: a correct bank whose messages arrive is suspected by
+    nobody and has the whole time, so section 14 holds as it stands; safety rests on no timer.
+    """
+    heard = [timeout.bank for timeout in state.timeouts.of_view(state.view)]
+    if state.proposal is None and not state.leading and state.leader not in heard:
+        state.presence.suspected[state.leader] = True
+
+
+def trust(state: State, sender: BankIndex) -> None:
+    """Something came from a bank: if it leads, it has the whole time of its view from now."""
+    if state.presence.suspected.pop(sender, False) and sender == state.leader:
+        state.timers.cancel(TimerKind.VIEW)
 
 
 def retransmit(state: State) -> None:

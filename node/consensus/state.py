@@ -80,6 +80,8 @@ class Presence:
     refused: dict[BankIndex, int] = field(default_factory=dict)
     """Messages of each peer that failed a check."""
     last_refusal: str = ""
+    suspected: dict[BankIndex, bool] = field(default_factory=dict)
+    """Banks whose last view ended without a proposal, and from which nothing came since."""
 
 
 class State:

@@ -12,7 +12,7 @@ Every message that carries a timeout certificate therefore carries the quorum ce
 
 from __future__ import annotations
 
-from node.consensus import certificates, journal
+from node.consensus import certificates, journal, pacemaker
 from node.consensus.certificates import (
     CertificateInvalid,
     RejectCertificate,
@@ -37,6 +37,7 @@ def time_out(state: State) -> bool:
     if not state.deciding or state.timed_out:
         return False
     state.timers.cancel(TimerKind.VIEW)
+    pacemaker.suspect_leader(state)
     _sign(state)
     return True
 

@@ -98,3 +98,37 @@ def test_a_view_that_lost_its_work_is_not_given_up() -> None:
     assert not desk.core.status().timed_out
     desk.do(TransactionsAvailable(1))
     assert desk.timers[TimerKind.VIEW].generation == 2
+
+
+def test_section_7_the_view_of_a_leader_that_is_not_there_is_cut_short() -> None:
+    """Bank 1 leads view 0 of height 1 and says nothing; at its next turn it has T0/8."""
+    desk = Desk(C, ME)
+    desk.do(TransactionsAvailable(1))
+    desk.fire(TimerKind.VIEW)
+    assert desk.core.status().timed_out
+    leader = C.leader(0)
+    desk.receive(Status(Height(1), View(12), C.timeout_certificate(11), None))
+    assert desk.core.status().leader == leader
+    assert desk.timers[TimerKind.VIEW].delay_ms == 250
+    # It comes back while it leads: it has the whole time, from now.
+    desk.receive(Status(Height(1), View(0), None, None), sender=leader)
+    assert desk.timers[TimerKind.VIEW].delay_ms == 20_000
+
+
+def test_section_7_a_leader_that_gave_up_its_own_view_is_there() -> None:
+    desk = Desk(C, ME)
+    leader = C.leader(0)
+    for bank in (leader, 4, 5):
+        desk.receive(C.timeout(bank))
+    assert desk.core.status().timed_out
+    desk.receive(Status(Height(1), View(12), C.timeout_certificate(11), None))
+    assert desk.core.status().leader == leader
+    assert desk.timers[TimerKind.VIEW].delay_ms == 20_000
+
+
+def test_section_7_a_leader_whose_block_is_not_certified_has_the_whole_time_again() -> None:
+    desk = Desk(C, ME)
+    desk.receive(C.proposal(BLOCK))
+    desk.fire(TimerKind.VIEW)
+    desk.receive(Status(Height(1), View(12), C.timeout_certificate(11), None))
+    assert desk.timers[TimerKind.VIEW].delay_ms == 20_000
