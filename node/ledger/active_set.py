@@ -78,9 +78,8 @@ class ActiveSet:
         """Return `active(h)[(h+v) mod n]` (BFT-12 section 3)."""
         return self.members[(height + view) % self.size].bank
 
-    @cached_property
-    def set_hash(self) -> bytes:
-        """SHA-256 over ids, consensus and ballot keys, the opener key and q; 32 bytes."""
+    def encode(self) -> bytes:
+        """Return the canonical bytes: ids, consensus and ballot keys, the opener key and q."""
         writer = Writer().blob(SET_DOMAIN).u16(self.quorum).fixed(self.opener_key, POINT_BYTES)
         writer.many(
             self.members,
@@ -90,4 +89,9 @@ class ActiveSet:
                 .fixed(member.ballot_key, POINT_BYTES)
             ),
         )
-        return hashlib.sha256(writer.finish()).digest()
+        return writer.finish()
+
+    @cached_property
+    def set_hash(self) -> bytes:
+        """SHA-256 of the canonical bytes, 32 bytes."""
+        return hashlib.sha256(self.encode()).digest()
