@@ -7,6 +7,7 @@ parent it expects, so a block can only follow the tip.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,22 +15,24 @@ from typing import Any
 
 import psycopg
 
-from crypto.transaction import Transfer
+from crypto.transaction import Mint, Transfer
 from node.ledger.blocks import HEADER_BYTES, Block
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.state import BankState
 from node.ledger.transition import Transition
 from node.ledger.types import TimeMs
 from node.storage.errors import StorageConflict
+from node.storage.evidence_store import ANY_PENDING, oldest_punishable, settle
 from node.storage.journal import (
     BODY_TYPES,
     COPY_BODIES,
-    UPSERT_RECORD,
+    INSERT_RECORD,
     Journal,
     Position,
     copy_rows,
 )
 from node.storage.records import RecordedBallot
+from node.storage.row_digests import FOUND, TipDigests, require_sound
 
 INSERT_BLOCK = """
 INSERT INTO blocks (block_hash, block_number, previous_hash, merkle_root, timestamp, miner_idx,
@@ -133,7 +136,9 @@ class BlockApplication:
         transition: Transition,
         transactions: Sequence[VerifiedTransaction],
         parent_votes: Sequence[RecordedBallot],
+        evidence_window: int,
     ) -> None:
+        """`evidence_window` is the genesis parameter, in heights."""
         header = block.header
         assert transition.state.height == header.height, "the transition is this block's"
         assert transition.state.root() == header.post_state_root, "the transition is this block's"
@@ -145,6 +150,9 @@ class BlockApplication:
         self._transition = transition
         self._transactions = transactions
         self._parent_votes = parent_votes
+        self._evidence_window = evidence_window
+        self._punishments = getattr(transition, "punishments", ())
+        self._evidence_left = False
         self._sealed_at = timestamp(header.time_ms)
 
     async def store(self, journal: Journal, record: ConsensusRecordRow | None) -> None:
@@ -158,7 +166,7 @@ class BlockApplication:
             await self._store_block(connection, position)
             await self._store_transactions(connection, position)
             await self._store_accounts_and_commit(connection, position, record)
-            self._advance(position)
+            self._advance(position, record)
 
     def _require_next(self, position: Position) -> None:
         if self._header.parent_id != position.block_id:
@@ -171,6 +179,7 @@ class BlockApplication:
         header, transition = self._header, self._transition
         async with connection.pipeline():
             await connection.execute("BEGIN")
+            found = await connection.execute(FOUND, prepare=True, binary=True)
             await connection.execute(INSERT_BLOCK, self._block_row(), prepare=True)
             await connection.execute(
                 INSERT_BATCH,
@@ -194,6 +203,9 @@ class BlockApplication:
             await connection.execute(DELETE_RECORD, prepare=True)
             if position.held_blocks:
                 await connection.execute(DELETE_HELD_BLOCKS, prepare=True)
+        row = await found.fetchone()
+        assert row is not None, "the query always has one row"
+        require_sound(row, position.row_digests(), position.state.height)
         if advanced.rowcount != 1:
             raise StorageConflict(f"the stored tip is no longer the parent of {header.height}")
 
@@ -295,13 +307,14 @@ class BlockApplication:
         for position, item in enumerate(self._transactions):
             transaction = item.transaction
             transfer = transaction if isinstance(transaction, Transfer) else None
+            moves_notes = isinstance(transaction, Transfer | Mint)
             yield (
                 item.transaction_id,
                 self._first_sequence + position,
                 self._header.height,
                 position,
                 int(transaction.kind),
-                transaction.asset,
+                transaction.asset if moves_notes else None,
                 transfer.fee if transfer else 0,
                 transfer.redeem if transfer else 0,
                 item.leaf_hash,
@@ -339,6 +352,8 @@ class BlockApplication:
         record: ConsensusRecordRow | None,
     ) -> None:
         orphans = position.held_transactions - self._sequence_of.keys()
+        if self._punishments or position.pending_evidence:
+            await self._settle_evidence(connection)
         async with connection.pipeline():
             for row in self._account_rows(position.account_entry_count):
                 await connection.execute(INSERT_ACCOUNT_ENTRY, row, prepare=True)
@@ -347,8 +362,15 @@ class BlockApplication:
             if orphans:
                 await connection.execute(DELETE_ORPHANS, (list(orphans),), prepare=True)
             if record is not None:
-                await connection.execute(UPSERT_RECORD, record, prepare=True)
+                await connection.execute(INSERT_RECORD, record, prepare=True)
             await connection.execute("COMMIT")
+
+    async def _settle_evidence(self, connection: psycopg.AsyncConnection) -> None:
+        """Offences are rare: the round trips here cost nothing in the normal case."""
+        oldest = oldest_punishable(self._header.height, self._evidence_window)
+        await settle(connection, self._block, self._punishments, oldest)
+        row = await (await connection.execute(ANY_PENDING)).fetchone()
+        self._evidence_left = row is not None and bool(row[0])
 
     def _account_rows(self, first: int) -> Iterator[tuple[Any, ...]]:
         for number, entry in enumerate(self._transition.account_entries, first):
@@ -378,14 +400,17 @@ class BlockApplication:
                 entry.reason,
             )
 
-    def _advance(self, position: Position) -> None:
+    def _advance(self, position: Position, record: ConsensusRecordRow | None) -> None:
         position.block_id = self._header.block_id
         position.state = self._transition.state
         position.account_entry_count += len(self._transition.account_entries)
         position.treasury_count += len(self._transition.treasury_entries)
-        position.held_blocks = set()
+        position.tip = TipDigests.of(self._block, self._seal)
+        position.record = None if record is None else hashlib.sha256(record[3]).digest()
+        position.held_blocks = {}
         position.held_transactions = set()
+        position.pending_evidence = self._evidence_left
 
 
 ConsensusRecordRow = tuple[int, int, int, bytes]
-"""height, view, step, record: the parameters of `UPSERT_RECORD`."""
+"""height, view, step, record: the parameters of `INSERT_RECORD`."""

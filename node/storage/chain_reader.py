@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
@@ -9,8 +10,8 @@ from sqlalchemy import select
 from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.state import LedgerState
-from node.ledger.types import BlockId, Height, TimeMs, TransactionId
-from node.storage.errors import NotFound, StoredDataCorrupt
+from node.ledger.types import BlockId, Height, TransactionId
+from node.storage.errors import LedgerFormatOutdated, NotFound
 from node.storage.reading import (
     MAX_BIGINT,
     MAX_KEYS,
@@ -43,24 +44,37 @@ class ChainReader(Reader):
     """Questions about the chain itself."""
 
     async def load_tip(self) -> Tip:
-        """Return the last applied block and its state; raises `StoredDataCorrupt`."""
+        """Return the last applied block and its state; raises `IntegrityViolation`."""
         rows = await self._rows(
-            select(BlockRow.header, BlockRow.seal, LedgerStateRow.state).join_from(
-                LedgerStateRow, BlockRow
-            )
+            select(
+                BlockRow.block_hash,
+                BlockRow.block_number,
+                BlockRow.header,
+                BlockRow.seal,
+                LedgerStateRow.state,
+            ).join_from(LedgerStateRow, BlockRow)
         )
         if len(rows) != 1:
-            raise StoredDataCorrupt("the ledger state row is missing")
-        header_bytes, seal, state_bytes = rows[0]
+            raise self._violation("ledger_state", None, "the row is missing")
+        block_id, height, header_bytes, seal, state_bytes = rows[0]
         try:
-            tip = Tip(Header.decode(header_bytes), LedgerState.decode(state_bytes), seal or b"")
+            header = Header.decode(header_bytes)
         except MalformedEncoding as error:
-            raise StoredDataCorrupt(f"the tip does not decode: {error}") from error
-        if tip.header.post_state_root != tip.state.root():
-            raise StoredDataCorrupt(
-                f"the stored state is not the one that block {tip.header.height} commits to"
+            raise self._violation("blocks", height, f"the header: {error}") from error
+        if header.block_id != block_id or header.height != height:
+            raise self._violation("blocks", height, "the header does not have the block's hash")
+        if hashlib.sha256(state_bytes).digest() != header.post_state_root:
+            raise self._violation(
+                "ledger_state", height, "the state does not have the root that the header names"
             )
-        return tip
+        try:
+            return Tip(header, LedgerState.decode(state_bytes), seal or b"")
+        except MalformedEncoding as error:
+            raise LedgerFormatOutdated(
+                "the stored ledger is in the format of another version of the software"
+                f" ({error}): go on with that version, or start a new consortium in another"
+                " directory with `consortium up --data DIRECTORY`"
+            ) from error
 
     async def load_consensus(self) -> StoredConsensus | None:
         """Return what was made durable at this height, None if nothing was (BFT-12 D3)."""
@@ -72,21 +86,37 @@ class ChainReader(Reader):
                         ConsensusRecord.height,
                         ConsensusRecord.view,
                         ConsensusRecord.step,
+                        ConsensusRecord.digest,
                     )
                 )
             ).one_or_none()
             if record is None:
                 return None
-            bodies = (
+            held = (
                 await connection.execute(
-                    select(ConsensusBody.block).order_by(ConsensusBody.block_id)
+                    select(ConsensusBody.block_id, ConsensusBody.block).order_by(
+                        ConsensusBody.block_id
+                    )
                 )
-            ).scalars()
-            try:
-                blocks = tuple([Block.decode(data) for data in bodies])
-            except MalformedEncoding as error:
-                raise StoredDataCorrupt(f"a held block does not decode: {error}") from error
-        return StoredConsensus(record[0], Height(record[1]), record[2], record[3], blocks)
+            ).all()
+        height = Height(record[1])
+        if hashlib.sha256(record[0]).digest() != record[4]:
+            raise self._violation(
+                "consensus_record", height, "the record does not have the digest stored with it"
+            )
+        blocks = tuple([self._held_block(height, row[0], row[1]) for row in held])
+        return StoredConsensus(record[0], height, record[2], record[3], blocks)
+
+    def _held_block(self, height: Height, block_id: bytes, data: bytes) -> Block:
+        try:
+            block = Block.decode(data)
+        except MalformedEncoding as error:
+            raise self._violation(
+                "consensus_bodies", height, f"a held block does not decode: {error}"
+            ) from error
+        if block.block_id != block_id:
+            raise self._violation("consensus_bodies", height, "a held block has another hash")
+        return block
 
     async def blocks(
         self, from_height: int, limit: int, max_bytes: int = 2 << 20
@@ -147,7 +177,7 @@ class ChainReader(Reader):
         )
         if not rows:
             raise NotFound(f"no sealed transaction {transaction_id.hex()}")
-        return _stored_transaction(rows[0])
+        return self._stored_transaction(rows[0])
 
     async def transactions(self, from_sequence: int, limit: int) -> tuple[StoredTransaction, ...]:
         """Return sealed transactions in ledger order from a sequence number on."""
@@ -157,7 +187,7 @@ class ChainReader(Reader):
             .order_by(TransactionRow.sequence_number)
             .limit(page_size(limit))
         )
-        return tuple([_stored_transaction(row) for row in rows])
+        return tuple([self._stored_transaction(row) for row in rows])
 
     async def leaf_hashes(self, height: int) -> tuple[bytes, ...]:
         """Return the leaves of a block's Merkle tree in order (IDX1 11.1); empty if no block."""
@@ -190,6 +220,24 @@ class ChainReader(Reader):
         )
         return {TransactionId(row[0]): row[1] for row in rows}
 
+    def _stored_transaction(self, row: AnyRow) -> StoredTransaction:
+        try:
+            header = Header.decode(row[5])
+        except MalformedEncoding as error:
+            raise self._violation("blocks", row[2], f"the header: {error}") from error
+        return StoredTransaction(
+            transaction_id=TransactionId(row[0]),
+            sequence_number=row[1],
+            height=Height(row[2]),
+            block_id=BlockId(row[3]),
+            position=row[4],
+            time_ms=header.time_ms,
+            kind=row[6],
+            leaf_hash=row[7],
+            size=row[8],
+            status=row[9],
+        )
+
     async def _block(self, statement: AnySelect, absent: str) -> StoredBlock:
         rows = await self._rows(statement)
         if not rows:
@@ -215,18 +263,3 @@ def _transactions() -> AnySelect:
         TransactionRow.size,
         TransactionRow.status,
     ).join(BlockRow, BlockRow.block_number == TransactionRow.batch_id)
-
-
-def _stored_transaction(row: AnyRow) -> StoredTransaction:
-    return StoredTransaction(
-        transaction_id=TransactionId(row[0]),
-        sequence_number=row[1],
-        height=Height(row[2]),
-        block_id=BlockId(row[3]),
-        position=row[4],
-        time_ms=TimeMs(Header.decode(row[5]).time_ms),
-        kind=row[6],
-        leaf_hash=row[7],
-        size=row[8],
-        status=row[9],
-    )

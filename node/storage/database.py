@@ -3,18 +3,21 @@
 Reading goes through a pool of read-only sessions, writing through the one session that holds the
 writer's lock (`writer`). A write is one database transaction that is on disk when its call
 returns; calls are serialised, and the host executes them in the order of the core's effects
-(BFT-12 D1). Two things are written: the consensus record with the bodies it refers to, before a
-statement is sent, and a sealed block with everything that follows from it.
+(BFT-12 D1). Three things are written: the consensus record with the bodies it refers to, before a
+statement is sent; a sealed block with everything that follows from it; and evidence, before
+anybody is told of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from node.ledger.blocks import Block
 from node.ledger.genesis import Genesis
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.transition import Transition
 from node.ledger.types import BankIndex, Height, TransactionId, View
@@ -23,21 +26,33 @@ from node.storage.chain_reader import ChainReader
 from node.storage.configuration import DatabaseConfig
 from node.storage.connection import create_reader_engine
 from node.storage.digest_reader import DigestReader
-from node.storage.errors import WriterLost
+from node.storage.errors import IntegrityViolation, WriterLost
+from node.storage.evidence_reader import EvidenceReader
 from node.storage.failures import storage_errors
 from node.storage.genesis_installation import install_genesis
+from node.storage.integrity_reader import IntegrityReader
 from node.storage.journal import Journal
 from node.storage.migrations import migrate_async, require_schema
 from node.storage.note_reader import NoteReader
 from node.storage.records import RecordedBallot
 from node.storage.writer import Writer
 
+INSERT_FINDING = """
+INSERT INTO integrity_findings (damaged_table, height, detail) VALUES (%b, %b, %b)
+"""
 
-class Database(ChainReader, NoteReader, DigestReader):
-    """The open database of one bank: every question of the readers, and the two writes."""
 
-    def __init__(self, engine: AsyncEngine, genesis: Genesis, writer: Writer) -> None:
-        super().__init__(engine, genesis)
+class Database(ChainReader, NoteReader, DigestReader, EvidenceReader, IntegrityReader):
+    """The open database of one bank: every question of the readers, and the writes."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        genesis: Genesis,
+        writer: Writer,
+        on_violation: Callable[[IntegrityViolation], None] | None = None,
+    ) -> None:
+        super().__init__(engine, genesis, on_violation)
         self._writer = writer
         self._journal = Journal(writer)
 
@@ -54,11 +69,14 @@ class Database(ChainReader, NoteReader, DigestReader):
         genesis: Genesis,
         bank: BankIndex,
         on_writer_lost: Callable[[WriterLost], None] | None = None,
+        on_violation: Callable[[IntegrityViolation], None] | None = None,
     ) -> Database:
         """Open a migrated database; the first time, write block 0 into it.
 
         `on_writer_lost` is called once, from the event loop, when the writing session ends while
         the database is open: the node must stop, for another may take its place (BFT-12 D5).
+        `on_violation` is called for every damaged row that a read or a write comes across, before
+        the call raises it: the node must sign nothing more.
         Raises `DatabaseUrlInvalid`, `DatabaseUnavailable`, `ServerTooOld`, `SchemaOutdated`,
         `DatabaseInUse` or `WrongDatabase`; nothing stays open then.
         """
@@ -76,7 +94,7 @@ class Database(ChainReader, NoteReader, DigestReader):
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine, genesis, writer)
+        return cls(engine, genesis, writer, on_violation)
 
     @property
     def server_version(self) -> str:
@@ -101,12 +119,15 @@ class Database(ChainReader, NoteReader, DigestReader):
 
         Replaces the record; blocks and transactions that are stored already are left alone.
         `transactions` must cover whatever the new blocks name and is not stored: `BodyMissing`
-        otherwise. Raises `WriterLost`, `StorageConflict` and `DatabaseUnavailable`; nothing is
-        written then, unless the connection broke during the commit itself.
+        otherwise. Raises `IntegrityViolation` if the rows of the tip, the state or the previous
+        record are not what this bank wrote, and `WriterLost`, `StorageConflict` and
+        `DatabaseUnavailable`; no record is written then, unless the connection broke during the
+        commit itself.
         """
-        await self._journal.persist_consensus(
-            record, height, view, step, bodies, transactions or {}
-        )
+        with self._reported_violations():
+            await self._journal.persist_consensus(
+                record, height, view, step, bodies, transactions or {}
+            )
 
     async def apply_block(
         self,
@@ -124,10 +145,42 @@ class Database(ChainReader, NoteReader, DigestReader):
         are not written again; this height's consensus record, held blocks and orphaned bodies go,
         replaced by `consensus_record` (height, view, step, record) if given. Raises
         `StorageConflict` when the database is not at the parent or refuses a row: either is a
-        broken invariant of ours, and nothing is written.
+        broken invariant of ours, and nothing is written; so it is on `IntegrityViolation`.
         """
-        application = BlockApplication(block, seal, transition, transactions, parent_votes)
-        await application.store(self._journal, consensus_record)
+        application = BlockApplication(
+            block,
+            seal,
+            transition,
+            transactions,
+            parent_votes,
+            self._genesis.parameters.evidence_window,
+        )
+        with self._reported_violations():
+            await application.store(self._journal, consensus_record)
+
+    async def add_evidence(self, evidence: VerifiedEvidence, source: BankIndex) -> bool:
+        """Make a verified item durable, `pending`, before anybody is told of it (BFT-12 9).
+
+        `source` is the bank that sent it, this bank for a conflict that it found. Returns whether
+        the item was new; one that is stored already, in whatever status, is left as it is.
+        """
+        with self._reported_violations():
+            return await self._journal.add_evidence(evidence, source)
+
+    async def add_finding(self, violation: IntegrityViolation) -> None:
+        """Note that a row is damaged, so that a restart does not forget it; see `findings`."""
+        async with self._writer.transaction() as connection:
+            await connection.execute(
+                INSERT_FINDING, (violation.table, violation.height, violation.detail)
+            )
+
+    @contextmanager
+    def _reported_violations(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityViolation as violation:
+            self._report(violation)
+            raise
 
     async def close(self) -> None:
         """Release the writer's lock and every connection."""

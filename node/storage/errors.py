@@ -1,9 +1,11 @@
 """What can go wrong between a node and its own database, named by whose fault it is.
 
-The operator's: `DatabaseUrlInvalid`, `ServerTooOld`, `SchemaOutdated`, `WrongDatabase`,
-`DatabaseInUse`. The environment's: `DatabaseUnavailable`, `PoolExhausted`, `StatementTimeout`,
-`WriterLost`. The caller's: `NotFound`, `BodyMissing`. Ours or a tampered database's:
-`StorageConflict`, `StoredDataCorrupt`; the node raises an alarm and stops on those.
+The operator's: `DatabaseUrlInvalid`, `ServerTooOld`, `SchemaOutdated`, `LedgerFormatOutdated`,
+`WrongDatabase`, `DatabaseInUse`. The environment's: `DatabaseUnavailable`, `PoolExhausted`,
+`StatementTimeout`, `WriterLost`. The caller's: `NotFound`, `BodyMissing`. Ours or a tampered
+database's:
+`StorageConflict`, on which the node stops, and `IntegrityViolation`, on which it halts: it signs
+nothing more and waits for `consortium node rebuild`.
 
 No message and no cause chain carries a connection string: drivers quote them, passwords included.
 """
@@ -63,5 +65,17 @@ class StorageConflict(StorageError):
     """The database refuses what the ledger found valid, or is not at the expected height."""
 
 
-class StoredDataCorrupt(StorageError):
-    """Stored bytes do not decode, or do not have the hash under which they are stored."""
+class LedgerFormatOutdated(StorageError):
+    """The stored ledger was written by another version of the software, in another format."""
+
+
+class IntegrityViolation(StorageError):
+    """A stored row is not what this bank wrote: it does not decode, or has another hash."""
+
+    def __init__(self, table: str, height: int | None, detail: str) -> None:
+        """`height` is that of the block that the row belongs to, None where it belongs to none."""
+        where = table if height is None else f"{table} at height {height}"
+        super().__init__(f"damaged row in {where}: {detail}")
+        self.table = table
+        self.height = height
+        self.detail = detail

@@ -7,6 +7,7 @@ they never tell of something that is not on disk.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,23 +15,34 @@ from typing import Any
 
 import psycopg
 
-from node.ledger.blocks import Block
+from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.state import LedgerState
-from node.ledger.types import BlockId, Height, TransactionId
-from node.storage.errors import BodyMissing, StoredDataCorrupt
+from node.ledger.types import BankIndex, BlockId, Height, TransactionId
+from node.storage.errors import BodyMissing, IntegrityViolation
+from node.storage.evidence_store import insert_pending
+from node.storage.row_digests import WRITE_RECORD_IF_SOUND, TipDigests, require_sound, row_of
 from node.storage.writer import Writer
 
-UPSERT_RECORD = """
-INSERT INTO consensus_record (height, view, step, record) VALUES (%b, %b, %b, %b)
-ON CONFLICT (singleton) DO UPDATE
-SET height = excluded.height, view = excluded.view, step = excluded.step, record = excluded.record
+INSERT_RECORD = """
+INSERT INTO consensus_record (height, view, step, record, digest)
+SELECT given.*, sha256(given.record)
+FROM (SELECT %b::bigint AS height, %b::bigint AS view, %b::bigint AS step, %b::bytea AS record)
+    AS given
 """
 INSERT_BODY = "INSERT INTO consensus_bodies (block_id, height, block) VALUES (%b, %b, %b)"
 COPY_BODIES = "COPY transaction_bodies (transaction_id, body) FROM STDIN (FORMAT BINARY)"
 BODY_TYPES = ("bytea", "bytea")
 
-SELECT_TIP = "SELECT block_hash, state, account_entry_count, treasury_count FROM ledger_state"
+SELECT_TIP = """
+SELECT state.block_hash, state.state, state.account_entry_count, state.treasury_count,
+       block.block_number, block.header, block.contents, block.seal, record.height, record.record,
+       record.digest, EXISTS (SELECT FROM evidence WHERE status = 'pending')
+FROM ledger_state AS state
+LEFT JOIN blocks AS block ON block.block_hash = state.block_hash
+LEFT JOIN consensus_record AS record ON true
+"""
 SELECT_HELD_BLOCKS = "SELECT block_id, block FROM consensus_bodies"
 SELECT_STORED = "SELECT transaction_id FROM transaction_bodies WHERE transaction_id = ANY(%s)"
 
@@ -43,10 +55,20 @@ class Position:
     state: LedgerState
     account_entry_count: int
     treasury_count: int
-    held_blocks: set[BlockId] = field(default_factory=set)
-    """Blocks stored for this height's votes."""
+    tip: TipDigests
+    """What the rows of the tip must hash to."""
+    record: bytes | None = None
+    """SHA-256 of the consensus record."""
+    held_blocks: dict[BlockId, bytes] = field(default_factory=dict)
+    """Blocks stored for this height's votes, encoded."""
     held_transactions: set[TransactionId] = field(default_factory=set)
     """Transactions whose bodies are stored for those blocks and are not sealed."""
+    pending_evidence: bool = False
+    """Whether any item waits to be settled."""
+
+    def row_digests(self) -> tuple[bytes | None, ...]:
+        """What `row_digests.FOUND` must find."""
+        return row_of(self.tip, self.record, self.held_blocks)
 
 
 class Journal:
@@ -55,16 +77,26 @@ class Journal:
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self._position: Position | None = None
+        self._last_tip: TipDigests | None = None
+        """Outlives a failed write: rows that are read again are held to it."""
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[tuple[psycopg.AsyncConnection, Position]]:
         """Yield session and position for one transaction; the body updates the position last."""
         async with self.writer.transaction() as connection:
-            position = self._position or await load_position(connection)
+            position = self._position or await self._load(connection)
             # Forgotten until the body is through: an outcome that is unknown is read again.
             self._position = None
             yield connection, position
-            self._position = position
+            self._position, self._last_tip = position, position.tip
+
+    async def _load(self, connection: psycopg.AsyncConnection) -> Position:
+        position = await load_position(connection)
+        last = self._last_tip
+        if last is not None and last.block_id == position.tip.block_id:
+            found = row_of(position.tip, None, {})
+            require_sound(found, row_of(last, None, {}), position.state.height)
+        return position
 
     async def persist_consensus(
         self,
@@ -78,32 +110,44 @@ class Journal:
         """See `Database.persist_consensus`."""
         async with self.write() as (connection, position):
             assert height == position.state.height + 1, "a statement is about the next block"
-            new_blocks = {
-                block.block_id: block
-                for block in bodies
-                if block.block_id not in position.held_blocks
-            }
+            fresh = [block for block in bodies if block.block_id not in position.held_blocks]
+            new_blocks = {block.block_id: block.encode() for block in fresh}
             new_transactions = {
                 transaction_id: raw
                 for transaction_id, raw in transactions.items()
                 if transaction_id not in position.held_transactions
             }
             held = position.held_transactions | new_transactions.keys()
-            require_bodies(new_blocks.values(), held)
+            require_bodies(fresh, held)
+            expected = position.row_digests()
             async with connection.pipeline():
                 await connection.execute("BEGIN")
-                await connection.execute(UPSERT_RECORD, (height, view, step, record), prepare=True)
-                for block_id, block in new_blocks.items():
-                    await connection.execute(
-                        INSERT_BODY, (block_id, height, block.encode()), prepare=True
-                    )
+                found = await connection.execute(
+                    WRITE_RECORD_IF_SOUND,
+                    (height, view, step, record, *expected),
+                    prepare=True,
+                    binary=True,
+                )
+                for block_id, encoded in new_blocks.items():
+                    await connection.execute(INSERT_BODY, (block_id, height, encoded), prepare=True)
                 if not new_transactions:
                     await connection.execute("COMMIT")
+            row = await found.fetchone()
+            assert row is not None, "the query always has one row"
+            require_sound(row, expected, position.state.height)
             if new_transactions:
                 await copy_rows(connection, COPY_BODIES, BODY_TYPES, new_transactions.items())
                 await connection.execute("COMMIT")
-            position.held_blocks |= new_blocks.keys()
+            position.record = hashlib.sha256(record).digest()
+            position.held_blocks |= new_blocks
             position.held_transactions = held
+
+    async def add_evidence(self, evidence: VerifiedEvidence, source: BankIndex) -> bool:
+        """See `Database.add_evidence`."""
+        async with self.write() as (connection, position):
+            is_new = await insert_pending(connection, evidence, source)
+            position.pending_evidence = True
+            return is_new
 
 
 def require_bodies(blocks: Iterable[Block], held: Collection[TransactionId]) -> None:
@@ -118,25 +162,49 @@ def require_bodies(blocks: Iterable[Block], held: Collection[TransactionId]) -> 
 
 
 async def load_position(connection: psycopg.AsyncConnection) -> Position:
-    """Read the position from the database; raises `StoredDataCorrupt`."""
+    """Read the position from the database; raises `IntegrityViolation`."""
     row = await _fetch_one(connection, SELECT_TIP)
     if row is None:
-        raise StoredDataCorrupt("the ledger state row is missing")
+        raise IntegrityViolation("ledger_state", None, "the row is missing")
+    block_id, state, account_entries, treasury, height, header, contents, seal = row[:8]
+    record_height, record, record_digest, pending = row[8:]
+    if header is None or hashlib.sha256(header).digest() != block_id:
+        raise IntegrityViolation("blocks", height, "the header does not have the block's hash")
+    if record is not None and hashlib.sha256(record).digest() != record_digest:
+        raise IntegrityViolation(
+            "consensus_record", record_height, "the record does not have the digest stored with it"
+        )
+    held_rows = await (await connection.execute(SELECT_HELD_BLOCKS)).fetchall()
     try:
-        state = LedgerState.decode(row[1])
-        held = await connection.execute(SELECT_HELD_BLOCKS)
-        blocks = {BlockId(block_id): Block.decode(data) for block_id, data in await held.fetchall()}
+        tip = Header.decode(header)
+        blocks = {BlockId(held_id): Block.decode(data) for held_id, data in held_rows}
     except MalformedEncoding as error:
-        raise StoredDataCorrupt(f"stored bytes do not decode: {error}") from error
+        raise IntegrityViolation(
+            "consensus_bodies", height + 1, f"a held block does not decode: {error}"
+        ) from error
+    if hashlib.sha256(state).digest() != tip.post_state_root:
+        raise IntegrityViolation(
+            "ledger_state", height, "the state does not have the root that the header names"
+        )
+    if any(held_id != block.block_id for held_id, block in blocks.items()):
+        raise IntegrityViolation("consensus_bodies", height + 1, "a held block has another hash")
     named = {item for block in blocks.values() for item in block.transaction_ids}
     stored = await connection.execute(SELECT_STORED, [list(named)])
     return Position(
-        block_id=BlockId(row[0]),
-        state=state,
-        account_entry_count=row[2],
-        treasury_count=row[3],
-        held_blocks=set(blocks),
+        block_id=BlockId(block_id),
+        state=LedgerState.decode(state),
+        account_entry_count=account_entries,
+        treasury_count=treasury,
+        tip=TipDigests(
+            block_id,
+            hashlib.sha256(contents).digest(),
+            None if seal is None else hashlib.sha256(seal).digest(),
+            tip.post_state_root,
+        ),
+        record=record_digest,
+        held_blocks=dict(held_rows),
         held_transactions={TransactionId(item) for (item,) in await stored.fetchall()},
+        pending_evidence=pending,
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from crypto.ring import ClosedBin, close_bin
 from node.ledger.facts import BlockFacts, FactsNeeded
 from node.ledger.types import POINT_BYTES, AssetId, Height, TransactionId
-from node.storage.errors import NotFound, StoredDataCorrupt
+from node.storage.errors import NotFound
 from node.storage.reading import MAX_BIGINT, AnyRow, Reader, page_size, storable
 from node.storage.records import StoredBin, StoredClosedBin, StoredNote, StoredNullifier
 from node.storage.tables import BinRow, NoteRow, NullifierRow, TransactionRow
@@ -66,7 +66,7 @@ class NoteReader(Reader):
         )
 
     async def bins(self, bin_ids: Sequence[int]) -> Mapping[int, StoredBin]:
-        """Return those bins that exist, by id; raises `StoredDataCorrupt`.
+        """Return those bins that exist, by id; raises `IntegrityViolation`.
 
         A closed bin is rebuilt from its notes and compared with the digest stored at its closing.
         """
@@ -158,10 +158,14 @@ class NoteReader(Reader):
             for start in range(0, len(notes or b""), PAIR_BYTES)
         ]
         if len(pairs) != note_count:
-            raise StoredDataCorrupt(f"bin {bin_id} has {len(pairs)} notes, not {note_count}")
+            raise self._violation(
+                "notes", closed_at_height, f"bin {bin_id} has {len(pairs)} notes, not {note_count}"
+            )
         closed = close_bin(bin_id, asset, pairs, self._genesis.parameters.ring_base)
         if closed.digest != digest:
-            raise StoredDataCorrupt(f"the notes of bin {bin_id} do not have its digest")
+            raise self._violation(
+                "notes", closed_at_height, f"the notes of bin {bin_id} do not have its digest"
+            )
         return StoredBin(bin_id, AssetId(asset), closed, Height(closed_at_height))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from node.ledger.genesis import Genesis
+from node.storage.errors import IntegrityViolation
 from node.storage.failures import storage_errors
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -41,14 +42,31 @@ def storable(numbers: Sequence[int]) -> list[int]:
 class Reader:
     """Runs read-only statements on pooled connections."""
 
-    def __init__(self, engine: AsyncEngine, genesis: Genesis) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        genesis: Genesis,
+        on_violation: Callable[[IntegrityViolation], None] | None = None,
+    ) -> None:
+        """`on_violation` is told of every damaged row that a read comes across."""
         self._engine = engine
         self._genesis = genesis
+        self._on_violation = on_violation
 
     @property
     def engine(self) -> AsyncEngine:
         """The pool; its sessions are read-only."""
         return self._engine
+
+    def _violation(self, table: str, height: int | None, detail: str) -> IntegrityViolation:
+        """Report a damaged row and return the error to raise."""
+        violation = IntegrityViolation(table, height, detail)
+        self._report(violation)
+        return violation
+
+    def _report(self, violation: IntegrityViolation) -> None:
+        if self._on_violation is not None:
+            self._on_violation(violation)
 
     async def _rows(
         self, statement: AnySelect | TextClause, parameters: dict[str, Any] | None = None

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from crypto.ring import ClosedBin
 from node.ledger.blocks import Block, Header
 from node.ledger.state import LedgerState
-from node.ledger.types import AssetId, BankIndex, BlockId, FiscalYear, Height, TimeMs, TransactionId
+from node.ledger.types import (
+    Amount,
+    AssetId,
+    BankIndex,
+    BlockId,
+    FiscalYear,
+    Height,
+    TimeMs,
+    TransactionId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,67 @@ class StoredTreasuryRow:
     kind: str
     reason: str
     height: Height
+
+
+class EvidenceStatus(StrEnum):
+    """How far an evidence item has come (BFT-12 section 9)."""
+
+    PENDING = "pending"
+    """Verified here, in no block yet."""
+    RECORDED = "recorded"
+    """A sealed block holds it, and punished its key."""
+    SUPERSEDED = "superseded"
+    """A sealed block punished its key by another item."""
+    EXPIRED = "expired"
+    """Too old to be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvidence:
+    """An evidence item with what came of it; amounts in minor units of the base asset."""
+
+    sequence: int
+    """In the order in which this bank got them, from 0; differs from bank to bank."""
+    evidence_id: bytes
+    """SHA-256 of `raw`."""
+    offence: str
+    """`node.ledger.offences.Offence`."""
+    offence_class: int
+    bank: BankIndex
+    """The accused."""
+    offence_height: Height
+    raw: bytes
+    source: BankIndex | None
+    """Who sent it, this bank itself for a conflict it found; None if a sealed block brought it."""
+    found_at_ms: TimeMs
+    """By the clock of this bank's database."""
+    status: EvidenceStatus
+    recorded_at: Height | None
+    """The block that punished the key."""
+    stake_before: int | None
+    penalty: int | None
+    ordinal: int | None
+    """Which of the bank's offences it was, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBankStake:
+    """A bank's stake beside its treasury rows; minor units of the base asset.
+
+    `staked - penalties == stake` (BFT-12 section 18); the doctor and the tests hold it to that.
+    """
+
+    bank: BankIndex
+    name: str
+    initial_stake: Amount
+    stake: Amount
+    offences: int
+    active: bool
+    account_balance: Amount
+    staked: int
+    """Sum of the bank's rows of type stake, withdrawals negative."""
+    penalties: int
+    """Sum of its rows of type penalty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from node.ledger.types import Height, TimeMs, View
 from node.storage.block_application import timestamp
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
-from node.storage.errors import StorageConflict
+from node.storage.errors import IntegrityViolation, StorageConflict
 from node.storage.records import RecordedBallot, StoredConsensus
 from tests.storage.conftest import BANK, Query, Story, apply_story, small_config
 
@@ -242,10 +242,12 @@ async def test_a_tip_moved_behind_our_back_is_noticed(
     first, third = story.blocks[0].block, story.blocks[2]
     query("UPDATE ledger_state SET block_hash = %s", first.block_id)
 
-    with pytest.raises(StorageConflict) as refused:
+    with pytest.raises(IntegrityViolation) as refused:
         await database.apply_block(third.block, b"seal", third.transition, third.transactions)
 
-    assert str(refused.value) == "the stored tip is no longer the parent of 3"
+    assert str(refused.value) == (
+        "damaged row in ledger_state at height 2: the name of the tip is not what this bank wrote"
+    )
     assert query("SELECT count(*) FROM blocks") == [(3,)]
 
 

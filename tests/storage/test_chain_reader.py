@@ -8,7 +8,7 @@ from crypto.merkle import merkle_root_of_hashes
 from node.ledger.blocks import Block, Header
 from node.ledger.state import genesis_header, genesis_state
 from node.storage.database import Database
-from node.storage.errors import NotFound, StoredDataCorrupt
+from node.storage.errors import IntegrityViolation, NotFound
 from node.storage.records import StoredBlock, StoredTransaction, Tip
 from tests.storage.conftest import Query, Story
 
@@ -146,13 +146,21 @@ async def test_bodies_by_id(told_story: Database, story: Story) -> None:
     [
         (
             "UPDATE ledger_state SET state = set_byte(state, 37, get_byte(state, 37) # 1)",
-            "the stored state is not the one that block 6 commits to",
+            "ledger_state at height 6: the state does not have the root that the header names",
         ),
         (
             "UPDATE ledger_state SET state = substr(state, 1, 50)",
-            "the tip does not decode: 8 bytes wanted at offset 44 of 50",
+            "ledger_state at height 6: the state does not have the root that the header names",
         ),
-        ("DELETE FROM ledger_state", "the ledger state row is missing"),
+        (
+            "UPDATE blocks SET header = set_byte(header, 80, get_byte(header, 80) # 1)",
+            "blocks at height 6: the header does not have the block's hash",
+        ),
+        (
+            "UPDATE blocks SET header = 'short'",
+            "blocks at height 6: the header: byte string of 1936224114 bytes exceeds 14",
+        ),
+        ("DELETE FROM ledger_state", "ledger_state: the row is missing"),
     ],
 )
 async def test_a_tampered_tip_is_noticed(
@@ -160,7 +168,7 @@ async def test_a_tampered_tip_is_noticed(
 ) -> None:
     query(tampering)
 
-    with pytest.raises(StoredDataCorrupt) as corrupt:
+    with pytest.raises(IntegrityViolation) as corrupt:
         await full_database.load_tip()
 
-    assert str(corrupt.value) == message
+    assert str(corrupt.value) == f"damaged row in {message}"

@@ -8,7 +8,7 @@ from node.ledger import accumulators
 from node.ledger.facts import BlockFacts, FactsNeeded, facts_needed
 from node.ledger.types import TransactionId
 from node.storage.database import Database
-from node.storage.errors import NotFound, StoredDataCorrupt
+from node.storage.errors import IntegrityViolation, NotFound
 from node.storage.records import StoredBin, StoredClosedBin, StoredNote, StoredNullifier
 from tests.storage.conftest import Query, Story
 from tests.storage.test_chain_reader import BEYOND
@@ -160,9 +160,12 @@ async def test_bins(told_story: Database, story: Story) -> None:
     [
         (
             "UPDATE notes SET commitment = set_byte(commitment, 0, 0) WHERE sequence = 0",
-            "the notes of bin 0 do not have its digest",
+            "damaged row in notes at height 3: the notes of bin 0 do not have its digest",
         ),
-        ("DELETE FROM notes WHERE sequence = 5", "bin 0 has 5 notes, not 6"),
+        (
+            "DELETE FROM notes WHERE sequence = 5",
+            "damaged row in notes at height 3: bin 0 has 5 notes, not 6",
+        ),
     ],
 )
 async def test_a_tampered_bin_is_noticed(
@@ -170,7 +173,7 @@ async def test_a_tampered_bin_is_noticed(
 ) -> None:
     query(tampering)
 
-    with pytest.raises(StoredDataCorrupt) as corrupt:
+    with pytest.raises(IntegrityViolation) as corrupt:
         await full_database.closed_bin(0)
 
     assert str(corrupt.value) == message

@@ -18,6 +18,7 @@ from node.storage.tables.consensus import (
     LedgerIdentity,
     LedgerStateRow,
 )
+from node.storage.tables.evidence import EvidenceRow, IntegrityFinding
 from node.storage.tables.notes import BinRow, NoteRow, NullifierRow
 from node.storage.tables.transactions import TransactionBody, TransactionRow
 
@@ -29,6 +30,8 @@ __all__ = [
     "BlockRow",
     "ConsensusBody",
     "ConsensusRecord",
+    "EvidenceRow",
+    "IntegrityFinding",
     "LedgerIdentity",
     "LedgerStateRow",
     "Miner",

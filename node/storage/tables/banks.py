@@ -92,7 +92,7 @@ class TreasuryRecord(Base):
     __table_args__ = (
         one_of("type", "reward", "penalty", "stake", "fee"),
         not_negative("record"),
-        not_negative("amount"),
+        CheckConstraint("amount >= 0 OR type = 'stake'", name="negative_only_for_stake"),
         Index("ix_treasury_bank_id_fiscal_year", "bank_id", "fiscal_year"),
     )
 
@@ -101,6 +101,7 @@ class TreasuryRecord(Base):
     """Empty for what concerns no single bank, such as the approvers' pot."""
     fiscal_year: Mapped[int] = mapped_column(BigInteger)
     amount: Mapped[int] = mapped_column(MinorUnits)
+    """Negative only for a withdrawal of stake: a bank's stake is its stake rows less penalties."""
     type: Mapped[str] = mapped_column(Text)
     block_number: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("blocks.block_number"), index=True
@@ -114,7 +115,10 @@ class AccountEntry(Base):
 
     __tablename__ = "account_entries"
     __table_args__ = (
-        one_of("kind", "redeem", "payout", "creator-fee"),
+        one_of(
+            *("kind", "redeem", "payout", "creator-fee"),
+            *("stake-top-up", "stake-withdrawal"),
+        ),
         fixed_length("asset", 16),
         not_negative("entry"),
         not_negative("amount"),

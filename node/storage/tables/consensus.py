@@ -65,6 +65,7 @@ class ConsensusRecord(Base):
         not_negative("height"),
         not_negative("view"),
         not_negative("step"),
+        fixed_length("digest", 32),
     )
 
     singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=true())
@@ -72,6 +73,8 @@ class ConsensusRecord(Base):
     view: Mapped[int] = mapped_column(BigInteger)
     step: Mapped[int] = mapped_column(BigInteger)
     record: Mapped[bytes] = mapped_column(Bytes)
+    digest: Mapped[bytes] = mapped_column(Bytes)
+    """SHA-256 of `record`: nothing else in the database tells whether it is what was written."""
 
 
 class ConsensusBody(Base):

@@ -58,7 +58,8 @@ class TransactionRow(Base):
         not_negative("redeem"),
         fixed_length("asset", 16),
         fixed_length("leaf_hash", 32),
-        CheckConstraint("kind IN (1, 2, 4)", name="kind_known"),
+        CheckConstraint("kind IN (1, 2, 4, 16, 17, 18)", name="kind_known"),
+        CheckConstraint("(kind < 16) = (asset IS NOT NULL)", name="asset_unless_governance"),
         one_of("status", "pending", "approved", "rejected", "completed"),
     )
 
@@ -70,8 +71,10 @@ class TransactionRow(Base):
     position: Mapped[int] = mapped_column(SmallInteger)
     """Index in the block, the leaf index of the inclusion proof."""
     kind: Mapped[int] = mapped_column(SmallInteger)
-    """Kind byte of IDX1 5.1: 1 TRANSFER, 2 ISSUE, 4 PAYOUT."""
-    asset: Mapped[bytes] = mapped_column(Bytes)
+    """Kind byte of IDX1 5.1: 1 TRANSFER, 2 ISSUE, 4 PAYOUT; or of governance
+    (`node.ledger.governance`): 16 STAKE_TOP_UP, 17 STAKE_WITHDRAWAL, 18 READMISSION."""
+    asset: Mapped[bytes | None] = mapped_column(Bytes)
+    """Empty for governance, which moves no notes."""
     fee: Mapped[int] = mapped_column(MinorUnits)
     redeem: Mapped[int] = mapped_column(MinorUnits)
     leaf_hash: Mapped[bytes] = mapped_column(Bytes)
