@@ -1,3 +1,4 @@
+from node.wire import ledger_pb2 as _ledger_pb2
 from node.wire import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -74,3 +75,33 @@ class FetchBlockResponse(_message.Message):
     BLOCK_FIELD_NUMBER: _ClassVar[int]
     block: bytes
     def __init__(self, block: _Optional[bytes] = ...) -> None: ...
+
+class FetchSnapshotRequest(_message.Message):
+    __slots__ = ("minimum_height",)
+    MINIMUM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    minimum_height: int
+    def __init__(self, minimum_height: _Optional[int] = ...) -> None: ...
+
+class SnapshotPart(_message.Message):
+    __slots__ = ("start", "headers", "notes", "nullifiers", "closed_bins", "treasury")
+    START_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    NULLIFIERS_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_BINS_FIELD_NUMBER: _ClassVar[int]
+    TREASURY_FIELD_NUMBER: _ClassVar[int]
+    start: SnapshotStart
+    headers: bytes
+    notes: bytes
+    nullifiers: bytes
+    closed_bins: bytes
+    treasury: _ledger_pb2.TreasuryPage
+    def __init__(self, start: _Optional[_Union[SnapshotStart, _Mapping]] = ..., headers: _Optional[bytes] = ..., notes: _Optional[bytes] = ..., nullifiers: _Optional[bytes] = ..., closed_bins: _Optional[bytes] = ..., treasury: _Optional[_Union[_ledger_pb2.TreasuryPage, _Mapping]] = ...) -> None: ...
+
+class SnapshotStart(_message.Message):
+    __slots__ = ("tip", "treasury_rows")
+    TIP_FIELD_NUMBER: _ClassVar[int]
+    TREASURY_ROWS_FIELD_NUMBER: _ClassVar[int]
+    tip: _ledger_pb2.SealedState
+    treasury_rows: int
+    def __init__(self, tip: _Optional[_Union[_ledger_pb2.SealedState, _Mapping]] = ..., treasury_rows: _Optional[int] = ...) -> None: ...

@@ -54,6 +54,11 @@ class PeerStub:
                 request_serializer=node_dot_wire_dot_peer__pb2.FetchBlockRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_peer__pb2.FetchBlockResponse.FromString,
                 _registered_method=True)
+        self.FetchSnapshot = channel.unary_stream(
+                '/consortium.v1.Peer/FetchSnapshot',
+                request_serializer=node_dot_wire_dot_peer__pb2.FetchSnapshotRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_peer__pb2.SnapshotPart.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -100,6 +105,17 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchSnapshot(self, request, context):
+        """The ledger as it stands at the sender's tip, without the blocks that led there, for a bank that
+        joins. Banks only. The parts come in the order of the fields of SnapshotPart; `start` alone
+        is certified by its seal, and it certifies how many items of every list follow and what they
+        hash to. UNAVAILABLE "no-snapshot" while the tip is below the height asked for or at genesis,
+        RESOURCE_EXHAUSTED "snapshots-served" while others are being served.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -122,6 +138,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.FetchBlock,
                     request_deserializer=node_dot_wire_dot_peer__pb2.FetchBlockRequest.FromString,
                     response_serializer=node_dot_wire_dot_peer__pb2.FetchBlockResponse.SerializeToString,
+            ),
+            'FetchSnapshot': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchSnapshot,
+                    request_deserializer=node_dot_wire_dot_peer__pb2.FetchSnapshotRequest.FromString,
+                    response_serializer=node_dot_wire_dot_peer__pb2.SnapshotPart.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -232,6 +253,33 @@ class Peer:
             '/consortium.v1.Peer/FetchBlock',
             node_dot_wire_dot_peer__pb2.FetchBlockRequest.SerializeToString,
             node_dot_wire_dot_peer__pb2.FetchBlockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consortium.v1.Peer/FetchSnapshot',
+            node_dot_wire_dot_peer__pb2.FetchSnapshotRequest.SerializeToString,
+            node_dot_wire_dot_peer__pb2.SnapshotPart.FromString,
             options,
             channel_credentials,
             insecure,
