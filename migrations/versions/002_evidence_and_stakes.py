@@ -1,4 +1,4 @@
-"""Evidence and findings of damage; stake movements, governance transactions, record digests."""
+"""Evidence, changes of the active set, findings of damage; stake movements, governance transactions, record digests."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def replace_check(table: str, name: str, condition: str, *, replaced: str | None
 def upgrade() -> None:
     create_evidence()
     create_integrity_findings()
+    create_set_changes()
     replace_check(
         "treasury",
         "negative_only_for_stake",
@@ -63,6 +64,7 @@ def downgrade() -> None:
     replace_check(
         "treasury", "amount_not_negative", "amount >= 0", replaced="negative_only_for_stake"
     )
+    op.drop_table("set_changes")
     op.drop_table("integrity_findings")
     op.drop_table("evidence")
 
@@ -147,6 +149,16 @@ def create_integrity_findings() -> None:
         sa.Column("height", sa.BigInteger, nullable=True),
         sa.Column("detail", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("finding_id", name="pk_integrity_findings"),
+    )
+
+
+def create_set_changes() -> None:
+    op.create_table(
+        "set_changes",
+        sa.Column("block_number", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("active_set", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("block_number", name="pk_set_changes"),
+        foreign_key("set_changes", "block_number", "blocks.block_number"),
     )
 
 

@@ -21,6 +21,7 @@ from node.storage.database import Database
 from node.storage.errors import NotFound as NotStored
 from node.storage.records import (
     StoredClosedBin,
+    StoredEvidence,
     StoredNote,
     StoredNullifier,
     StoredTransaction,
@@ -31,6 +32,7 @@ from node.wire.records import (
     BinRecord,
     ClosedBinDigest,
     EvidenceItem,
+    EvidenceStatus,
     InclusionProof,
     LedgerParameters,
     NodeStatus,
@@ -39,6 +41,7 @@ from node.wire.records import (
     Position,
     Receipt,
     SealedState,
+    SetChange,
     StoredBlock,
     TransactionState,
     TransactionStatus,
@@ -185,7 +188,13 @@ class LedgerBackend:
             seal=block.seal,
             proof=prove_inclusion_of_hashes(leaves, sealed.position),
             leaf_hash=sealed.leaf_hash,
+            set_changes=await self._set_changes(sealed.height),
         )
+
+    async def _set_changes(self, height: Height) -> tuple[SetChange, ...]:
+        """Return what leads from the genesis set to the set of a height."""
+        changes = await self._database.set_changes(height)
+        return tuple([SetChange(item.header, item.seal, item.active_set) for item in changes])
 
     def notes(
         self, from_sequence: int, limit: int | None
@@ -202,11 +211,10 @@ class LedgerBackend:
     ) -> AsyncGenerator[Sequence[ClosedBinDigest], None]:
         return _pages(self._database.closed_bins, _closed_bin_digest, from_sequence, limit)
 
-    async def evidence(
+    def evidence(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
-        for _ in ():
-            yield ()
+        return _pages(self._database.evidence, _evidence_item, from_sequence, limit)
 
     def treasury(
         self, from_sequence: int, limit: int | None
@@ -241,9 +249,12 @@ class LedgerBackend:
         return records
 
     async def sealed_state(self) -> SealedState:
-        chain = self._chain
+        header, seal, state = self._chain.header, self._chain.seal, self._chain.state
         return SealedState(
-            header=chain.header.encode(), seal=chain.seal, state=chain.state.encode()
+            header=header.encode(),
+            seal=seal,
+            state=state.encode(),
+            set_changes=await self._set_changes(header.height),
         )
 
     async def parameters(self) -> LedgerParameters:
@@ -330,6 +341,20 @@ def _closed_bin_digest(row: StoredClosedBin) -> ClosedBinDigest:
         digest=row.digest,
         count=row.count,
         closed_height=row.closed_at_height,
+    )
+
+
+def _evidence_item(row: StoredEvidence) -> EvidenceItem:
+    return EvidenceItem(
+        sequence=row.sequence,
+        evidence_id=row.evidence_id,
+        offence=row.offence,
+        bank=row.bank,
+        offence_height=row.offence_height,
+        status=EvidenceStatus[row.status.name],
+        item=row.raw,
+        recorded_height=row.recorded_at if row.penalty is not None else None,
+        penalty=row.penalty,
     )
 
 

@@ -17,6 +17,7 @@ import psycopg
 
 from crypto.transaction import Mint, Transfer
 from node.ledger.blocks import HEADER_BYTES, Block
+from node.ledger.genesis import Genesis
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.state import BankState
 from node.ledger.transition import Transition
@@ -39,6 +40,7 @@ INSERT INTO blocks (block_hash, block_number, previous_hash, merkle_root, timest
                     state_root, transaction_count, header, contents, seal)
 VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
 """
+INSERT_SET_CHANGE = "INSERT INTO set_changes (block_number, active_set) VALUES (%b, %b)"
 INSERT_BATCH = """
 INSERT INTO transaction_batches (batch_id, block_hash, merkle_root, created_at)
 VALUES (%b, %b, %b, %b)
@@ -136,9 +138,8 @@ class BlockApplication:
         transition: Transition,
         transactions: Sequence[VerifiedTransaction],
         parent_votes: Sequence[RecordedBallot],
-        evidence_window: int,
+        genesis: Genesis,
     ) -> None:
-        """`evidence_window` is the genesis parameter, in heights."""
         header = block.header
         assert transition.state.height == header.height, "the transition is this block's"
         assert transition.state.root() == header.post_state_root, "the transition is this block's"
@@ -150,7 +151,7 @@ class BlockApplication:
         self._transition = transition
         self._transactions = transactions
         self._parent_votes = parent_votes
-        self._evidence_window = evidence_window
+        self._genesis = genesis
         self._punishments = getattr(transition, "punishments", ())
         self._evidence_left = False
         self._sealed_at = timestamp(header.time_ms)
@@ -355,6 +356,10 @@ class BlockApplication:
         if self._punishments or position.pending_evidence:
             await self._settle_evidence(connection)
         async with connection.pipeline():
+            active_set = self._transition.state.active_set(self._genesis)
+            if active_set.set_hash != position.state.active_set(self._genesis).set_hash:
+                row = (self._header.height, active_set.encode())
+                await connection.execute(INSERT_SET_CHANGE, row)
             for row in self._account_rows(position.account_entry_count):
                 await connection.execute(INSERT_ACCOUNT_ENTRY, row, prepare=True)
             for row in self._treasury_rows(position.treasury_count):
@@ -367,7 +372,9 @@ class BlockApplication:
 
     async def _settle_evidence(self, connection: psycopg.AsyncConnection) -> None:
         """Offences are rare: the round trips here cost nothing in the normal case."""
-        oldest = oldest_punishable(self._header.height, self._evidence_window)
+        oldest = oldest_punishable(
+            self._header.height, self._genesis.parameters.evidence_window
+        )
         await settle(connection, self._block, self._punishments, oldest)
         row = await (await connection.execute(ANY_PENDING)).fetchone()
         self._evidence_left = row is not None and bool(row[0])

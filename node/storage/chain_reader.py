@@ -11,7 +11,7 @@ from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.state import LedgerState
 from node.ledger.types import BlockId, Height, TransactionId
-from node.storage.errors import LedgerFormatOutdated, NotFound
+from node.storage.errors import IntegrityViolation, LedgerFormatOutdated, NotFound
 from node.storage.reading import (
     MAX_BIGINT,
     MAX_KEYS,
@@ -21,12 +21,19 @@ from node.storage.reading import (
     page_size,
     storable,
 )
-from node.storage.records import StoredBlock, StoredConsensus, StoredTransaction, Tip
+from node.storage.records import (
+    StoredBlock,
+    StoredConsensus,
+    StoredSetChange,
+    StoredTransaction,
+    Tip,
+)
 from node.storage.tables import (
     BlockRow,
     ConsensusBody,
     ConsensusRecord,
     LedgerStateRow,
+    SetChangeRow,
     TransactionBody,
     TransactionRow,
 )
@@ -151,6 +158,30 @@ class ChainReader(Reader):
         statement = select(*BLOCK_COLUMNS).where(BlockRow.block_hash == block_id)
         return await self._block(statement, f"no block {block_id.hex()}")
 
+    def header_of(self, stored: StoredBlock) -> Header:
+        """Decode a stored block's header; raises `IntegrityViolation` if it is damaged."""
+        try:
+            header = Header.decode(stored.header)
+        except MalformedEncoding as error:
+            raise self._violation("blocks", stored.height, f"the header: {error}") from error
+        if (header.block_id, header.height) != (stored.block_id, stored.height):
+            raise self._violation(
+                "blocks", stored.height, "the header does not have the block's hash"
+            )
+        return header
+
+    def block_of(self, stored: StoredBlock) -> Block:
+        """Decode a stored block; raises `IntegrityViolation` if header or lists are damaged."""
+        self.header_of(stored)
+        try:
+            return Block.decode(stored.encoded)
+        except MalformedEncoding as error:
+            raise self._violation("blocks", stored.height, f"the lists: {error}") from error
+
+    def seal_damaged(self, stored: StoredBlock, detail: str) -> IntegrityViolation:
+        """Report that a stored seal is damaged, which only consensus can tell; to be raised."""
+        return self._violation("blocks", stored.height, f"the seal: {detail}")
+
     async def held_block(self, block_id: bytes) -> bytes:
         """Return the canonical block held for a vote at this height; raises `NotFound`."""
         rows = await self._rows(
@@ -188,6 +219,18 @@ class ChainReader(Reader):
             .limit(page_size(limit))
         )
         return tuple([self._stored_transaction(row) for row in rows])
+
+    async def set_changes(self, below_height: int) -> tuple[StoredSetChange, ...]:
+        """Return the changes of the active set by blocks below a height, oldest first."""
+        rows = await self._rows(
+            select(
+                SetChangeRow.block_number, BlockRow.header, BlockRow.seal, SetChangeRow.active_set
+            )
+            .join_from(SetChangeRow, BlockRow)
+            .where(SetChangeRow.block_number < min(below_height, MAX_BIGINT))
+            .order_by(SetChangeRow.block_number)
+        )
+        return tuple([StoredSetChange(Height(row[0]), row[1], row[2], row[3]) for row in rows])
 
     async def leaf_hashes(self, height: int) -> tuple[bytes, ...]:
         """Return the leaves of a block's Merkle tree in order (IDX1 11.1); empty if no block."""

@@ -148,12 +148,7 @@ class Database(ChainReader, NoteReader, DigestReader, EvidenceReader, IntegrityR
         broken invariant of ours, and nothing is written; so it is on `IntegrityViolation`.
         """
         application = BlockApplication(
-            block,
-            seal,
-            transition,
-            transactions,
-            parent_votes,
-            self._genesis.parameters.evidence_window,
+            block, seal, transition, transactions, parent_votes, self._genesis
         )
         with self._reported_violations():
             await application.store(self._journal, consensus_record)

@@ -66,6 +66,17 @@ class StoredBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSetChange:
+    """A sealed header after which another active set decides (BFT-12 section 10)."""
+
+    height: Height
+    header: bytes
+    seal: bytes
+    active_set: bytes
+    """Canonical bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredTransaction:
     """A sealed transaction's place in the ledger."""
 

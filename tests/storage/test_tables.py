@@ -102,6 +102,7 @@ def test_the_tables(query: Query) -> None:
         ("miners",),
         ("notes",),
         ("nullifiers",),
+        ("set_changes",),
         ("transaction_batches",),
         ("transaction_bodies",),
         ("transactions",),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from node.storage.tables.banks import AccountEntry, BankRow, Miner, TreasuryRecord, VotingRecord
 from node.storage.tables.base import Base
-from node.storage.tables.blocks import BlockRow, TransactionBatch
+from node.storage.tables.blocks import BlockRow, SetChangeRow, TransactionBatch
 from node.storage.tables.consensus import (
     ConsensusBody,
     ConsensusRecord,
@@ -37,6 +37,7 @@ __all__ = [
     "Miner",
     "NoteRow",
     "NullifierRow",
+    "SetChangeRow",
     "TransactionBatch",
     "TransactionBody",
     "TransactionRow",

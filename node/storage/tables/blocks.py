@@ -69,6 +69,21 @@ class BlockRow(Base):
     """When this bank applied the block, by its database's clock."""
 
 
+class SetChangeRow(Base):
+    """The active set that decides from the height after this block on (BFT-12 section 10).
+
+    One row a change, so that a proof can carry all of them; the genesis set has no row.
+    """
+
+    __tablename__ = "set_changes"
+
+    block_number: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("blocks.block_number"), primary_key=True, autoincrement=False
+    )
+    active_set: Mapped[bytes] = mapped_column(Bytes)
+    """Canonical bytes, whose hash is the header's next-set hash."""
+
+
 class TransactionBatch(Base):
     """The transactions of one block; the batch id is the block number.
 
