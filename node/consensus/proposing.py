@@ -5,7 +5,7 @@ from __future__ import annotations
 from node.consensus import journal
 from node.consensus.certificates import QuorumCertificate
 from node.consensus.effects import BuildBlock
-from node.consensus.events import BlockBuilt, TimerKind
+from node.consensus.events import Approved, BlockBuilt, TimerKind
 from node.consensus.state import State
 from node.consensus.statements import Proposal
 from node.ledger.blocks import Block
@@ -87,5 +87,14 @@ def _sign(state: State, block: Block, certificate: QuorumCertificate | None) -> 
         signature=state.signer.sign(statement),
     )
     journal.persist(state, block)
+    if certificate is not None and not _found_valid(state, block):
+        # The host may lack transactions of a block that it has not judged; should I approve it,
+        # its body is ordered to disk again (D2).
+        state.durable_blocks.pop(block.block_id, None)
     state.broadcast(state.proposed)
     state.inbox.append(state.proposed)
+
+
+def _found_valid(state: State, block: Block) -> bool:
+    known = state.blocks.get(block.block_id)
+    return known is not None and isinstance(known.verdict, Approved)

@@ -123,6 +123,15 @@ def test_p2_after_a_view_change_the_certified_block_is_proposed_again() -> None:
     assert proposal.timeout_certificate.highest_view == 0
 
 
+def test_d2_a_block_proposed_again_unseen_is_ordered_to_disk_again_with_the_approval() -> None:
+    """A leader that fetched a certified block may lack its transactions when it proposes it."""
+    desk = enter_view_1(LEADER_1, certified=True)
+    desk.receive(BlockResponse(BLOCK))
+    assert [effect.bodies for effect in desk.all(Persist)] == [(BLOCK,)]
+    desk.judge()
+    assert [effect.bodies for effect in desk.all(Persist)] == [(BLOCK,)]
+
+
 def test_p2_a_leader_that_gave_up_its_view_does_not_propose() -> None:
     desk = Desk(C, LEADER_0)
     desk.receive(C.timeout(5), C.timeout(6), C.timeout(7))
