@@ -31,7 +31,7 @@ def seal_unheard() -> None:
     cluster = Cluster(12)
     liar, blind = 9, (LEADER_2, 11)
     consortium = Consortium(12)
-    cluster.checks.byzantine = frozenset({liar})
+    cluster.byzantine = frozenset({liar})
     heal_ms = 10_000
 
     def intercept(source: BankIndex, target: BankIndex, message: Message) -> Message | None:
@@ -131,7 +131,7 @@ def equivocation(byzantine: int) -> None:
     """A Byzantine coalition of the first `byzantine` banks, the leader among them, tries to fork.
 
     It owns the network: the honest banks are parted in two and see two proposals, to which the
-    whole coalition votes and commits. A fork raises `checks.Violation`.
+    whole coalition votes and commits. A fork raises `Violation`.
     """
     cluster = Cluster(12)
     consortium = Consortium(12)
@@ -152,6 +152,7 @@ def equivocation(byzantine: int) -> None:
         block = consortium.block(ids=[number])
         proposal = consortium.proposal(block)
         for target in half:
+            cluster.banks[target].held.update(block.transaction_ids)
             cluster.hand(BankIndex(LEADER_1), BankIndex(target), proposal)
         cluster.run(100)
         supporters = [*coalition, *half]

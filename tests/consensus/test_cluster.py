@@ -1,6 +1,6 @@
 """Whole consortiums in memory: BFT-12 sections 1, 5-7, 11, 13-15.
 
-Agreement, validity, durability and innocence are checked on every byte by `checks.Checks`.
+Agreement, validity, durability and innocence are checked by the simulator's checkers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_section_14_a_dead_leader_costs_one_view(bank_count: int) -> None:
         )
     cluster.submit(banks=live)
     cluster.reach(1, banks=live, limit_ms=4_000)
-    header = cluster.checks.chain[cluster.banks[0].disk.chain[0].block.height]
+    header = cluster.agreement.chain[cluster.banks[0].disk.chain[0].block.height]
     assert (header.original_view, header.proposer) == (1, 2)
 
 

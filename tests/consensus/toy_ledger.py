@@ -7,11 +7,15 @@ the transaction ids; the transactions root is a hash over the ids.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from node.consensus.events import Approved, BodyUnusable, Rejected, Verdict
 from node.ledger.active_set import ActiveSet, Member
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
+from node.simulation.ledger import Built, Examined, Valid
+from node.simulation.oracle import public_key
 
 CHAIN_ID = hashlib.sha256(b"toy chain").digest()
 EMPTY = hashlib.sha256(b"nothing").digest()
@@ -95,3 +99,58 @@ def judge(parent: Header, block: Block, *, clock_ms: int | None) -> Verdict:
     if clock_ms is not None and header.time_ms > clock_ms + MAX_SKEW_MS:
         return Rejected("clock", deterministic=False)
     return Approved()
+
+
+@dataclass(frozen=True)
+class ToyPoint:
+    header: Header
+    active_set: ActiveSet
+
+
+class ToyLedger:
+    """This ledger as the simulator's engine asks for it."""
+
+    def __init__(self, bank_count: int) -> None:
+        keys = {BankIndex(bank): public_key(bank) for bank in range(bank_count)}
+        active_set = active_set_of(keys)
+        self.genesis = ToyPoint(genesis_header(active_set), active_set)
+        self._made = 0
+
+    def build(
+        self,
+        point: ToyPoint,
+        *,
+        view: View,
+        proposer: BankIndex,
+        clock_ms: int,
+        candidates: Sequence[TransactionId],
+        evidence: Sequence[bytes],
+    ) -> Built:
+        ids = tuple(candidates)
+        return Built(
+            build(point.header, view=view, proposer=proposer, ids=ids, clock_ms=clock_ms)
+        )
+
+    def poison(self, block: Block, invalid: Sequence[TransactionId]) -> Block:
+        ids = (*block.transaction_ids, *invalid)
+        root = transactions_root(ids)
+        header = replace(block.header, transactions_root=root, transaction_count=len(ids))
+        return Block(header, (), (), ids)
+
+    def judge(
+        self, point: ToyPoint, block: Block, *, clock_ms: int | None
+    ) -> Valid | Rejected | BodyUnusable:
+        verdict = judge(point.header, block, clock_ms=clock_ms)
+        if isinstance(verdict, Approved):
+            return Valid(ToyPoint(block.header, point.active_set))
+        return verdict
+
+    def admit(self, point: ToyPoint, transaction_id: TransactionId) -> bool | None:
+        return not transaction_id.startswith(b"BAD")
+
+    def examine(self, point: ToyPoint, item: bytes) -> Examined:
+        return Examined(None, "the toy ledger punishes nobody")
+
+    def transaction(self, *, invalid: bool) -> TransactionId:
+        self._made += 1
+        return transaction_id(self._made, invalid=invalid)
