@@ -33,28 +33,33 @@ def command(context: click.Context, config: Path | None) -> None:
         return
     if config is None:
         raise click.UsageError("give --config FILE, or one of the commands run, start, stop")
-    _run(config, supervised=False)
+    _run(config)
 
 
 @command.command()
 @click.option("--config", type=CONFIG, required=True, help="Configuration of the node.")
 @click.option("--supervised", is_flag=True, help="Stop when the process that started it ends.")
-def run(config: Path, supervised: bool) -> None:
+@click.option("--allow-faults", is_flag=True, help="Let operators break it: `consortium fault`.")
+def run(config: Path, supervised: bool, allow_faults: bool) -> None:
     """Run one bank's node in the foreground until SIGTERM or Ctrl-C.
 
     \b
     Example:
       consortium node run --config .consortium/banks/03-dunmere/node.toml
     """
-    _run(config, supervised=supervised)
+    _run(config, supervised=supervised, allow_faults=allow_faults)
 
 
-def _run(path: Path, *, supervised: bool) -> None:
+def _run(path: Path, *, supervised: bool = False, allow_faults: bool = False) -> None:
     from node.runtime.node import run_node
 
     config = load_node_config(path)
     configure_logging(config.short_name, config.log_level)
-    config = replace(config, supervised=config.supervised or supervised)
+    config = replace(
+        config,
+        supervised=config.supervised or supervised,
+        allow_faults=config.allow_faults or allow_faults,
+    )
     sys.exit(int(asyncio.run(run_node(config))))
 
 

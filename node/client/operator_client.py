@@ -17,7 +17,15 @@ from node.client.status import error_of_call
 from node.ledger.types import Height
 from node.wire import codec, operator_codec, operator_pb2, operator_pb2_grpc
 from node.wire.fields import MalformedMessage
-from node.wire.operator_records import AuditExtent, AuditReport, LedgerDigests, NodeReport
+from node.wire.operator_records import (
+    AuditExtent,
+    AuditReport,
+    ByzantineFault,
+    FaultReport,
+    LedgerDigests,
+    LinkFault,
+    NodeReport,
+)
 from node.wire.records import StoredBlock
 
 T = TypeVar("T")
@@ -108,6 +116,16 @@ class OperatorClient:
         """Set the level of the node's log until it restarts; return the previous one."""
         request = operator_pb2.SetLogLevelRequest(level=level)
         return await self._call("SetLogLevel", request, lambda answer: str(answer.previous_level))
+
+    async def inject_fault(self, fault: LinkFault | ByzantineFault) -> tuple[FaultReport, ...]:
+        """Break something of this bank on purpose; return all that is broken in it."""
+        request = operator_codec.fault_to_stub(fault)
+        return await self._call("InjectFault", request, operator_codec.faults_from_stub)
+
+    async def heal_faults(self) -> tuple[FaultReport, ...]:
+        """End every fault that was injected into this bank; return what is left."""
+        request = operator_pb2.HealFaultsRequest()
+        return await self._call("HealFaults", request, operator_codec.faults_from_stub)
 
     async def _call(
         self,

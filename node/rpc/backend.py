@@ -21,7 +21,15 @@ from typing import Protocol
 from node.consensus.messages import Message
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.wire.identity import Identity
-from node.wire.operator_records import AuditExtent, AuditReport, LedgerDigests, NodeReport
+from node.wire.operator_records import (
+    AuditExtent,
+    AuditReport,
+    ByzantineFault,
+    FaultReport,
+    LedgerDigests,
+    LinkFault,
+    NodeReport,
+)
 from node.wire.records import (
     BinRecord,
     BlockRange,
@@ -47,6 +55,15 @@ class BackendError(Exception):
 
 class NotFound(BackendError):
     """There is no such thing at this bank; the message says which."""
+
+
+class NotAllowed(BackendError):
+    """This bank's configuration forbids the act; the message says how to allow it."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """Reason code, for example "faults-off"."""
 
 
 class NotReady(BackendError):
@@ -241,4 +258,12 @@ class OperatorBackend(Protocol):
 
     async def set_log_level(self, level: str) -> str:
         """Set the log level and return the previous one."""
+        ...
+
+    async def inject_fault(self, fault: LinkFault | ByzantineFault) -> Sequence[FaultReport]:
+        """Break something on purpose and return all faults; raises `NotAllowed`."""
+        ...
+
+    async def heal_faults(self) -> Sequence[FaultReport]:
+        """End every injected fault and return those that are left; raises `NotAllowed`."""
         ...

@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from node.ledger.rejection import Reason, Rejection
-from node.rpc.backend import NotFound, NotReady, NotYet, Overloaded
+from node.rpc.backend import NotAllowed, NotFound, NotReady, NotYet, Overloaded
 from node.wire.fields import MalformedMessage
 from node.wire.identity import IdentityInvalid
 from node.wire.records import Refusal
@@ -111,6 +111,16 @@ STATUS_OF_REASON: Mapping[Reason, grpc.StatusCode] = {
     Reason.ISSUANCE_LIMIT: _PRECONDITION,
     Reason.INSUFFICIENT_ACCOUNT: _PRECONDITION,
     Reason.DUPLICATE_TRANSACTION: _EXISTS,
+    Reason.BANK: _INVALID,
+    Reason.NONCE: _PRECONDITION,
+    Reason.STAKE_EXCESS: _PRECONDITION,
+    Reason.STAKE_LIMIT: _PRECONDITION,
+    Reason.STAKE_BELOW_INITIAL: _PRECONDITION,
+    Reason.BANK_ACTIVE: _PRECONDITION,
+    Reason.APPROVED_SET: _PRECONDITION,
+    Reason.APPROVAL_ORDER: _INVALID,
+    Reason.APPROVAL_COUNT: _PRECONDITION,
+    Reason.APPROVER_INACTIVE: _PRECONDITION,
     Reason.SIZE: _INVALID,
     Reason.MEMPOOL_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.CONTEXT: _DEFECT,
@@ -125,6 +135,9 @@ STATUS_OF_REASON: Mapping[Reason, grpc.StatusCode] = {
     Reason.TRANSACTION_COUNT: _DEFECT,
     Reason.BALLOTS: _DEFECT,
     Reason.EVIDENCE: _DEFECT,
+    Reason.EVIDENCE_WINDOW: _DEFECT,
+    Reason.EVIDENCE_PUNISHED: _DEFECT,
+    Reason.EVIDENCE_INACTIVE: _DEFECT,
     Reason.TRANSACTIONS_ROOT: _DEFECT,
     Reason.STATE_ROOT: _DEFECT,
     Reason.NEXT_SET: _DEFECT,
@@ -209,6 +222,8 @@ def fault_of(error: Exception) -> Fault | None:
             return Fault(grpc.StatusCode.NOT_FOUND, CallReason.NOT_FOUND.value, str(error))
         case NotYet():
             return Fault(_PRECONDITION, error.reason, str(error), error.retry_delay_ms)
+        case NotAllowed():
+            return Fault(grpc.StatusCode.PERMISSION_DENIED, error.reason, str(error))
         case NotReady():
             return Fault(
                 grpc.StatusCode.UNAVAILABLE,

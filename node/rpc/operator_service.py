@@ -70,3 +70,18 @@ class OperatorService(OperatorServicer):
         previous = await self._backend.set_log_level(level)
         _log.info("log_level_set", extra={"caller": str(caller()), "level": level})
         return operator_pb2.SetLogLevelResponse(previous_level=previous)
+
+    async def InjectFault(  # noqa: N802
+        self, request: operator_pb2.InjectFaultRequest, context: Context
+    ) -> operator_pb2.FaultsResponse:
+        fault = operator_codec.fault_from_stub(request)
+        faults = await self._backend.inject_fault(fault)
+        _log.warning("fault_injected", extra={"caller": str(caller()), "fault": str(fault)})
+        return operator_codec.faults_to_stub(faults)
+
+    async def HealFaults(  # noqa: N802
+        self, request: operator_pb2.HealFaultsRequest, context: Context
+    ) -> operator_pb2.FaultsResponse:
+        faults = await self._backend.heal_faults()
+        _log.warning("faults_healed", extra={"caller": str(caller())})
+        return operator_codec.faults_to_stub(faults)

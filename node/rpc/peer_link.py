@@ -23,6 +23,7 @@ import grpc.aio
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.rpc.certificates import CertificateInvalid, utc_now
 from node.rpc.credentials import TlsFiles, channel_credentials
+from node.rpc.link_conditions import CUT, DelayLine, LinkConditions
 from node.rpc.outgoing_queue import OutgoingQueue, QueueCounters, QueueLimits
 from node.rpc.roles import PEER
 from node.rpc.transport import link_options
@@ -103,6 +104,10 @@ class PeerLink:
         self._on_linked = on_linked
         self._timing = timing or LinkTiming()
         self._queue = OutgoingQueue(limits or QueueLimits())
+        self._messages = DelayLine(self._queue_message)
+        self._transactions = DelayLine(self._queue_transaction)
+        self._open = asyncio.Event()
+        self._open.set()
         self._queued = asyncio.Event()
         self._again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -119,24 +124,54 @@ class PeerLink:
     def start(self) -> None:
         """Begin to connect; must be called in a running event loop, once."""
         assert self._task is None, "a link is started once"
-        self._task = asyncio.create_task(self._keep_up(), name=f"link to bank {self.bank}")
+        self._start(None)
+
+    def _start(self, cut_off: asyncio.Task[None] | None) -> None:
+        self._task = asyncio.create_task(self._keep_up(cut_off), name=f"link to bank {self.bank}")
 
     async def close(self) -> None:
         """Take the link down and drop what is queued."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._messages.close()
+        self._transactions.close()
         self._last_error = "closed"
 
     def send_message(self, item: bytes) -> None:
         """Queue a consensus message, encoded once by `peer_codec.message_item`. Never blocks."""
-        self._queue.add_message(item, asyncio.get_running_loop().time())
-        self._queued.set()
+        self._messages.put(item)
 
     def send_transaction(self, item: bytes) -> None:
         """Queue a transaction, encoded once by `peer_codec.transaction_item`. Never blocks."""
+        self._transactions.put(item)
+
+    def _queue_message(self, item: bytes) -> None:
+        self._queue.add_message(item, asyncio.get_running_loop().time())
+        self._queued.set()
+
+    def _queue_transaction(self, item: bytes) -> None:
         self._queue.add_transaction(item)
         self._queued.set()
+
+    @property
+    def conditions(self) -> LinkConditions:
+        return self._messages.conditions
+
+    def set_conditions(self, conditions: LinkConditions) -> None:
+        """Disturb what this bank sends from now on, or stop disturbing it; a cut ends the stream.
+
+        For use in a running event loop.
+        """
+        self._messages.conditions = self._transactions.conditions = conditions
+        if not conditions.cut:
+            self._open.set()
+        elif self._open.is_set():
+            self._open.clear()
+            if self._task is not None:
+                cut_off, self._task = self._task, None
+                cut_off.cancel()
+                self._start(cut_off)
 
     def connect_now(self) -> None:
         """Cut the present pause short, for example because the peer has just connected to us."""
@@ -186,6 +221,8 @@ class PeerLink:
         return bytes(answer.block)
 
     async def _fetch(self, method: str, request: object) -> Any:
+        if self.conditions.delay_ms:
+            await asyncio.sleep(self.conditions.delay_ms / 1_000)
         stub = self._stub
         if stub is None:
             raise PeerUnavailable(f"bank {self.bank} is not linked: {self._last_error}")
@@ -196,9 +233,14 @@ class PeerLink:
 
     # --- the stream ---------------------------------------------------------------------------
 
-    async def _keep_up(self) -> None:
+    async def _keep_up(self, cut_off: asyncio.Task[None] | None) -> None:
+        if cut_off is not None:
+            await asyncio.wait({cut_off})
         pause = self._timing.first_pause_s
         while True:
+            if not self._open.is_set():
+                self._down(CUT)
+                await self._open.wait()
             connections = self._connections
             try:
                 await self._session()

@@ -85,6 +85,8 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{OPERATOR}/ListBlocks": _operator(SCAN_SECONDS),
     f"/{OPERATOR}/AuditTransactions": _operator(3_600.0),
     f"/{OPERATOR}/SetLogLevel": _operator(),
+    f"/{OPERATOR}/InjectFault": _operator(),
+    f"/{OPERATOR}/HealFaults": _operator(),
     f"/{HEALTH}/Check": _read(),
     f"/{HEALTH}/Watch": MethodRule(_ALL, SMALL_REQUEST_BYTES, None),
     f"/{REFLECTION}/ServerReflectionInfo": _read(WAIT_SECONDS),

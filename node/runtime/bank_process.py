@@ -73,6 +73,7 @@ class BankProcess:
                 "node",
                 "run",
                 "--supervised",
+                "--allow-faults",
                 "--config",
                 str(self.bank.config_file.resolve()),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -62,6 +62,8 @@ class NodeConfig:
     log_level: str = "INFO"
     supervised: bool = field(default=False)
     """Stop when the process that started this node disappears."""
+    allow_faults: bool = field(default=False)
+    """Whether this bank's operators may break it on purpose (`consortium fault`)."""
 
 
 def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -144,6 +146,7 @@ def load_node_config(path: Path) -> NodeConfig:
         mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
         log_level=_optional(log, "level", "INFO", in_log),
         supervised=_optional(bank, "supervised", False, in_bank),
+        allow_faults=_optional(bank, "allow_faults", False, in_bank),
     )
 
 
@@ -168,6 +171,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         f"index = {config.bank}",
         f"short_name = {quote(config.short_name)}",
         f"supervised = {'true' if config.supervised else 'false'}",
+        *(["allow_faults = true"] if config.allow_faults else []),
         "",
         "[network]",
         f"listen = {quote(config.listen)}",

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from node.consensus.core import Consensus
 from node.consensus.effects import (
     Alarm,
     Apply,
@@ -56,6 +55,12 @@ class Host(Protocol):
     def alarm(self, effect: Alarm) -> None: ...
 
 
+class Core(Protocol):
+    """What the driver drives: the consensus core, or one that lies (`node.simulation`)."""
+
+    def handle(self, event: Event) -> list[Effect]: ...
+
+
 class ConsensusDriver:
     """Runs one core until cancelled or until an effect fails.
 
@@ -63,13 +68,17 @@ class ConsensusDriver:
     `run`, and the node stops and says why.
     """
 
-    def __init__(self, core: Consensus, host: Host) -> None:
+    def __init__(self, core: Core, host: Host) -> None:
         self._core = core
         self._host = host
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._timers: dict[TimerKind, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def replace_core(self, core: Core) -> None:
+        """Have another core take the events from the next one on."""
+        self._core = core
 
     def post(self, event: Event) -> None:
         """Queue one event; called from the event loop's thread only."""

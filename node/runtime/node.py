@@ -41,6 +41,8 @@ from node.runtime.config import ConfigurationError, NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.driver import ConsensusDriver
 from node.runtime.exit_code import ExitCode
+from node.runtime.fault_injection import FaultInjection, set_byzantine
+from node.runtime.fault_links import DisturbedPeerBackend
 from node.runtime.guard_file import GuardCorrupt, GuardFile, GuardLocked, SignaturePoint
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.ledger_backend import LedgerBackend
@@ -187,6 +189,13 @@ class Node:
         )
         self._driver = ConsensusDriver(self._core, self._host)
         self._peer_backend = self._make_peer_backend()
+        self._faults = FaultInjection(
+            [peer.bank for peer in config.peers],
+            self._network,
+            self._peer_backend if isinstance(self._peer_backend, DisturbedPeerBackend) else None,
+            lambda fault: set_byzantine(fault, self._core, signer, self._driver, chain),
+            self._clock,
+        )
 
     def _make_pool(self) -> TransactionPool:
         limits = MempoolLimits(self._config.mempool_transactions, self._config.mempool_bytes)
@@ -202,7 +211,8 @@ class Node:
         )
 
     def _make_peer_backend(self) -> PeerBackend:
-        return PeerBackend(
+        kind = DisturbedPeerBackend if self._config.allow_faults else PeerBackend
+        return kind(
             self._config.bank,
             self._chain,
             self._database,
@@ -236,6 +246,7 @@ class Node:
             self._pool,
             self._admission,
             self._network,
+            self._faults,
             Audit(self._chain, self._database, os.urandom),
             self._clock,
             self._unready_reason,
@@ -355,6 +366,7 @@ class Node:
         if self._bin_timer is not None:
             self._bin_timer.cancel()
         await self._network.close()
+        self._faults.close()
         await server.stop(STOP_GRACE_S)
 
     async def _repeat_gossip(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import psutil
 
@@ -18,6 +18,7 @@ from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.config import NodeConfig
 from node.runtime.consensus_host import ConsensusHost
+from node.runtime.fault_injection import FaultInjection
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.stored_blocks import as_wire_block, stored_blocks
 from node.runtime.transaction_pool import TransactionPool
@@ -28,12 +29,16 @@ from node.wire.identity import Identity
 from node.wire.operator_records import (
     AuditExtent,
     AuditReport,
+    ByzantineFault,
     ConsensusReport,
     DatabaseReport,
+    FaultReport,
     LedgerDigests,
+    LinkFault,
     MempoolReport,
     NodeReport,
     ProcessReport,
+    RefusedReport,
     TreasuryRow,
 )
 from node.wire.records import StoredBlock
@@ -42,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BLOCK_IDS = 1_000
 """Block ids in one answer."""
+SIZE_LASTS_S = 5.0
+"""How long the size of the database is taken from memory: every look at the status asks."""
 
 
 class OperatorBackend:
@@ -57,6 +64,7 @@ class OperatorBackend:
         pool: TransactionPool,
         admission: Admission,
         network: PeerNetwork,
+        faults: FaultInjection,
         audit: Audit,
         clock: Clock,
         unready_reason: Callable[[], str | None],
@@ -70,12 +78,15 @@ class OperatorBackend:
         self._pool = pool
         self._admission = admission
         self._network = network
+        self._faults = faults
         self._audit = audit
         self._clock = clock
         self._unready_reason = unready_reason
         self._stop = stop
         self._started_s = clock.monotonic_s()
         self._process = psutil.Process(os.getpid())
+        self._size_bytes = 0
+        self._size_until_s = 0.0
 
     async def report(self) -> NodeReport:
         chain = self._chain
@@ -98,6 +109,8 @@ class OperatorBackend:
             process=self._process_report(),
             database=await self._database_report(),
             alarms=tuple(self._host.alarms),
+            faults=self._faults.reports(),
+            faults_allowed=self._faults.allowed,
         )
 
     def _consensus(self) -> ConsensusReport:
@@ -116,6 +129,10 @@ class OperatorBackend:
             missing=status.missing,
             margin=status.margin,
             highest_view=status.highest_view,
+            refused=tuple([RefusedReport(bank, count) for bank, count in status.refused]),
+            last_refusal=status.last_refusal,
+            behind=status.behind,
+            active=status.active,
         )
 
     def _mempool(self) -> MempoolReport:
@@ -141,13 +158,16 @@ class OperatorBackend:
         )
 
     async def _database_report(self) -> DatabaseReport:
+        now_s = self._clock.monotonic_s()
         try:
-            size = await self._database.database_size_bytes()
+            if now_s >= self._size_until_s:
+                self._size_bytes = await self._database.database_size_bytes()
+                self._size_until_s = now_s + SIZE_LASTS_S
         except StorageError:
             # An operator asks because something is wrong: answer with what still works.
             return DatabaseReport(False, "", 0)
         return DatabaseReport(
-            self._database.writer_lost is None, self._database.server_version, size
+            self._database.writer_lost is None, self._database.server_version, self._size_bytes
         )
 
     async def shutdown(self, reason: str, requested_by: Identity) -> None:
@@ -215,3 +235,11 @@ class OperatorBackend:
         previous = logging.getLevelName(root.level)
         root.setLevel(level.upper())
         return str(previous)
+
+    async def inject_fault(self, fault: LinkFault | ByzantineFault) -> Sequence[FaultReport]:
+        self._faults.inject(fault)
+        return self._faults.reports()
+
+    async def heal_faults(self) -> Sequence[FaultReport]:
+        self._faults.heal()
+        return self._faults.reports()

@@ -9,6 +9,7 @@ from crypto.transaction import transaction_id
 from node.consensus.messages import Message, encode_message
 from node.ledger.types import BankIndex, TransactionId
 from node.rpc.credentials import TlsFiles
+from node.rpc.link_conditions import LinkConditions
 from node.rpc.peer_link import PeerLink, PeerMisbehaved, PeerUnavailable
 from node.runtime.clock import Clock
 from node.runtime.config import PeerAddress
@@ -69,6 +70,10 @@ class PeerNetwork:
     def unlinked(self) -> tuple[BankIndex, ...]:
         """Banks that a message would not reach now."""
         return tuple([bank for bank, link in self._links.items() if not link.linked])
+
+    def disturb(self, bank: BankIndex, conditions: LinkConditions) -> None:
+        """Disturb what is sent to one bank, on purpose."""
+        self._links[bank].set_conditions(conditions)
 
     def greet(self, bank: BankIndex) -> None:
         """A bank has just connected to this one: it is up, so connect back at once."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from node.ledger.types import HASH_BYTES, BlockId, Height
+from collections.abc import Iterable
+
+from node.ledger.types import HASH_BYTES, BankIndex, BlockId, Height
 from node.wire import operator_pb2
 from node.wire.fields import (
     MalformedMessage,
     bounded_count,
+    bounded_text,
     exact_bytes,
     from_stub,
     seed,
@@ -18,16 +21,23 @@ from node.wire.operator_records import (
     AuditExtent,
     AuditFailure,
     AuditReport,
+    ByzantineFault,
     ConsensusReport,
     DatabaseReport,
+    FaultReport,
     LedgerDigests,
+    LinkDirection,
+    LinkFault,
     MempoolReport,
     NodeReport,
     PeerReport,
     ProcessReport,
+    RefusedReport,
     TreasuryRow,
 )
 
+MAX_BANKS = 16
+MAX_DELAY_MS = 60_000
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -36,13 +46,19 @@ def report_to_stub(report: NodeReport) -> operator_pb2.NodeReport:
     return to_stub(
         report,
         operator_pb2.NodeReport,
-        consensus=to_stub(report.consensus, operator_pb2.ConsensusReport),
+        consensus=_consensus_to_stub(report.consensus),
         peers=[to_stub(peer, operator_pb2.PeerReport) for peer in report.peers],
         mempool=to_stub(report.mempool, operator_pb2.MempoolReport),
         process=to_stub(report.process, operator_pb2.ProcessReport),
         database=to_stub(report.database, operator_pb2.DatabaseReport),
         alarms=[to_stub(alarm, operator_pb2.AlarmReport) for alarm in report.alarms],
+        faults=[to_stub(fault, operator_pb2.FaultReport) for fault in report.faults],
     )
+
+
+def _consensus_to_stub(report: ConsensusReport) -> operator_pb2.ConsensusReport:
+    refused = [to_stub(item, operator_pb2.RefusedReport) for item in report.refused]
+    return to_stub(report, operator_pb2.ConsensusReport, refused=refused)
 
 
 def report_from_stub(stub: operator_pb2.NodeReport) -> NodeReport:
@@ -50,12 +66,17 @@ def report_from_stub(stub: operator_pb2.NodeReport) -> NodeReport:
     return from_stub(
         stub,
         NodeReport,
-        consensus=from_stub(stub.consensus, ConsensusReport),
+        consensus=from_stub(
+            stub.consensus,
+            ConsensusReport,
+            refused=tuple(from_stub(item, RefusedReport) for item in stub.consensus.refused),
+        ),
         peers=tuple(from_stub(peer, PeerReport) for peer in stub.peers),
         mempool=from_stub(stub.mempool, MempoolReport),
         process=from_stub(stub.process, ProcessReport),
         database=from_stub(stub.database, DatabaseReport),
         alarms=tuple(from_stub(alarm, AlarmReport) for alarm in stub.alarms),
+        faults=tuple(from_stub(fault, FaultReport) for fault in stub.faults),
     )
 
 
@@ -116,6 +137,62 @@ def log_level(request: operator_pb2.SetLogLevelRequest) -> str:
     if request.level not in LOG_LEVELS:
         raise MalformedMessage("level", f"must be one of {', '.join(LOG_LEVELS)}")
     return request.level
+
+
+def link_fault(stub: operator_pb2.LinkFault) -> LinkFault:
+    """Read the conditions of links, every number within its limit."""
+    bounded_count("peers", stub.peers, MAX_BANKS)
+    for field, limit in (
+        ("delay_ms", MAX_DELAY_MS),
+        ("jitter_ms", MAX_DELAY_MS),
+        ("loss_per_mille", 1_000),
+    ):
+        if getattr(stub, field) > limit:
+            raise MalformedMessage(field, f"must be at most {limit}")
+    try:
+        direction = LinkDirection(stub.direction)
+    except ValueError:
+        raise MalformedMessage("direction", "must be OUT, IN or BOTH") from None
+    return LinkFault(
+        peers=tuple(BankIndex(peer) for peer in stub.peers),
+        direction=direction,
+        cut=stub.cut,
+        delay_ms=stub.delay_ms,
+        jitter_ms=stub.jitter_ms,
+        loss_per_mille=stub.loss_per_mille,
+    )
+
+
+def fault_from_stub(request: operator_pb2.InjectFaultRequest) -> LinkFault | ByzantineFault:
+    """Read which fault to inject."""
+    match request.WhichOneof("fault"):
+        case "link":
+            return link_fault(request.link)
+        case "byzantine":
+            style = bounded_text("style", request.byzantine.style)
+            return ByzantineFault(style, request.byzantine.seed)
+        case _:
+            raise MalformedMessage("fault", "name a fault")
+
+
+def fault_to_stub(fault: LinkFault | ByzantineFault) -> operator_pb2.InjectFaultRequest:
+    """Build the request that injects a fault."""
+    if isinstance(fault, ByzantineFault):
+        stub = to_stub(fault, operator_pb2.ByzantineFault)
+        return operator_pb2.InjectFaultRequest(byzantine=stub)
+    link = to_stub(fault, operator_pb2.LinkFault, direction=fault.direction.value)
+    return operator_pb2.InjectFaultRequest(link=link)
+
+
+def faults_to_stub(faults: Iterable[FaultReport]) -> operator_pb2.FaultsResponse:
+    """Build the answer that lists a node's faults."""
+    listed = [to_stub(fault, operator_pb2.FaultReport) for fault in faults]
+    return operator_pb2.FaultsResponse(faults=listed)
+
+
+def faults_from_stub(stub: operator_pb2.FaultsResponse) -> tuple[FaultReport, ...]:
+    """Read the list of a node's faults."""
+    return tuple(from_stub(fault, FaultReport) for fault in stub.faults)
 
 
 def optional_height(value: int) -> Height | None:

@@ -1,5 +1,6 @@
 from node.wire import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,12 +8,23 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class LinkDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LINK_DIRECTION_UNSPECIFIED: _ClassVar[LinkDirection]
+    LINK_DIRECTION_OUT: _ClassVar[LinkDirection]
+    LINK_DIRECTION_IN: _ClassVar[LinkDirection]
+    LINK_DIRECTION_BOTH: _ClassVar[LinkDirection]
+LINK_DIRECTION_UNSPECIFIED: LinkDirection
+LINK_DIRECTION_OUT: LinkDirection
+LINK_DIRECTION_IN: LinkDirection
+LINK_DIRECTION_BOTH: LinkDirection
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class NodeReport(_message.Message):
-    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "state_root", "time_ms", "last_seal_age_ms", "ready", "halted", "consensus", "peers", "mempool", "process", "database", "alarms")
+    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "state_root", "time_ms", "last_seal_age_ms", "ready", "halted", "consensus", "peers", "mempool", "process", "database", "alarms", "faults", "faults_allowed")
     BANK_FIELD_NUMBER: _ClassVar[int]
     BANK_NAME_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +42,8 @@ class NodeReport(_message.Message):
     PROCESS_FIELD_NUMBER: _ClassVar[int]
     DATABASE_FIELD_NUMBER: _ClassVar[int]
     ALARMS_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_ALLOWED_FIELD_NUMBER: _ClassVar[int]
     bank: int
     bank_name: str
     software_version: str
@@ -47,10 +61,12 @@ class NodeReport(_message.Message):
     process: ProcessReport
     database: DatabaseReport
     alarms: _containers.RepeatedCompositeFieldContainer[AlarmReport]
-    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ...) -> None: ...
+    faults: _containers.RepeatedCompositeFieldContainer[FaultReport]
+    faults_allowed: bool
+    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ..., faults_allowed: _Optional[bool] = ...) -> None: ...
 
 class ConsensusReport(_message.Message):
-    __slots__ = ("height", "view", "leader", "active_banks", "quorum", "has_work", "approvals", "rejections", "commits", "timed_out", "missing", "margin", "highest_view")
+    __slots__ = ("height", "view", "leader", "active_banks", "quorum", "has_work", "approvals", "rejections", "commits", "timed_out", "missing", "margin", "highest_view", "refused", "last_refusal", "waiting_for", "behind", "active")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +80,11 @@ class ConsensusReport(_message.Message):
     MISSING_FIELD_NUMBER: _ClassVar[int]
     MARGIN_FIELD_NUMBER: _ClassVar[int]
     HIGHEST_VIEW_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    LAST_REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
     height: int
     view: int
     leader: int
@@ -77,7 +98,20 @@ class ConsensusReport(_message.Message):
     missing: _containers.RepeatedScalarFieldContainer[int]
     margin: int
     highest_view: int
-    def __init__(self, height: _Optional[int] = ..., view: _Optional[int] = ..., leader: _Optional[int] = ..., active_banks: _Optional[int] = ..., quorum: _Optional[int] = ..., has_work: _Optional[bool] = ..., approvals: _Optional[_Iterable[int]] = ..., rejections: _Optional[_Iterable[int]] = ..., commits: _Optional[_Iterable[int]] = ..., timed_out: _Optional[_Iterable[int]] = ..., missing: _Optional[_Iterable[int]] = ..., margin: _Optional[int] = ..., highest_view: _Optional[int] = ...) -> None: ...
+    refused: _containers.RepeatedCompositeFieldContainer[RefusedReport]
+    last_refusal: str
+    waiting_for: str
+    behind: bool
+    active: bool
+    def __init__(self, height: _Optional[int] = ..., view: _Optional[int] = ..., leader: _Optional[int] = ..., active_banks: _Optional[int] = ..., quorum: _Optional[int] = ..., has_work: _Optional[bool] = ..., approvals: _Optional[_Iterable[int]] = ..., rejections: _Optional[_Iterable[int]] = ..., commits: _Optional[_Iterable[int]] = ..., timed_out: _Optional[_Iterable[int]] = ..., missing: _Optional[_Iterable[int]] = ..., margin: _Optional[int] = ..., highest_view: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[RefusedReport, _Mapping]]] = ..., last_refusal: _Optional[str] = ..., waiting_for: _Optional[str] = ..., behind: _Optional[bool] = ..., active: _Optional[bool] = ...) -> None: ...
+
+class RefusedReport(_message.Message):
+    __slots__ = ("bank", "messages")
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    bank: int
+    messages: int
+    def __init__(self, bank: _Optional[int] = ..., messages: _Optional[int] = ...) -> None: ...
 
 class PeerReport(_message.Message):
     __slots__ = ("bank", "address", "linked_out", "linked_in", "height", "last_heard_ms", "queued_items", "queued_bytes", "sent_frames", "sent_items", "sent_bytes", "dropped_transactions", "dropped_messages", "connections", "last_error")
@@ -276,3 +310,57 @@ class SetLogLevelResponse(_message.Message):
     PREVIOUS_LEVEL_FIELD_NUMBER: _ClassVar[int]
     previous_level: str
     def __init__(self, previous_level: _Optional[str] = ...) -> None: ...
+
+class LinkFault(_message.Message):
+    __slots__ = ("peers", "direction", "cut", "delay_ms", "jitter_ms", "loss_per_mille")
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    JITTER_MS_FIELD_NUMBER: _ClassVar[int]
+    LOSS_PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    peers: _containers.RepeatedScalarFieldContainer[int]
+    direction: LinkDirection
+    cut: bool
+    delay_ms: int
+    jitter_ms: int
+    loss_per_mille: int
+    def __init__(self, peers: _Optional[_Iterable[int]] = ..., direction: _Optional[_Union[LinkDirection, str]] = ..., cut: _Optional[bool] = ..., delay_ms: _Optional[int] = ..., jitter_ms: _Optional[int] = ..., loss_per_mille: _Optional[int] = ...) -> None: ...
+
+class ByzantineFault(_message.Message):
+    __slots__ = ("style", "seed")
+    STYLE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    style: str
+    seed: int
+    def __init__(self, style: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class InjectFaultRequest(_message.Message):
+    __slots__ = ("link", "byzantine")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    BYZANTINE_FIELD_NUMBER: _ClassVar[int]
+    link: LinkFault
+    byzantine: ByzantineFault
+    def __init__(self, link: _Optional[_Union[LinkFault, _Mapping]] = ..., byzantine: _Optional[_Union[ByzantineFault, _Mapping]] = ...) -> None: ...
+
+class HealFaultsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FaultsResponse(_message.Message):
+    __slots__ = ("faults",)
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    faults: _containers.RepeatedCompositeFieldContainer[FaultReport]
+    def __init__(self, faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ...) -> None: ...
+
+class FaultReport(_message.Message):
+    __slots__ = ("kind", "text", "peers", "age_ms")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    text: str
+    peers: _containers.RepeatedScalarFieldContainer[int]
+    age_ms: int
+    def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ..., peers: _Optional[_Iterable[int]] = ..., age_ms: _Optional[int] = ...) -> None: ...

@@ -65,6 +65,16 @@ class OperatorStub:
                 request_serializer=node_dot_wire_dot_operator__pb2.SetLogLevelRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_operator__pb2.SetLogLevelResponse.FromString,
                 _registered_method=True)
+        self.InjectFault = channel.unary_unary(
+                '/consortium.v1.Operator/InjectFault',
+                request_serializer=node_dot_wire_dot_operator__pb2.InjectFaultRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.FaultsResponse.FromString,
+                _registered_method=True)
+        self.HealFaults = channel.unary_unary(
+                '/consortium.v1.Operator/HealFaults',
+                request_serializer=node_dot_wire_dot_operator__pb2.HealFaultsRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.FaultsResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServicer:
@@ -113,6 +123,21 @@ class OperatorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InjectFault(self, request, context):
+        """Breaks something of this node on purpose, until it is healed or restarts. Refused unless the
+        node's own configuration allows faults.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HealFaults(self, request, context):
+        """Ends every fault that was injected into this node.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +170,16 @@ def add_OperatorServicer_to_server(servicer, server):
                     servicer.SetLogLevel,
                     request_deserializer=node_dot_wire_dot_operator__pb2.SetLogLevelRequest.FromString,
                     response_serializer=node_dot_wire_dot_operator__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'InjectFault': grpc.unary_unary_rpc_method_handler(
+                    servicer.InjectFault,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.InjectFaultRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.FaultsResponse.SerializeToString,
+            ),
+            'HealFaults': grpc.unary_unary_rpc_method_handler(
+                    servicer.HealFaults,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.HealFaultsRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.FaultsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -309,6 +344,60 @@ class Operator:
             '/consortium.v1.Operator/SetLogLevel',
             node_dot_wire_dot_operator__pb2.SetLogLevelRequest.SerializeToString,
             node_dot_wire_dot_operator__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InjectFault(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consortium.v1.Operator/InjectFault',
+            node_dot_wire_dot_operator__pb2.InjectFaultRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.FaultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HealFaults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consortium.v1.Operator/HealFaults',
+            node_dot_wire_dot_operator__pb2.HealFaultsRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.FaultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Field meanings and units are those of the messages in `proto/node/wire/operator.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
 
@@ -30,6 +31,22 @@ class ConsensusReport:
     """Banks that could still answer minus the quorum; below 0 nothing can be sealed."""
     highest_view: View
     """-1: no quorum certificate."""
+    refused: tuple[RefusedReport, ...] = ()
+    last_refusal: str = ""
+    waiting_for: str = ""
+    """What the bank waits for to go on; empty if it waits for nothing."""
+    behind: bool = False
+    """Whether a peer claims a later height."""
+    active: bool = True
+    """Whether this bank is in the active set of the height."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReport:
+    """Messages of one peer that failed a check."""
+
+    bank: BankIndex
+    messages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,48 @@ class NodeReport:
     process: ProcessReport
     database: DatabaseReport
     alarms: tuple[AlarmReport, ...]
+    faults: tuple[FaultReport, ...] = ()
+    """What was broken on purpose and not healed yet."""
+    faults_allowed: bool = False
+    """Whether the node's configuration lets its operators break it."""
+
+
+class LinkDirection(Enum):
+    """Which way a link is disturbed, seen from the bank that is asked; values of the wire."""
+
+    OUT = 1
+    IN = 2
+    BOTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFault:
+    """Conditions for the links with some peers, or with all if none is named."""
+
+    peers: tuple[BankIndex, ...]
+    direction: LinkDirection
+    cut: bool = False
+    delay_ms: int = 0
+    jitter_ms: int = 0
+    loss_per_mille: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByzantineFault:
+    """A style of lying for the consensus core."""
+
+    style: str
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultReport:
+    """One injected fault; `kind` is "disconnect", "slow" or "byzantine"."""
+
+    kind: str
+    text: str
+    peers: tuple[BankIndex, ...]
+    age_ms: int
 
 
 @dataclass(frozen=True, slots=True)

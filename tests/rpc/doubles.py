@@ -28,13 +28,17 @@ from node.wire.operator_records import (
     AuditExtent,
     AuditFailure,
     AuditReport,
+    ByzantineFault,
     ConsensusReport,
     DatabaseReport,
+    FaultReport,
     LedgerDigests,
+    LinkFault,
     MempoolReport,
     NodeReport,
     PeerReport,
     ProcessReport,
+    RefusedReport,
     TreasuryRow,
 )
 from node.wire.records import (
@@ -159,6 +163,7 @@ NODE_STATUS = NodeStatus(
     linked_banks=12,
     quorum=10,
 )
+FAULTS = (FaultReport("slow", "links with bank 3: 50 ms late", (BankIndex(3),), 1_200),)
 REPORT = NodeReport(
     bank=BankIndex(0),
     bank_name="Amberfield",
@@ -185,6 +190,11 @@ REPORT = NodeReport(
         missing=(BankIndex(11),),
         margin=-1,
         highest_view=View(-1),
+        refused=(RefusedReport(BankIndex(4), 3),),
+        last_refusal="bank 4: a bad signature",
+        waiting_for="votes",
+        behind=True,
+        active=False,
     ),
     peers=(
         PeerReport(
@@ -209,6 +219,8 @@ REPORT = NodeReport(
     process=ProcessReport(4_711, 60_000, 90 << 20, 1_500),
     database=DatabaseReport(True, "18.4", 12 << 20),
     alarms=(AlarmReport("certified-invalid", "block 4", TimeMs(1_700_000_000_001)),),
+    faults=FAULTS,
+    faults_allowed=True,
 )
 DIGESTS = LedgerDigests(
     from_height=Height(4),
@@ -449,3 +461,11 @@ class OperatorDouble:
     async def set_log_level(self, level: str) -> str:
         self.asked.append(("log level", level))
         return "INFO"
+
+    async def inject_fault(self, fault: LinkFault | ByzantineFault) -> tuple[FaultReport, ...]:
+        self.asked.append(("fault", fault))
+        return FAULTS
+
+    async def heal_faults(self) -> tuple[FaultReport, ...]:
+        self.asked.append(("heal",))
+        return ()

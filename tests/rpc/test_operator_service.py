@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from node.ledger.types import Height
+from node.ledger.types import BankIndex, Height
 from node.wire import codec, operator_codec, operator_pb2
 from node.wire.operator_pb2_grpc import OperatorStub
-from node.wire.operator_records import AuditExtent
+from node.wire.operator_records import AuditExtent, ByzantineFault, LinkDirection, LinkFault
 from tests.rpc.conftest import ServedNode
-from tests.rpc.doubles import AUDIT, DIGESTS, REPORT, stored_block
+from tests.rpc.doubles import AUDIT, DIGESTS, FAULTS, REPORT, stored_block
 from tests.rpc.faults import fault_of_call
 
 
@@ -74,4 +74,63 @@ async def test_an_unknown_log_level_names_its_field(node: ServedNode, stub: Oper
         "malformed",
         ("level",),
     )
+    assert node.operator.asked == []
+
+
+FAULT_REQUESTS = {
+    "link": (
+        operator_pb2.InjectFaultRequest(
+            link=operator_pb2.LinkFault(
+                peers=[3, 4], direction=2, delay_ms=50, jitter_ms=5, loss_per_mille=100
+            )
+        ),
+        LinkFault((BankIndex(3), BankIndex(4)), LinkDirection.IN, False, 50, 5, 100),
+    ),
+    "cut": (
+        operator_pb2.InjectFaultRequest(link=operator_pb2.LinkFault(direction=3, cut=True)),
+        LinkFault((), LinkDirection.BOTH, cut=True),
+    ),
+    "byzantine": (
+        operator_pb2.InjectFaultRequest(
+            byzantine=operator_pb2.ByzantineFault(style="silent", seed=7)
+        ),
+        ByzantineFault("silent", 7),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAULT_REQUESTS)
+async def test_a_fault_is_passed_on_and_all_faults_are_told(
+    node: ServedNode, stub: OperatorStub, kind: str
+) -> None:
+    request, fault = FAULT_REQUESTS[kind]
+    answer = await stub.InjectFault(request, timeout=10)
+    assert operator_codec.faults_from_stub(answer) == FAULTS
+    assert node.operator.asked == [("fault", fault)]
+    assert operator_codec.fault_to_stub(fault) == request
+
+
+async def test_healing_is_passed_on(node: ServedNode, stub: OperatorStub) -> None:
+    answer = await stub.HealFaults(operator_pb2.HealFaultsRequest(), timeout=10)
+    assert operator_codec.faults_from_stub(answer) == ()
+    assert node.operator.asked == [("heal",)]
+
+
+@pytest.mark.parametrize(
+    ("link", "field"),
+    [
+        (operator_pb2.LinkFault(direction=3, delay_ms=60_001), "delay_ms"),
+        (operator_pb2.LinkFault(direction=3, jitter_ms=60_001), "jitter_ms"),
+        (operator_pb2.LinkFault(direction=3, loss_per_mille=1_001), "loss_per_mille"),
+        (operator_pb2.LinkFault(peers=range(17), direction=3), "peers"),
+        (operator_pb2.LinkFault(cut=True), "direction"),
+        (None, "fault"),
+    ],
+)
+async def test_a_fault_out_of_bounds_names_its_field(
+    node: ServedNode, stub: OperatorStub, link: operator_pb2.LinkFault | None, field: str
+) -> None:
+    request = operator_pb2.InjectFaultRequest(link=link)
+    fault = await fault_of_call(stub.InjectFault(request, timeout=10))
+    assert (fault.status, fault.reason, fault.fields) == ("INVALID_ARGUMENT", "malformed", (field,))
     assert node.operator.asked == []

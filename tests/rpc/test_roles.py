@@ -44,6 +44,8 @@ EXPECTED = {
     "/consortium.v1.Operator/ListBlocks": "operator",
     "/consortium.v1.Operator/AuditTransactions": "operator",
     "/consortium.v1.Operator/SetLogLevel": "operator",
+    "/consortium.v1.Operator/InjectFault": "operator",
+    "/consortium.v1.Operator/HealFaults": "operator",
     "/grpc.health.v1.Health/Check": ALL,
     "/grpc.health.v1.Health/Watch": ALL,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ALL,

@@ -73,6 +73,7 @@ NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20
     peers=st.lists(st.integers(0, 15), unique=True, max_size=12),
     numbers=st.tuples(*[st.integers(1, 1 << 40)] * 5),
     supervised=st.booleans(),
+    allow_faults=st.booleans(),
 )
 def test_what_is_rendered_is_read_back(
     tmp_path_factory: pytest.TempPathFactory,
@@ -81,6 +82,7 @@ def test_what_is_rendered_is_read_back(
     peers: list[int],
     numbers: tuple[int, int, int, int, int],
     supervised: bool,
+    allow_faults: bool,
 ) -> None:
     base = tmp_path_factory.mktemp("consortium").resolve() / "banks" / "bank-0"
     base.mkdir(parents=True)
@@ -97,6 +99,7 @@ def test_what_is_rendered_is_read_back(
         mempool_bytes=numbers[4],
         log_level="WARNING",
         supervised=supervised,
+        allow_faults=allow_faults,
     )
     path = written(base, render_node_config(config, base))
     assert load_node_config(path) == config

@@ -23,6 +23,7 @@ from node.rpc.credentials import TlsFiles
 from node.runtime.audit import Audit
 from node.runtime.config import DatabaseSettings, NodeConfig
 from node.runtime.consensus_host import ConsensusHost
+from node.runtime.fault_injection import FaultInjection
 from node.runtime.guard_file import GuardFile
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.operator_backend import OperatorBackend
@@ -108,6 +109,7 @@ def assemble(bank: Bank, directory: Path, guard: GuardFile) -> Operated:
         bank.pool,
         bank.admission,
         network,
+        FaultInjection((), network, None, lambda fault: None, bank.clock),
         Audit(bank.chain, bank.database, os.urandom),
         bank.clock,
         lambda: unready[0] if unready else None,
