@@ -23,7 +23,7 @@ from node.storage.connection import connection_failure, require_server_version, 
 from node.storage.errors import SchemaOutdated
 from node.storage.failures import storage_errors
 
-SCHEMA_REVISION = "002"
+SCHEMA_REVISION = "003"
 """The revision this software reads and writes; a test holds it to the newest migration."""
 
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"

@@ -38,14 +38,14 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
 
     assert catalog(database_url) == before
     with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("002",)]
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("003",)]
 
 
 async def test_concurrent_migrations_take_turns(database_url: str) -> None:
     await asyncio.gather(*(migrate_async(database_url) for _ in range(4)))
 
     with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("002",)]
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("003",)]
 
 
 def test_downgrade_leaves_nothing(database_url: str) -> None:
@@ -61,5 +61,5 @@ async def test_a_database_that_is_not_migrated_is_refused(database_url: str, sto
         await Database.open(small_config(database_url), genesis=story.genesis, bank=BANK)
 
     assert str(refused.value) == (
-        "the database is at schema revision none, this software needs 002: migrate it first"
+        "the database is at schema revision none, this software needs 003: migrate it first"
     )

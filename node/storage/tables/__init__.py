@@ -20,6 +20,7 @@ from node.storage.tables.consensus import (
 )
 from node.storage.tables.evidence import EvidenceRow, IntegrityFinding
 from node.storage.tables.notes import BinRow, NoteRow, NullifierRow
+from node.storage.tables.snapshots import SnapshotOrigin
 from node.storage.tables.transactions import TransactionBody, TransactionRow
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "NoteRow",
     "NullifierRow",
     "SetChangeRow",
+    "SnapshotOrigin",
     "TransactionBatch",
     "TransactionBody",
     "TransactionRow",

@@ -31,7 +31,8 @@ class BlockRow(Base):
     """A sealed block; row 0 is genesis, which has no seal, no parent and no creator.
 
     `header` followed by `contents` is the canonical encoding of the block; the other columns repeat
-    header fields for queries and constraints.
+    header fields for queries and constraints. Up to the height of `snapshot_origin` there are
+    headers alone: `contents` is empty, and so is the seal where none proves anything.
     """
 
     __tablename__ = "blocks"
@@ -41,7 +42,11 @@ class BlockRow(Base):
         fixed_length("state_root", 32),
         not_negative("block_number"),
         not_negative("transaction_count"),
-        CheckConstraint("(block_number = 0) = (seal IS NULL)", name="seal_unless_genesis"),
+        CheckConstraint(
+            "CASE WHEN block_number = 0 THEN seal IS NULL"
+            " ELSE seal IS NOT NULL OR octet_length(contents) = 0 END",
+            name="seal_if_whole",
+        ),
         CheckConstraint("(block_number = 0) = (miner_idx IS NULL)", name="miner_unless_genesis"),
         CheckConstraint(
             "(block_number = 0) = (previous_hash IS NULL)", name="parent_unless_genesis"

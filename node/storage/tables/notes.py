@@ -36,8 +36,8 @@ class BinRow(Base):
 
     bin_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     asset: Mapped[bytes] = mapped_column(Bytes)
-    opened_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    """Header time of the block of its first note."""
+    opened_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Header time of the block of its first note; empty for what closed before a snapshot."""
     closed_at_height: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("blocks.block_number"), index=True
     )
@@ -71,9 +71,10 @@ class NoteRow(Base):
     ciphertext: Mapped[bytes] = mapped_column(Bytes)
     bin_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("bins.bin_id"))
     position: Mapped[int] = mapped_column(SmallInteger)
-    transaction_sequence: Mapped[int] = mapped_column(
+    transaction_sequence: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("transactions.sequence_number")
     )
+    """Empty for a note that came with a snapshot."""
     output_index: Mapped[int] = mapped_column(SmallInteger)
 
 
@@ -86,6 +87,7 @@ class NullifierRow(Base):
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """Place in ledger order, from 0 without gaps."""
     nullifier: Mapped[bytes] = mapped_column(Bytes, unique=True)
-    transaction_sequence: Mapped[int] = mapped_column(
+    transaction_sequence: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("transactions.sequence_number"), index=True
     )
+    """Empty for one that came with a snapshot."""
