@@ -10,14 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crypto.merkle import EMPTY_ROOT, merkle_root_of_hashes
+from crypto.merkle import EMPTY_ROOT, leaf_hash, merkle_root_of_hashes
 from node.ledger.bins import due_bins, next_bin_due_ms
-from node.ledger.blocks import MAX_BLOCK_BYTES, Block, Header
+from node.ledger.blocks import (
+    MAX_BLOCK_BYTES,
+    MAX_EVIDENCE,
+    MAX_EVIDENCE_BYTES,
+    Block,
+    Header,
+)
 from node.ledger.effects import Transition
 from node.ledger.facts import BlockFacts
 from node.ledger.genesis import Genesis
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
+from node.ledger.slashing import check_evidence, select_evidence
 from node.ledger.state import LedgerState
 from node.ledger.transition import Execution, execute
 from node.ledger.types import BankIndex, Height, TimeMs, TransactionId, View
@@ -50,6 +58,8 @@ class BuiltBlock:
     dropped: tuple[DroppedCandidate, ...]
     """In the order given; those whose reason `is_not_yet` may fit later, the others never will
     but for a changed limit or balance."""
+    evidence: tuple[VerifiedEvidence, ...] = ()
+    """That of the block, in order."""
 
 
 def validate_block(
@@ -61,21 +71,23 @@ def validate_block(
     facts: BlockFacts,
     *,
     clock_ms: TimeMs | None,
+    evidence: Sequence[VerifiedEvidence | Rejection] = (),
 ) -> Transition:
     """Return the outcome of a block that may follow `parent`; raises `Rejection` otherwise.
 
     `state` is the parent's state, `transactions` the verdicts on exactly the block's transactions
-    in order (a `Rejection` where the proofs failed), `facts` what `facts_needed` asks for. The
-    order of judgement: header links, limits and counts, roots, transactions in order, state root,
-    next set, and last the clock, which is the one subjective rule (class S) and is not judged when
-    `clock_ms` is None.
+    in order (a `Rejection` where the proofs failed), `evidence` those on its evidence items, and
+    `facts` what `facts_needed` asks for. The order of judgement: header links, limits and counts,
+    evidence in order, roots, transactions in order, state root, next set, and last the clock, which
+    is the one subjective rule (class S) and is not judged when `clock_ms` is None.
     """
     assert parent.post_state_root == state.root(), "the state is not the parent's"
     header = block.header
     _check_links(genesis, state, parent, header)
     _check_counts(genesis, block)
     assert len(transactions) == len(block.transaction_ids), "one verdict per transaction"
-    verified = _check_transactions(genesis, state, block, transactions, facts)
+    proven = _check_evidence(genesis, state, block, evidence)
+    verified = _check_transactions(genesis, state, block, transactions, facts, proven)
     transition = execute(
         genesis,
         state,
@@ -84,6 +96,7 @@ def validate_block(
         proposer=header.proposer,
         transactions=verified,
         facts=facts,
+        evidence=proven,
     )
     _check_outcome(genesis, header, transition)
     if clock_ms is not None:
@@ -101,16 +114,21 @@ def build_block(
     clock_ms: TimeMs,
     candidates: Sequence[VerifiedTransaction],
     facts: BlockFacts,
+    evidence: Sequence[VerifiedEvidence] = (),
 ) -> BuiltBlock:
     """Build a valid block from candidates in the order given, dropping those that may not follow.
 
     `facts` holds what `facts_needed(candidates)` asks for. Candidates beyond the batch limit are
-    neither taken nor dropped. The time is the proposer's clock, but after the parent's (BFT-12 8).
+    neither taken nor dropped. Of the evidence the block carries what `select_evidence` says. The
+    time is the proposer's clock, but after the parent's (BFT-12 8).
     """
     assert parent.post_state_root == state.root(), "the state is not the parent's"
     height = Height(parent.height + 1)
     time_ms = TimeMs(max(clock_ms, parent.time_ms + 1))
-    execution = Execution(genesis, state, height=height, time_ms=time_ms, facts=facts)
+    proven = select_evidence(genesis, state, evidence)
+    execution = Execution(
+        genesis, state, height=height, time_ms=time_ms, facts=facts, evidence=proven
+    )
     taken: list[VerifiedTransaction] = []
     dropped: list[DroppedCandidate] = []
     for candidate in candidates:
@@ -131,14 +149,19 @@ def build_block(
         proposer=proposer,
         time_ms=time_ms,
         transactions_root=merkle_root_of_hashes([item.leaf_hash for item in taken]),
-        evidence_root=EMPTY_ROOT,
+        evidence_root=merkle_root_of_hashes([item.leaf_hash for item in proven]),
         ballots_root=EMPTY_ROOT,
         transaction_count=len(taken),
         post_state_root=transition.state.root(),
         next_set_hash=transition.state.active_set(genesis).set_hash,
     )
-    block = Block(header, (), (), tuple([item.transaction_id for item in taken]))
-    return BuiltBlock(block, transition, tuple(taken), tuple(dropped))
+    block = Block(
+        header,
+        (),
+        tuple([item.raw for item in proven]),
+        tuple([item.transaction_id for item in taken]),
+    )
+    return BuiltBlock(block, transition, tuple(taken), tuple(dropped), proven)
 
 
 def _check_links(genesis: Genesis, state: LedgerState, parent: Header, header: Header) -> None:
@@ -169,8 +192,16 @@ def _check_links(genesis: Genesis, state: LedgerState, parent: Header, header: H
 def _check_counts(genesis: Genesis, block: Block) -> None:
     if block.parent_ballots:
         raise Rejection(Reason.BALLOTS, f"{len(block.parent_ballots)} ballots, none are allowed")
-    if block.evidence:
-        raise Rejection(Reason.EVIDENCE, f"{len(block.evidence)} evidence items, none are allowed")
+    if len(block.evidence) > MAX_EVIDENCE:
+        raise Rejection(
+            Reason.EVIDENCE, f"{len(block.evidence)} evidence items, at most {MAX_EVIDENCE}"
+        )
+    for item in block.evidence:
+        if len(item) > MAX_EVIDENCE_BYTES:
+            raise Rejection(
+                Reason.EVIDENCE,
+                f"an evidence item of {len(item)} bytes, at most {MAX_EVIDENCE_BYTES}",
+            )
     count, limit = len(block.transaction_ids), genesis.parameters.batch_limit
     if count > limit:
         raise Rejection(Reason.TRANSACTION_COUNT, f"{count} transactions, at most {limit}")
@@ -184,20 +215,39 @@ def _check_counts(genesis: Genesis, block: Block) -> None:
         raise Rejection(Reason.SIZE, f"{size} bytes, at most {MAX_BLOCK_BYTES}")
 
 
+def _check_evidence(
+    genesis: Genesis,
+    state: LedgerState,
+    block: Block,
+    verdicts: Sequence[VerifiedEvidence | Rejection],
+) -> tuple[VerifiedEvidence, ...]:
+    """Check that the items prove something, may be punished, and are what the header says."""
+    assert len(verdicts) == len(block.evidence), "one verdict per evidence item"
+    for verdict in verdicts:
+        if isinstance(verdict, Rejection):
+            raise verdict
+    proven = tuple([item for item in verdicts if isinstance(item, VerifiedEvidence)])
+    assert tuple([item.raw for item in proven]) == block.evidence, "the verdicts are the block's"
+    root = merkle_root_of_hashes([leaf_hash(raw) for raw in block.evidence])
+    _check_root(Reason.EVIDENCE, block.header.evidence_root, root)
+    check_evidence(genesis, state, proven)
+    return proven
+
+
 def _check_transactions(
     genesis: Genesis,
     state: LedgerState,
     block: Block,
     verdicts: Sequence[VerifiedTransaction | Rejection],
     facts: BlockFacts,
+    evidence: Sequence[VerifiedEvidence],
 ) -> tuple[VerifiedTransaction, ...]:
     """Check the roots, and that every proof holds; the first bad transaction in order is named."""
     header = block.header
     _check_root(Reason.BALLOTS, header.ballots_root, EMPTY_ROOT)
-    _check_root(Reason.EVIDENCE, header.evidence_root, EMPTY_ROOT)
     verified = tuple([item for item in verdicts if isinstance(item, VerifiedTransaction)])
     if len(verified) < len(verdicts):
-        _raise_first_rejection(genesis, state, header, verdicts, facts)
+        _raise_first_rejection(genesis, state, header, verdicts, facts, evidence)
     ids = tuple([item.transaction_id for item in verified])
     assert ids == block.transaction_ids, "the verdicts are those of the block's transactions"
     root = merkle_root_of_hashes([item.leaf_hash for item in verified])
@@ -216,8 +266,16 @@ def _raise_first_rejection(
     header: Header,
     verdicts: Sequence[VerifiedTransaction | Rejection],
     facts: BlockFacts,
+    evidence: Sequence[VerifiedEvidence],
 ) -> None:
-    execution = Execution(genesis, state, height=header.height, time_ms=header.time_ms, facts=facts)
+    execution = Execution(
+        genesis,
+        state,
+        height=header.height,
+        time_ms=header.time_ms,
+        facts=facts,
+        evidence=evidence,
+    )
     for index, verdict in enumerate(verdicts):
         if isinstance(verdict, Rejection):
             raise verdict.at(index)

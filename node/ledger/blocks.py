@@ -26,6 +26,13 @@ MAX_EVIDENCE = 64
 MAX_EVIDENCE_BYTES = 1 << 20
 MAX_BLOCK_BYTES = 2 << 20
 """Encoded block without transaction bodies; every message stays below 4 MiB."""
+EVIDENCE_BUDGET_BYTES = (
+    MAX_BLOCK_BYTES
+    - (HEADER_BYTES + 3 * 4)
+    - MAX_PARENT_BALLOTS * (4 + MAX_BALLOT_BYTES)
+    - MAX_TRANSACTIONS * HASH_BYTES
+)
+"""What evidence with its length prefixes may take, so that the rest always fits beside it."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Block:
     parent_ballots: tuple[bytes, ...]
     """Ballots that sealed the parent, sorted by tag (BFT-12 section 17); empty in this version."""
     evidence: tuple[bytes, ...]
-    """Canonical evidence items (BFT-12 section 9); empty in this version."""
+    """Canonical evidence items in increasing key order (BFT-12 section 9)."""
     transaction_ids: tuple[TransactionId, ...]
 
     @property

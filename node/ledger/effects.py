@@ -14,7 +14,8 @@ from crypto.ring import ClosedBin
 from crypto.transaction import Output
 from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
-from node.ledger.state import LedgerState, genesis_state
+from node.ledger.offences import Offence
+from node.ledger.state import LedgerState, PunishedOffence, genesis_state
 from node.ledger.types import (
     Amount,
     AssetId,
@@ -74,6 +75,13 @@ class AccountEntryKind(StrEnum):
     """Debit: the bank turned it into notes."""
     CREATOR_FEE = "creator-fee"
     """Credit: the block creator's third of the fees."""
+    STAKE_TOP_UP = "stake-top-up"
+    """Debit: the bank turned it into stake."""
+    STAKE_WITHDRAWAL = "stake-withdrawal"
+    """Credit: the bank took back stake above its initial one."""
+
+
+_DEBITS = frozenset({AccountEntryKind.PAYOUT, AccountEntryKind.STAKE_TOP_UP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +99,16 @@ class AccountEntry:
     @property
     def change(self) -> int:
         """What is added to the balance; negative for a debit."""
-        return -self.amount if self.kind is AccountEntryKind.PAYOUT else self.amount
+        return -self.amount if self.kind in _DEBITS else self.amount
 
 
 class TreasuryKind(StrEnum):
     """Types of treasury rows (BFT-12 18)."""
 
     STAKE = "stake"
+    """Initial stake, top-up, or withdrawal, whose amount is negative."""
     PENALTY = "penalty"
+    """Taken from a stake into the year's pot."""
     FEE = "fee"
     """The approvers' part of a block's fees, into the year's pot."""
     REWARD = "reward"
@@ -106,12 +116,16 @@ class TreasuryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TreasuryEntry:
-    """One movement of stakes or pots; minor units of the base asset."""
+    """One movement of stakes or pots; minor units of the base asset.
+
+    Per bank, stake rows less penalty rows are its stake.
+    """
 
     bank: BankIndex | None
     """None where no single bank is concerned."""
     fiscal_year: FiscalYear
-    amount: Amount
+    amount: int
+    """Negative for a withdrawal of stake alone."""
     kind: TreasuryKind
     reason: str
 
@@ -125,6 +139,28 @@ class BlockFees:
     """A third, rounded down, to the creator's public account."""
     approvers: Amount
     """The rest, to the pot of the header time's fiscal year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Punishment:
+    """One slash: an offence that was proven in this block (BFT-12 9, 18); minor units."""
+
+    evidence_id: bytes
+    """SHA-256 of the evidence's canonical bytes."""
+    offence: Offence
+    bank: BankIndex
+    height: Height
+    """At which the offence was committed."""
+    stake_before: Amount
+    amount: Amount
+    stake_after: Amount
+    ordinal: int
+    """Which of the bank's punished offences this is, for life, from 1."""
+
+    @property
+    def key(self) -> PunishedOffence:
+        """(height, bank, class): what cannot be punished again."""
+        return PunishedOffence(self.height, self.bank, self.offence.offence_class)
 
 
 @dataclass(frozen=True)
@@ -144,7 +180,17 @@ class Transition:
     account_entries: tuple[AccountEntry, ...]
     """In transaction order, the creator's fee last."""
     treasury_entries: tuple[TreasuryEntry, ...]
+    """Penalties in the order of the evidence, stake movements in transaction order, the fees."""
     fees: BlockFees
+    punishments: tuple[Punishment, ...] = ()
+    """In the order of the evidence."""
+    removed: tuple[BankIndex, ...] = ()
+    """Banks that leave the active set with the next height, in increasing index (BFT-12 10)."""
+    readmitted: tuple[BankIndex, ...] = ()
+    """Banks that return to the active set with the next height, in transaction order."""
+    kept_below_floor: tuple[BankIndex, ...] = ()
+    """Banks that stay although below the slash floor, because the set may not shrink further: an
+    alarm is due, and their removal is tried again with every block (BFT-12 10)."""
 
 
 def genesis_transition(genesis: Genesis) -> Transition:

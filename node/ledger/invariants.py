@@ -6,14 +6,18 @@ asset, in minor units:
     supply of notes            = issued + paid out - redeemed - fees, never negative
     issued                     = sum over banks, none above its limit
 
-and for the base asset alone, whose public amounts meet the banks' accounts and pots:
+and for the base asset alone, whose public amounts meet the banks' accounts, stakes and pots:
 
-    sum of public accounts     = redeemed + creator fees - paid out
+    sum of public accounts     = redeemed + creator fees - paid out - top-ups + withdrawals
     sum of pots (fees)         = fees - creator fees
-    sum of stakes + penalties  = sum of initial stakes
+    sum of pots (penalties)    = penalties ever
+    stake of each bank         = initial stake + its top-ups - its withdrawals - its penalties
+    initial stakes + top-ups + fees
+                               = stakes + pots + creator fees + withdrawals
 
-Other assets are never redeemed, paid out or charged. Top-ups, withdrawals and rewards will add
-their terms when those transactions exist.
+The last one is that of BFT-12 18; it follows from the others and is checked by itself. No bank has
+withdrawn more than it ever held above its initial stake. Other assets are never redeemed, paid out
+or charged. Rewards will add their terms when settlements exist.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ def check_conservation(genesis: Genesis, state: LedgerState) -> None:
     base = state.asset(genesis.base_asset.asset_id)
     assert base is not None, "every state has the base asset"
     _check_accounts(base, state)
-    _check_stakes(state)
+    _check_stakes(base, state)
 
 
 def _check_issuance(asset: AssetState) -> None:
@@ -72,9 +76,9 @@ def _check_issuance(asset: AssetState) -> None:
 def _check_accounts(base: AssetState, state: LedgerState) -> None:
     creator_fees = sum(bank.creator_fees for bank in state.banks)
     _require_equal(
-        "public accounts and redeemed + creator fees - paid out",
+        "public accounts and redeemed + creator fees - paid out - top-ups + withdrawals",
         sum(bank.balance for bank in state.banks),
-        base.redeemed + creator_fees - base.paid_out,
+        base.redeemed + creator_fees - base.paid_out - _topped_up(state) + _withdrawn(state),
     )
     _require_equal(
         "pots and fees - creator fees",
@@ -83,12 +87,39 @@ def _check_accounts(base: AssetState, state: LedgerState) -> None:
     )
 
 
-def _check_stakes(state: LedgerState) -> None:
+def _check_stakes(base: AssetState, state: LedgerState) -> None:
+    for bank in state.banks:
+        _require_equal(
+            f"bank {bank.index}: stake and initial stake + top-ups - withdrawals - penalties",
+            bank.stake,
+            bank.initial_stake + bank.topped_up - bank.withdrawn - bank.penalties,
+        )
+        if bank.withdrawn > bank.topped_up:
+            raise InvariantBroken(
+                f"bank {bank.index} withdrew {bank.withdrawn}, more than its top-ups of "
+                f"{bank.topped_up}"
+            )
+    penalties = sum(pot.penalties for pot in state.pots)
     _require_equal(
-        "stakes + penalties and initial stakes",
-        sum(bank.stake for bank in state.banks) + sum(pot.penalties for pot in state.pots),
-        sum(bank.initial_stake for bank in state.banks),
+        "pots and penalties", penalties, sum(bank.penalties for bank in state.banks)
     )
+    _require_equal(
+        "initial stakes + top-ups + fees and stakes + pots + creator fees + withdrawals",
+        sum(bank.initial_stake for bank in state.banks) + _topped_up(state) + base.fees,
+        sum(bank.stake for bank in state.banks)
+        + sum(pot.approver_fees for pot in state.pots)
+        + penalties
+        + sum(bank.creator_fees for bank in state.banks)
+        + _withdrawn(state),
+    )
+
+
+def _topped_up(state: LedgerState) -> int:
+    return sum(bank.topped_up for bank in state.banks)
+
+
+def _withdrawn(state: LedgerState) -> int:
+    return sum(bank.withdrawn for bank in state.banks)
 
 
 def _require_equal(what: str, found: int, expected: int) -> None:

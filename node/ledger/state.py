@@ -6,12 +6,13 @@ and enters here as counts and running hashes, so a block costs the same at heigh
 `encode()` is the concatenation of, integers big-endian, `list` = u32 count and the items:
 
     field                      type
-    domain                     blob "consortium/state/1"
+    domain                     blob "consortium/state/2"
     height                     u64, of the block that led here
     time_ms                    u64, header time of that block
     banks                      list in increasing index of: index u16, initial stake u64, stake u64,
                                offences u32, active u8, account balance u128, blocks created u64,
-                               creator fees u128
+                               creator fees u128, topped up u128, withdrawn u128, penalties u128,
+                               stake nonce u64                                 (BFT-12 18)
     assets                     list in genesis order of: asset id 16, issued u128, redeemed u128,
                                paid out u128, fees u128, issuance, open bin
       issuance                 list in increasing bank of: bank u16, limit u64, issued u64
@@ -26,9 +27,10 @@ and enters here as counts and running hashes, so a block costs the same at heigh
     tallies                    list in increasing (year, opener key) of: fiscal year u64, opener key
                                96, sum 192, ballots u64, blocks u64      (BFT-12 18; empty so far)
     punished                   list in increasing (height, bank, class) of: height u64, bank u16,
-                               class u8                                   (BFT-12 9; empty so far)
+                               class u8                           (BFT-12 9, evidence window)
     set records                list in increasing height of: from height u64, set hash 32, list of
                                bank u16                               (BFT-12 9, evidence window)
+    governance nonce           u64, of the next governance transaction that q banks approve
 
 `root()` = SHA-256 of that. The id of the block that led here is not part of it, because that
 block's header contains the root; the header chain fixes it.
@@ -83,9 +85,9 @@ __all__ = [
     "genesis_state",
 ]
 
-STATE_DOMAIN = b"consortium/state/1"
+STATE_DOMAIN = b"consortium/state/2"
 MAX_YEARS = 1 << 16
-MAX_PUNISHED = 1 << 16
+MAX_PUNISHED = 1 << 20
 MAX_SET_RECORDS = 1 << 16
 
 
@@ -106,6 +108,7 @@ class LedgerState:
     tallies: tuple[Tally, ...]
     punished: tuple[PunishedOffence, ...]
     set_records: tuple[SetRecord, ...]
+    governance_nonce: int = 0
 
     def encode(self) -> bytes:
         """Return the canonical bytes, as the module's table lists them; computed once."""
@@ -127,6 +130,7 @@ class LedgerState:
         writer.many(self.tallies, lambda out, tally: tally.write(out))
         writer.many(self.punished, lambda out, offence: offence.write(out))
         writer.many(self.set_records, lambda out, record: record.write(out))
+        writer.u64(self.governance_nonce)
         return writer.finish()
 
     @cached_property
@@ -153,6 +157,7 @@ class LedgerState:
             tallies=reader.many(MAX_YEARS, Tally.read),
             punished=reader.many(MAX_PUNISHED, PunishedOffence.read),
             set_records=reader.many(MAX_SET_RECORDS, SetRecord.read),
+            governance_nonce=reader.u64(),
         )
         reader.finish()
         require_increasing([bank.index for bank in state.banks], "banks")
@@ -171,9 +176,23 @@ class LedgerState:
         return next((asset for asset in self.assets if asset.asset_id == asset_id), None)
 
     def set_record_at(self, height: Height) -> SetRecord | None:
-        """Return the active set's record of a height, None outside the evidence window."""
+        """Return the active set's record of a height up to the next, None if it is not kept."""
         covering = [record for record in self.set_records if record.from_height <= height]
         return covering[-1] if covering and height <= self.height + 1 else None
+
+    def oldest_punishable(self, genesis: Genesis) -> Height:
+        """Return the lowest height whose offences the next block may punish (BFT-12 9)."""
+        return Height(max(1, self.height + 1 - genesis.parameters.evidence_window))
+
+    def active_set_at(self, genesis: Genesis, height: Height) -> ActiveSet | None:
+        """Return the banks that decided a height, or decide the next one.
+
+        None outside the evidence window of the next block: above it, or too far below.
+        """
+        record = self.set_record_at(height)
+        if record is None or height < self.oldest_punishable(genesis):
+            return None
+        return genesis.active_set(record.banks)
 
 
 def genesis_state(genesis: Genesis) -> LedgerState:

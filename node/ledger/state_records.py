@@ -24,6 +24,7 @@ from node.ledger.types import (
 
 TALLY_BYTES = 2 * POINT_BYTES
 """An ElGamal ciphertext: two group elements."""
+NOTHING = Amount(0)
 MAX_BIN_NOTES = 256
 """16^2, the largest ring (IDX1 4.5)."""
 
@@ -49,6 +50,14 @@ class BankState:
     blocks_created: int
     creator_fees: Amount
     """Sum of the creator's thirds it was ever credited."""
+    topped_up: Amount = NOTHING
+    """Sum of its stake top-ups ever."""
+    withdrawn: Amount = NOTHING
+    """Sum of its stake withdrawals ever."""
+    penalties: Amount = NOTHING
+    """Sum of what it was ever slashed."""
+    stake_nonce: int = 0
+    """What its next stake movement must carry: their number so far."""
 
     def write(self, writer: Writer) -> Writer:
         """Append the canonical encoding."""
@@ -61,6 +70,10 @@ class BankState:
             .u128(self.balance)
             .u64(self.blocks_created)
             .u128(self.creator_fees)
+            .u128(self.topped_up)
+            .u128(self.withdrawn)
+            .u128(self.penalties)
+            .u64(self.stake_nonce)
         )
 
     @staticmethod
@@ -75,6 +88,10 @@ class BankState:
             balance=Amount(reader.u128()),
             blocks_created=reader.u64(),
             creator_fees=Amount(reader.u128()),
+            topped_up=Amount(reader.u128()),
+            withdrawn=Amount(reader.u128()),
+            penalties=Amount(reader.u128()),
+            stake_nonce=reader.u64(),
         )
 
 

@@ -1,9 +1,9 @@
-"""Execution: parent state and transactions in, outcome out.
+"""Execution: parent state, evidence and transactions in, outcome out.
 
-Order of application (BFT-12 3): the parent's ballots, evidence and slashes (none in this version),
-transactions in order, stake movements and removals (none in this version), fees, bin closing,
-state root. A transaction is judged whole before any of it is applied, so a rejection leaves
-nothing behind; a rejected one occupies neither its nullifiers nor its one-time keys (IDX1 8.5).
+Order of application (BFT-12 3): the parent's ballots (none in this version), evidence and slashes,
+transactions in order, removals, fees, bin closing, state root. A transaction is judged whole before
+any of it is applied, so a rejection leaves nothing behind; a rejected one occupies neither its
+nullifiers nor its one-time keys (IDX1 8.5).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from node.ledger.effects import (
     ClosedBinRecord,
     NewNote,
     OpenedBin,
+    Punishment,
     SpentNullifier,
     Transition,
     TreasuryEntry,
@@ -31,12 +32,21 @@ from node.ledger.effects import (
     genesis_transition,
 )
 from node.ledger.facts import BlockFacts, FactsNeeded, facts_needed
-from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.rules import AdmissionView, check_not_sealed, check_terms
-from node.ledger.state import Accumulated, AssetState, BankState, LedgerState, Pot, SetRecord
+from node.ledger.slashing import check_evidence
+from node.ledger.state import (
+    Accumulated,
+    AssetState,
+    BankState,
+    LedgerState,
+    PunishedOffence,
+    SetRecord,
+)
+from node.ledger.treasury import Treasury
 from node.ledger.types import Amount, AssetId, BankIndex, Height, TimeMs, TransactionId
 
 __all__ = [
@@ -49,6 +59,7 @@ __all__ = [
     "FactsNeeded",
     "NewNote",
     "OpenedBin",
+    "Punishment",
     "SpentNullifier",
     "StaleVerdict",
     "Transition",
@@ -58,10 +69,6 @@ __all__ = [
     "facts_needed",
     "genesis_transition",
 ]
-
-CREATOR_SHARE = 3
-"""One part in three of a block's fees is the creator's (BFT-12 18)."""
-
 
 class StaleVerdict(Exception):
     """The host handed over a verdict about other bins than the parent state has: its bug, not the
@@ -77,14 +84,17 @@ def execute(
     proposer: BankIndex,
     transactions: Sequence[VerifiedTransaction],
     facts: BlockFacts,
+    evidence: Sequence[VerifiedEvidence] = (),
 ) -> Transition:
-    """Apply a block's transactions to the parent state and return the outcome.
+    """Apply a block's evidence and transactions to the parent state and return the outcome.
 
     `facts` holds what `facts_needed(transactions)` asks for, as of the parent state. Raises
-    `Rejection` with the `transaction_index` of the first transaction that may not stand there, and
+    `Rejection`, for a transaction that may not stand there with its `transaction_index`, and
     `StaleVerdict` for a misuse by the host.
     """
-    execution = Execution(genesis, state, height=height, time_ms=time_ms, facts=facts)
+    execution = Execution(
+        genesis, state, height=height, time_ms=time_ms, facts=facts, evidence=evidence
+    )
     for index, transaction in enumerate(transactions):
         try:
             execution.apply(transaction)
@@ -94,7 +104,10 @@ def execute(
 
 
 class Execution:
-    """A block under construction on top of a parent state, which it never changes."""
+    """A block under construction on top of a parent state, which it never changes.
+
+    Constructing it applies the evidence; raises `Rejection` if the list may not stand there.
+    """
 
     def __init__(
         self,
@@ -104,6 +117,7 @@ class Execution:
         height: Height,
         time_ms: TimeMs,
         facts: BlockFacts,
+        evidence: Sequence[VerifiedEvidence] = (),
     ) -> None:
         assert height == state.height + 1, f"block {height} does not follow state {state.height}"
         self._genesis = genesis
@@ -113,13 +127,15 @@ class Execution:
         self._view = AdmissionView(genesis, state, facts)
         self._occupied = BlockView(self._view)
         self._transaction_ids: set[TransactionId] = set()
-        self._banks = list(state.banks)
+        self._treasury = Treasury(genesis, state, height, time_ms)
         self._assets = {asset.asset_id: asset for asset in state.assets}
         self._bins = BinFiller.after(state, genesis, height, time_ms)
         self._nullifier_accumulator = state.nullifiers
         self._nullifiers: list[SpentNullifier] = []
-        self._account_entries: list[AccountEntry] = []
         self._fee_total = 0
+        check_evidence(genesis, state, evidence)
+        for item in evidence:
+            self._treasury.punish(item)
 
     def apply(self, verified: VerifiedTransaction) -> None:
         """Append one transaction; raises `Rejection` and changes nothing if it may not follow."""
@@ -163,7 +179,7 @@ class Execution:
         if transaction.redeem:
             bank = self._genesis.bank_of_account(transaction.account)
             assert bank is not None, "check_terms refuses an unknown account"
-            self._move(
+            self._treasury.move(
                 bank,
                 AccountEntryKind.REDEEM,
                 Amount(transaction.redeem),
@@ -191,7 +207,7 @@ class Execution:
 
     def _apply_payout(self, transaction: Mint) -> None:
         asset, bank = self._issuer(transaction)
-        balance = self._banks[bank].balance
+        balance = self._treasury.bank(bank).balance
         if transaction.amount > balance:
             raise Rejection(
                 Reason.INSUFFICIENT_ACCOUNT,
@@ -200,7 +216,7 @@ class Execution:
         self._assets[asset.asset_id] = replace(
             asset, paid_out=Amount(asset.paid_out + transaction.amount)
         )
-        self._move(
+        self._treasury.move(
             bank,
             AccountEntryKind.PAYOUT,
             Amount(transaction.amount),
@@ -211,19 +227,6 @@ class Execution:
         bank = self._genesis.bank_of_issuer(transaction.issuer)
         assert bank is not None, "check_context refuses an unknown issuer"
         return self._assets[AssetId(transaction.asset)], bank
-
-    def _move(
-        self,
-        bank: BankIndex,
-        kind: AccountEntryKind,
-        amount: Amount,
-        transaction_id: TransactionId | None,
-    ) -> None:
-        base_asset = self._genesis.base_asset.asset_id
-        entry = AccountEntry(bank, kind, base_asset, amount, transaction_id)
-        before = self._banks[bank]
-        self._banks[bank] = replace(before, balance=Amount(before.balance + entry.change))
-        self._account_entries.append(entry)
 
     def _spend(self, verified: VerifiedTransaction) -> None:
         count, accumulator = (
@@ -237,58 +240,33 @@ class Execution:
         self._nullifier_accumulator = Accumulated(count, accumulator)
 
     def finish(self, proposer: BankIndex) -> Transition:
-        """Share out the fees, close bins and return the outcome; call it once."""
-        fees = self._share_fees(proposer)
+        """Remove banks, share out the fees, close bins, return the outcome; call it once."""
+        treasury = self._treasury
+        treasury.remove_below_floor()
+        fees = treasury.share_fees(Amount(self._fee_total), proposer)
         self._bins.close_aged()
-        pots, treasury_entries = self._fill_pot(fees)
         return Transition(
-            state=self._next_state(pots),
+            state=self._next_state(),
             notes=tuple(self._bins.new_notes),
             nullifiers=tuple(self._nullifiers),
             opened_bins=tuple(self._bins.opened_bins),
             closed_bins=tuple(self._bins.closed_bins),
-            account_entries=tuple(self._account_entries),
-            treasury_entries=treasury_entries,
+            account_entries=treasury.account_entries,
+            treasury_entries=treasury.entries,
             fees=fees,
+            punishments=treasury.punishments,
+            removed=treasury.removed,
+            kept_below_floor=treasury.kept_below_floor,
         )
 
-    def _share_fees(self, proposer: BankIndex) -> BlockFees:
-        creator_fee = Amount(self._fee_total // CREATOR_SHARE)
-        creator: BankState = self._banks[proposer]
-        self._banks[proposer] = replace(
-            creator,
-            blocks_created=creator.blocks_created + 1,
-            creator_fees=Amount(creator.creator_fees + creator_fee),
-        )
-        if creator_fee:
-            self._move(proposer, AccountEntryKind.CREATOR_FEE, creator_fee, None)
-        return BlockFees(
-            Amount(self._fee_total), creator_fee, Amount(self._fee_total - creator_fee)
-        )
-
-    def _fill_pot(self, fees: BlockFees) -> tuple[tuple[Pot, ...], tuple[TreasuryEntry, ...]]:
-        if not fees.approvers:
-            return self._parent.pots, ()
-        year = fiscal_year(self._genesis.parameters, self._genesis.time_ms, self._time_ms)
-        pots = {pot.year: pot for pot in self._parent.pots}
-        pot = pots.get(year, Pot(year, Amount(0), Amount(0)))
-        pots[year] = replace(pot, approver_fees=Amount(pot.approver_fees + fees.approvers))
-        entry = TreasuryEntry(
-            bank=None,
-            fiscal_year=year,
-            amount=fees.approvers,
-            kind=TreasuryKind.FEE,
-            reason=f"approvers' part of the fees of block {self._height}",
-        )
-        return tuple([pots[key] for key in sorted(pots)]), (entry,)
-
-    def _next_state(self, pots: tuple[Pot, ...]) -> LedgerState:
+    def _next_state(self) -> LedgerState:
         parent = self._parent
+        banks = self._treasury.banks
         return replace(
             parent,
             height=self._height,
             time_ms=self._time_ms,
-            banks=tuple(self._banks),
+            banks=banks,
             assets=tuple(
                 [
                     replace(
@@ -302,17 +280,28 @@ class Execution:
             notes=self._bins.notes,
             nullifiers=self._nullifier_accumulator,
             closed_bins=self._bins.closed,
-            pots=pots,
-            set_records=self._next_set_records(),
+            pots=self._treasury.pots,
+            punished=self._next_punished(),
+            set_records=self._next_set_records(banks),
         )
 
-    def _next_set_records(self) -> tuple[SetRecord, ...]:
-        active = tuple([bank.index for bank in self._banks if bank.active])
+    def _next_punished(self) -> tuple[PunishedOffence, ...]:
+        oldest = self._oldest_punishable
+        kept = [offence for offence in self._parent.punished if offence.height >= oldest]
+        added = [punishment.key for punishment in self._treasury.punishments]
+        return tuple(sorted([*kept, *added])) if added else tuple(kept)
+
+    def _next_set_records(self, banks: Sequence[BankState]) -> tuple[SetRecord, ...]:
+        active = tuple([bank.index for bank in banks if bank.active])
         records = self._parent.set_records
         if active != records[-1].banks:
             set_hash = self._genesis.active_set(active).set_hash
             records = (*records, SetRecord(Height(self._height + 1), set_hash, active))
-        oldest = self._height + 1 - self._genesis.parameters.evidence_window
         # A record is of use as long as the next one begins inside the window.
-        first = sum(record.from_height <= oldest for record in records[1:])
+        first = sum(record.from_height <= self._oldest_punishable for record in records[1:])
         return records[first:]
+
+    @property
+    def _oldest_punishable(self) -> int:
+        """By the block after this one."""
+        return self._height + 1 - self._genesis.parameters.evidence_window

@@ -26,6 +26,7 @@ from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.facts import BlockFacts, CarriesTransaction, FactsNeeded, facts_needed
 from node.ledger.genesis import AssetDefinition, BankDefinition, Genesis, Parameters, Sector
+from node.ledger.offences import Offence, VerifiedEvidence
 from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transactions
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState, genesis_header
@@ -285,6 +286,7 @@ class Chain:
         *,
         after_ms: int = 1_000,
         view: int = 0,
+        evidence: Sequence[VerifiedEvidence] = (),
     ) -> BuiltBlock:
         return build_block(
             self.genesis,
@@ -295,6 +297,7 @@ class Chain:
             clock_ms=TimeMs(self.header.time_ms + after_ms),
             candidates=candidates,
             facts=self.facts(candidates),
+            evidence=evidence,
         )
 
     def validate(
@@ -302,6 +305,7 @@ class Chain:
         block: Block,
         transactions: Sequence[VerifiedTransaction | Rejection],
         clock_ms: int | None = None,
+        evidence: Sequence[VerifiedEvidence | Rejection] = (),
     ) -> Transition:
         verified = [item for item in transactions if isinstance(item, VerifiedTransaction)]
         return validate_block(
@@ -312,6 +316,7 @@ class Chain:
             transactions,
             self.facts(verified),
             clock_ms=None if clock_ms is None else TimeMs(clock_ms),
+            evidence=evidence,
         )
 
     def apply(self, block: Block, transition: Transition) -> None:
@@ -320,11 +325,30 @@ class Chain:
         self.history.record(transition, block.transaction_ids)
         self._scan(transition)
 
-    def seal(self, *raws: bytes, after_ms: int = 1_000) -> BuiltBlock:
+    def evidence(
+        self,
+        bank: int,
+        height: int | None = None,
+        offence: Offence = Offence.DOUBLE_VOTE,
+        size: int = 64,
+    ) -> VerifiedEvidence:
+        """Verified evidence against a bank; what proves it is none of the ledger's business."""
+        at = Height(self.height + 1 if height is None else height)
+        active = self.state.active_set_at(self.genesis, at)
+        raw = f"{offence} by {bank} at {at} ".encode().ljust(size, b".")
+        set_hash = active.set_hash if active is not None else bytes(32)
+        return VerifiedEvidence(raw, offence, BankIndex(bank), at, set_hash)
+
+    def seal(
+        self, *raws: bytes, after_ms: int = 1_000, evidence: Sequence[VerifiedEvidence] = ()
+    ) -> BuiltBlock:
         """Verify, build, validate what was built as another bank would, and apply it."""
-        built = self.build(self.verify(*raws), after_ms=after_ms)
+        built = self.build(self.verify(*raws), after_ms=after_ms, evidence=evidence)
         assert built.dropped == ()
-        validated = self.validate(built.block, built.transactions, built.block.header.time_ms)
+        assert set(built.evidence) == set(evidence)
+        validated = self.validate(
+            built.block, built.transactions, built.block.header.time_ms, built.evidence
+        )
         assert comparable(validated) == comparable(built.transition)
         self.apply(built.block, built.transition)
         return built

@@ -74,7 +74,8 @@ def example_state() -> LedgerState:
     filling = FillingBin(3, TimeMs(4), ((b"P" * 96, b"C" * 96), (bytes([5]) * 96, bytes([6]) * 96)))
     bank = replace(
         state.banks[1], stake=Amount(7), offences=8, active=False, balance=Amount(1 << 64),
-        blocks_created=9, creator_fees=Amount(10),
+        blocks_created=9, creator_fees=Amount(10), topped_up=Amount(30), withdrawn=Amount(31),
+        penalties=Amount(32), stake_nonce=33,
     )  # fmt: skip
     return replace(
         state,
@@ -90,6 +91,7 @@ def example_state() -> LedgerState:
         pots=(Pot(FiscalYear(2026), Amount(22), Amount(23)),),
         tallies=(Tally(FiscalYear(2026), b"Y" * 96, bytes([24]) * 192, 25, 26),),
         punished=(PunishedOffence(Height(27), BankIndex(28), 29),),
+        governance_nonce=34,
     )
 
 

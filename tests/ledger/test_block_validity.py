@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from crypto.merkle import EMPTY_ROOT, merkle_root
 from crypto.transaction import Kind
-from node.ledger.blocks import Block, Header
+from node.ledger.blocks import MAX_EVIDENCE, MAX_EVIDENCE_BYTES, Block, Header
+from node.ledger.offences import Offence, VerifiedEvidence
 from node.ledger.parameters import Parameters
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
@@ -23,9 +24,10 @@ def refused(
     block: Block,
     transactions: tuple[VerifiedTransaction | Rejection, ...] = (),
     clock_ms: int | None = None,
+    evidence: Sequence[VerifiedEvidence | Rejection] = (),
 ) -> tuple[Reason, str, int | None]:
     with pytest.raises(Rejection) as error:
-        chain.validate(block, transactions, clock_ms)
+        chain.validate(block, transactions, clock_ms, evidence)
     return refusal(error.value)
 
 
@@ -121,11 +123,6 @@ HEADER_CASES: list[
         lambda chain, block: replace(block, parent_ballots=(b"ballot",)),
         Reason.BALLOTS,
         lambda chain, block: "1 ballots, none are allowed",
-    ),
-    (
-        lambda chain, block: replace(block, evidence=(b"evidence", b"more")),
-        Reason.EVIDENCE,
-        lambda chain, block: "2 evidence items, none are allowed",
     ),
     (
         lambda chain, block: with_header(block, transaction_count=2),
@@ -330,3 +327,88 @@ def test_the_hosts_mistakes_are_not_the_blocks_fault(chain: Chain) -> None:
         behind.validate(built.block, verified)
     with pytest.raises(AssertionError, match=r"^the state is not the parent's"):
         behind.build()
+
+
+def with_evidence(block: Block, items: Sequence[VerifiedEvidence]) -> Block:
+    raws = tuple(item.raw for item in items)
+    return replace(with_header(block, evidence_root=merkle_root(raws)), evidence=raws)
+
+
+def test_section_9_a_block_carries_its_evidence_and_commits_to_it(chain: Chain) -> None:
+    items = [chain.evidence(3), chain.evidence(1, 2), chain.evidence(1, 2, Offence.DOUBLE_COMMIT)]
+    built = chain.build(evidence=items)
+    assert built.evidence == (items[1], items[2], items[0])
+    assert built.block.evidence == tuple(item.raw for item in built.evidence)
+    assert built.block.header.evidence_root == merkle_root(built.block.evidence)
+    assert chain.validate(built.block, (), None, built.evidence) == built.transition
+    assert Block.decode(built.block.encode()) == built.block
+
+
+def test_section_9_evidence_that_proves_nothing_spoils_the_block(chain: Chain) -> None:
+    """Every voter checks every item again; its verdict is the block's."""
+    built = chain.build(evidence=[chain.evidence(1), chain.evidence(2)])
+    wrong = Rejection(Reason.EVIDENCE, "the signature of the second vote does not verify")
+    verdicts = (built.evidence[0], wrong)
+    assert refused(chain, built.block, (), None, verdicts) == (
+        Reason.EVIDENCE, "the signature of the second vote does not verify", None
+    )  # fmt: skip
+
+
+def test_section_9_evidence_out_of_order_or_repeated_is_refused(chain: Chain) -> None:
+    one, other = chain.evidence(1), chain.evidence(2)
+    again = chain.evidence(1, offence=Offence.DOUBLE_BALLOT)
+    honest = chain.build().block
+    message = "the items are not in increasing order of their keys"
+    for items in ([other, one], [one, one], [one, again]):
+        block = with_evidence(honest, items)
+        assert refused(chain, block, (), None, items) == (Reason.EVIDENCE, message, None)
+
+
+def test_section_9_the_header_commits_to_the_evidence(chain: Chain) -> None:
+    built = chain.build(evidence=[chain.evidence(1), chain.evidence(2)])
+    fewer = replace(built.block, evidence=built.block.evidence[:1])
+    assert refused(chain, fewer, (), None, built.evidence[:1]) == (
+        Reason.EVIDENCE,
+        f"the header says {merkle_root(built.block.evidence).hex()}, "
+        f"computed {merkle_root(fewer.evidence).hex()}",
+        None,
+    )
+
+
+def test_section_9_a_slash_left_out_of_the_state_is_noticed(chain: Chain) -> None:
+    items = [chain.evidence(1)]
+    unpunished = with_evidence(chain.build().block, items)
+    assert refused(chain, unpunished, (), None, items)[0] is Reason.STATE_ROOT
+
+
+def test_section_12_evidence_has_its_limits(chain: Chain) -> None:
+    many = [
+        chain.evidence(bank, height, offence)
+        for height in range(1, 6)
+        for bank in range(4)
+        for offence in (*Offence,)[1:5]
+    ]
+    built = chain.build(evidence=many)
+    assert len(many) > len(built.evidence) == MAX_EVIDENCE
+    assert chain.validate(built.block, (), None, built.evidence) == built.transition
+    block = with_evidence(built.block, sorted(many, key=lambda item: item.key)[: MAX_EVIDENCE + 1])
+    assert refused(chain, block) == (
+        Reason.EVIDENCE, "65 evidence items, at most 64", None
+    )  # fmt: skip
+    large = [chain.evidence(bank, size=700_000) for bank in range(4)]
+    too_large = chain.evidence(0, offence=Offence.LOCK_VIOLATION, size=MAX_EVIDENCE_BYTES + 1)
+    built = chain.build(evidence=[*large, too_large, chain.evidence(3, 2)])
+    assert built.evidence == (chain.evidence(3, 2), *large[:2])
+    assert chain.validate(built.block, (), None, built.evidence) == built.transition
+    block = with_evidence(built.block, [too_large])
+    assert refused(chain, block) == (
+        Reason.EVIDENCE, "an evidence item of 1048577 bytes, at most 1048576", None
+    )  # fmt: skip
+
+
+def test_a_verdict_on_each_evidence_item_is_the_hosts_duty(chain: Chain) -> None:
+    built = chain.build(evidence=[chain.evidence(1), chain.evidence(2)])
+    with pytest.raises(AssertionError, match=r"^one verdict per evidence item"):
+        chain.validate(built.block, ())
+    with pytest.raises(AssertionError, match=r"^the verdicts are the block's"):
+        chain.validate(built.block, (), None, built.evidence[::-1])

@@ -53,7 +53,8 @@ def broken(state: LedgerState) -> list[tuple[LedgerState, str]]:
         ),
         (
             replace(state, banks=(replace(bank, balance=Amount(5)), *state.banks[1:])),
-            "public accounts and redeemed + creator fees - paid out differ: 5 is not 0",
+            "public accounts and redeemed + creator fees - paid out - top-ups + withdrawals "
+            "differ: 5 is not 0",
         ),
         (
             replace(state, pots=(Pot(FiscalYear(2026), Amount(7), Amount(0)),)),
@@ -61,7 +62,28 @@ def broken(state: LedgerState) -> list[tuple[LedgerState, str]]:
         ),
         (
             replace(state, banks=(replace(bank, stake=Amount(1)), *state.banks[1:])),
-            "stakes + penalties and initial stakes differ: 135007 is not 180006",
+            "bank 0: stake and initial stake + top-ups - withdrawals - penalties differ: "
+            "1 is not 45000",
+        ),
+        (
+            replace(
+                state,
+                banks=(
+                    replace(bank, stake=Amount(44_993), withdrawn=Amount(7), balance=Amount(7)),
+                    *state.banks[1:],
+                ),
+            ),
+            "bank 0 withdrew 7, more than its top-ups of 0",
+        ),
+        (
+            replace(
+                state,
+                banks=(
+                    replace(bank, stake=Amount(44_993), penalties=Amount(7)),
+                    *state.banks[1:],
+                ),
+            ),
+            "pots and penalties differ: 0 is not 7",
         ),
     ]
 
