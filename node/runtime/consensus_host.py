@@ -38,6 +38,7 @@ from node.consensus.messages import (
     SealedBlock,
 )
 from node.ledger.blocks import Block
+from node.ledger.encoding import MalformedEncoding
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, BlockId
 from node.runtime.chain import Chain
@@ -45,6 +46,7 @@ from node.runtime.clock import Clock
 from node.runtime.guard_file import GuardFile, SignaturePoint
 from node.runtime.transaction_pool import BlockBodies, BodiesUnavailable, TransactionPool
 from node.storage.database import Database
+from node.storage.records import StoredBlock
 from node.wire.operator_records import AlarmReport
 
 logger = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ class ConsensusHost:
         self._approved: set[BlockId] = set()
         """Blocks of this height that this bank found valid."""
         self.alarms: deque[AlarmReport] = deque(maxlen=ALARMS_KEPT)
+        self.halted: str | None = None
+        """Why this bank signs nothing, apart from what the core knows: its database is damaged."""
 
     @property
     def last_seal_age_ms(self) -> int:
@@ -215,16 +219,24 @@ class ConsensusHost:
         stored = await self._database.blocks(
             effect.from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
         )
-        return BlocksLoaded(
-            effect.to,
-            tuple(
-                [SealedBlock(Block.decode(item.encoded), Seal.decode(item.seal)) for item in stored]
-            ),
-        )
+        return BlocksLoaded(effect.to, tuple([self._sealed_block(item) for item in stored]))
+
+    def _sealed_block(self, stored: StoredBlock) -> SealedBlock:
+        """Decode a stored block; raises `IntegrityViolation`, for nobody else wrote it."""
+        block = self._database.block_of(stored)
+        try:
+            return SealedBlock(block, Seal.decode(stored.seal))
+        except MalformedEncoding as error:
+            raise self._database.seal_damaged(stored, str(error)) from error
 
     def alarm(self, effect: Alarm) -> None:
         logger.error("alarm", extra={"kind": effect.kind.value, "detail": effect.text})
         self.raise_alarm(effect.kind.value, effect.text)
+
+    def halt(self, kind: str, text: str) -> None:
+        """Say that this bank signs nothing more; whoever calls sees to it that it does not."""
+        self.halted = text
+        self.raise_alarm(kind, text)
 
     def raise_alarm(self, kind: str, text: str) -> None:
         """Keep an alarm for the operators."""

@@ -74,6 +74,7 @@ class ConsensusDriver:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._timers: dict[TimerKind, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def replace_core(self, core: Core) -> None:
@@ -81,8 +82,13 @@ class ConsensusDriver:
         self._core = core
 
     def post(self, event: Event) -> None:
-        """Queue one event; called from the event loop's thread only."""
-        self._events.put_nowait(event)
+        """Queue one event, or drop it after the end; called from the event loop's thread only."""
+        if not self._ended:
+            self._events.put_nowait(event)
+
+    def end(self) -> None:
+        """Take no more events: what nobody handles must not pile up."""
+        self._ended = True
 
     async def run(self, initial: list[Effect]) -> None:
         """Execute the effects of the restart, then handle events until cancelled."""
@@ -100,6 +106,7 @@ class ConsensusDriver:
                 while not self._events.empty() and not self._failure.done():
                     await self._handle(self._events.get_nowait())
         finally:
+            self.end()
             for timer in self._timers.values():
                 timer.cancel()
             for task in self._tasks:

@@ -13,12 +13,13 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
 from crypto.ballot import BallotKey
 from node.consensus.core import Consensus
+from node.consensus.effects import Effect
 from node.consensus.events import TransactionsAvailable, WorkDue, WorkKind
 from node.consensus.messages import Seal
 from node.consensus.parameters import ConsensusParameters
@@ -45,6 +46,7 @@ from node.runtime.fault_injection import FaultInjection, set_byzantine
 from node.runtime.fault_links import DisturbedPeerBackend
 from node.runtime.guard_file import GuardCorrupt, GuardFile, GuardLocked, SignaturePoint
 from node.runtime.incoming_links import IncomingLinks
+from node.runtime.integrity import Integrity, check_record, check_tip, run_unless_damaged
 from node.runtime.ledger_backend import LedgerBackend
 from node.runtime.mempool import Mempool, MempoolLimits
 from node.runtime.operator_backend import OperatorBackend
@@ -55,7 +57,14 @@ from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
-from node.storage.errors import SchemaOutdated, StorageError, WriterLost
+from node.storage.errors import (
+    IntegrityViolation,
+    LedgerFormatOutdated,
+    SchemaOutdated,
+    StorageError,
+    WriterLost,
+    WrongDatabase,
+)
 from node.storage.records import StoredConsensus
 from node.wire.identity import consortium_slug
 
@@ -143,12 +152,14 @@ class Node:
         guard: GuardFile,
         database: Database,
         chain: Chain,
+        integrity: Integrity,
         stopping: asyncio.Event,
     ) -> None:
         self._config = config
         self._chain = chain
         self._database = database
         self._guard = guard
+        self._integrity = integrity
         self._clock = SystemClock()
         self._stopping = stopping
         self._started = False
@@ -187,6 +198,7 @@ class Node:
             self._clock,
             self._on_applied,
         )
+        integrity.on_alarm(self._host.halt)
         self._driver = ConsensusDriver(self._core, self._host)
         self._peer_backend = self._make_peer_backend()
         self._faults = FaultInjection(
@@ -258,7 +270,7 @@ class Node:
             return "this bank is stopping"
         if not self._started:
             return "this bank is starting"
-        halted = self._core.status().halted
+        halted = self._integrity.reason or self._core.status().halted
         return None if halted is None else f"this bank has halted: {halted}"
 
     def _begin_stop(self, why: str) -> None:
@@ -310,7 +322,7 @@ class Node:
 
     async def run(self) -> None:
         """Serve and decide until asked to stop; whatever else ends it is raised."""
-        record = await self._database.load_consensus()
+        record = await self._load_record()
         initial = self._core.restart(
             None if record is None else record.record,
             tip=self._chain.header,
@@ -341,13 +353,52 @@ class Node:
         )
         try:
             await self._run_until_stopped(
-                self._driver.run(initial),
+                self._decide(initial, server),
                 self._admission.run(),
                 self._repeat_gossip(),
                 self._watch_parent(os.getppid()),
             )
         finally:
             await self._close(server)
+
+    async def _load_record(self) -> StoredConsensus | None:
+        """Return what was signed at this height; if that is damaged, halt instead."""
+        try:
+            record = await self._database.load_consensus()
+            if record is not None:
+                check_record(
+                    record,
+                    self._config.bank,
+                    self._chain.genesis.chain_id,
+                    self._chain.height,
+                    self._chain.active_set,
+                    Ed25519Verifier(),
+                )
+        except IntegrityViolation as violation:
+            self._integrity.report(violation)
+            return None
+        return record
+
+    async def _decide(self, initial: list[Effect], server: NodeServer) -> None:
+        """Take part in consensus until the database turns out damaged; then only answer.
+
+        What is cancelled may be a statement whose record was just written: it is never sent.
+        """
+        if self._integrity.violation is None:
+            await run_unless_damaged(self._integrity, self._driver.run(initial))
+        self._driver.end()
+        await server.set_ready(False)
+        await self._remember_damage()
+        await asyncio.Event().wait()
+
+    async def _remember_damage(self) -> None:
+        violation = self._integrity.violation
+        assert violation is not None, "called when damage was reported"
+        try:
+            if not await self._database.findings():
+                await self._database.add_finding(violation)
+        except StorageError as error:
+            logger.error("the damage could not be noted", extra={"detail": str(error)})
 
     async def _run_until_stopped(self, *work: Coroutine[Any, Any, None]) -> None:
         tasks = [asyncio.create_task(item) for item in work]
@@ -382,7 +433,12 @@ class Node:
                 self._begin_stop("the process that started this node has ended")
 
 
-async def open_database(config: NodeConfig, genesis: Genesis, lost: asyncio.Event) -> Database:
+async def open_database(
+    config: NodeConfig,
+    genesis: Genesis,
+    lost: asyncio.Event,
+    on_violation: Callable[[IntegrityViolation], None],
+) -> Database:
     """Open the bank's database, bringing its schema up to date first; raises `StorageError`."""
     settings = config.database
     url = read_private(settings.url_file).decode("utf-8").strip()
@@ -399,7 +455,11 @@ async def open_database(config: NodeConfig, genesis: Genesis, lost: asyncio.Even
 
     async def attempt() -> Database:
         return await Database.open(
-            database_config, genesis=genesis, bank=config.bank, on_writer_lost=on_writer_lost
+            database_config,
+            genesis=genesis,
+            bank=config.bank,
+            on_writer_lost=on_writer_lost,
+            on_violation=on_violation,
         )
 
     try:
@@ -422,23 +482,38 @@ async def run_node(config: NodeConfig) -> ExitCode:
 async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCode:
     """Run one bank's node until `stopping` is set or it cannot go on; return its exit code."""
     lost = asyncio.Event()
+    integrity = Integrity(config.short_name)
     try:
         async with AsyncExitStack() as stack:
             genesis = load_genesis(config)
             signer = load_signer(config, genesis)
             guard = GuardFile(config.guard_file)
             stack.callback(guard.close)
-            database = await open_database(config, genesis, lost)
+            database = await open_database(config, genesis, lost, integrity.report)
             stack.push_async_callback(database.close)
             tip = await database.load_tip()
+            for violation in await database.findings():
+                integrity.report(violation)
+            check_tip(genesis, tip, Ed25519Verifier())
             chain = Chain(genesis, database, tip.header, tip.state, tip.seal)
-            node = Node(config, genesis, signer, guard, database, chain, stopping)
+            node = Node(config, genesis, signer, guard, database, chain, integrity, stopping)
             await _run_unless_lost(node, lost, stopping)
-    except (ConfigurationError, CertificateInvalid, AddressUnusable) as error:
+    except (
+        ConfigurationError,
+        CertificateInvalid,
+        AddressUnusable,
+        LedgerFormatOutdated,
+        WrongDatabase,
+    ) as error:
         logger.error("cannot start", extra={"detail": str(error)})
         return ExitCode.CONFIGURATION
     except (NodeUnsafe, GuardLocked, GuardCorrupt) as error:
         logger.error("unsafe to run", extra={"detail": str(error)})
+        return ExitCode.UNSAFE
+    except IntegrityViolation as violation:
+        # Without a tip there is nothing to tell anybody; the operator reads why in the log.
+        integrity.report(violation)
+        logger.error("unsafe to run", extra={"detail": integrity.reason})
         return ExitCode.UNSAFE
     except StorageError as error:
         logger.error("database failed", extra={"kind": type(error).__name__, "detail": str(error)})

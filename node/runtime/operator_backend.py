@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import psutil
 
 from node.consensus.core import Consensus
-from node.ledger.blocks import Header
 from node.ledger.types import BankIndex, BlockId, Height
 from node.rpc.backend import NotFound
 from node.runtime.admission import Admission
@@ -102,7 +101,7 @@ class OperatorBackend:
             time_ms=chain.header.time_ms,
             last_seal_age_ms=self._host.last_seal_age_ms,
             ready=self._unready_reason() is None,
-            halted=self._core.status().halted or "",
+            halted=self._host.halted or self._core.status().halted or "",
             consensus=self._consensus(),
             peers=self._network.reports(),
             mempool=self._mempool(),
@@ -189,7 +188,7 @@ class OperatorBackend:
             from_height=from_height,
             at_height=height,
             block_ids=tuple([BlockId(item) for item in block_ids]),
-            state_root=Header.decode(at.header).post_state_root,
+            state_root=self._database.header_of(at).post_state_root,
             transaction_count=await self._database.transaction_count(height),
             nullifier_count=nullifiers.count,
             nullifier_digest=nullifiers.digest,
