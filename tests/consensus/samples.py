@@ -5,9 +5,13 @@ Four banks with the keys `SHA-256("bft12 vector key" || index)`; height 5, view 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
+from node.consensus.accusations import approved_invalid, invalid_proposal, pair_of
+from node.consensus.accusations import rejected_proposal as rejected
 from node.consensus.certificates import RejectionEntry, SignatureEntry, TimeoutEntry
+from node.consensus.evidence_items import EvidenceItem
 from node.consensus.messages import (
     BlockRequest,
     BlockResponse,
@@ -171,6 +175,55 @@ def statements() -> dict[str, SignedStatement]:
         for name, message in messages().items()
         if isinstance(message, SignedStatement)
     }
+
+
+def created() -> Proposal:
+    """The creator's proposal of `block`, in the view of its creation."""
+    header = block().header
+    statement = CONTEXT.proposal(header.original_view, header.proposer, header.block_id)
+    signature = SIGNERS[header.proposer].sign(statement)
+    return Proposal(
+        header.proposer, HEIGHT, header.original_view, block(), None, None, None, signature
+    )
+
+
+def rejection_at_creation(bank: int) -> Vote:
+    who, view, block_id = BankIndex(bank), created().view, block().block_id
+    statement = CONTEXT.vote(view, who, block_id, Decision.REJECT, "bin-open", bank)
+    signature = SIGNERS[bank].sign(statement)
+    return Vote(who, HEIGHT, view, block_id, Decision.REJECT, "bin-open", bank, signature)
+
+
+def evidence() -> dict[str, EvidenceItem]:
+    """One item of every kind, by its name in BFT-12 section 9."""
+    first = created()
+    other_header = dataclasses.replace(block().header, time_ms=TimeMs(1_700_000_000_124))
+    other = Block(other_header, (), (), ())
+    statement = CONTEXT.proposal(first.view, first.bank, other.block_id)
+    second = dataclasses.replace(
+        first, block=other, signature=SIGNERS[first.bank].sign(statement)
+    )
+    commit_statement = CONTEXT.commit(VIEW, BankIndex(3), other.block_id)
+    second_commit = dataclasses.replace(
+        commit(3), block_id=other.block_id, signature=SIGNERS[3].sign(commit_statement)
+    )
+    claimed = CONTEXT.timeout(View(4), BankIndex(3), View(2))
+    forgot = Timeout(BankIndex(3), HEIGHT, View(4), View(2), None, None, SIGNERS[3].sign(claimed))
+    shown = invalid_proposal(first, b"proof")
+    voted_down = rejected(first, [rejection_at_creation(bank) for bank in range(4)], 4)
+    assert shown is not None
+    assert voted_down is not None
+    items = {
+        "E1": pair_of(rejection(1), approval(1, VIEW)),
+        "E2": pair_of(first, second),
+        "E3": pair_of(commit(3), second_commit),
+        "E4": pair_of(commit(3), forgot),
+        "E5": shown,
+        "E6": voted_down,
+        "E7 on E5": approved_invalid(approval(1, VIEW), shown),
+        "E7 on E6": approved_invalid(approval(0, View(2)), voted_down),
+    }
+    return {name: item for name, item in items.items() if item is not None}
 
 
 def record() -> DurableRecord:

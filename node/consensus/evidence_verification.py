@@ -1,0 +1,199 @@
+"""Whether an evidence item proves what it says, by its own bytes and the keys of its height.
+
+BFT-12 section 9. Pure: every bank that knows the active set of the height comes to the same
+verdict. No correct bank can be convicted: each case below is a pair of statements, or a block,
+that no bank signs that follows the protocol and keeps what it signed (D1 to D4). These are no
+offences: a timeout repeated with a higher claim, a vote for another block in a later view, a
+rejection of a block that is sealed later, any rejection because of the clock, a timeout of a view
+before that of a commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from node.consensus.evidence_items import (
+    ApprovedInvalid,
+    DoubleCommit,
+    DoubleProposal,
+    DoubleVote,
+    EvidenceItem,
+    InvalidBlock,
+    InvalidProposal,
+    LockViolation,
+    RejectedProposal,
+    SignedHeader,
+    decode_item,
+)
+from node.consensus.signatures import SignatureInvalid, Verifier
+from node.consensus.signing import Decision, SigningContext
+from node.ledger.active_set import ActiveSet
+from node.ledger.blocks import Header
+from node.ledger.encoding import MalformedEncoding
+from node.ledger.offences import VerifiedEvidence
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.types import BankIndex, Height, View
+
+Disprove = Callable[[Header, bytes], Reason]
+"""`node.ledger.invalidity.disprove` of a genesis: returns why the block is invalid; raises
+`Rejection` if the proof shows nothing."""
+
+
+def verify_evidence(
+    raw: bytes,
+    *,
+    chain_id: bytes,
+    active_set_at: Callable[[Height], ActiveSet | None],
+    verifier: Verifier,
+    disprove: Disprove,
+) -> VerifiedEvidence:
+    """Check everything about an item that does not read the ledger's state.
+
+    `active_set_at` returns the active set of a height, None for one that is unknown or too old.
+    Raises `Rejection` with `EVIDENCE` if the item is malformed or proves nothing,
+    `EVIDENCE_WINDOW` if its height has no known set, `EVIDENCE_INACTIVE` if the accused was not
+    active then.
+    """
+    try:
+        item = decode_item(raw)
+    except MalformedEncoding as error:
+        raise Rejection(Reason.EVIDENCE, str(error)) from error
+    active_set = active_set_at(item.height)
+    if active_set is None:
+        raise Rejection(Reason.EVIDENCE_WINDOW, f"no active set is known of height {item.height}")
+    if item.bank not in active_set:
+        raise Rejection(
+            Reason.EVIDENCE_INACTIVE, f"bank {item.bank} was not active at height {item.height}"
+        )
+    context = SigningContext.of(chain_id, active_set, item.height)
+    _Court(context, active_set, verifier, disprove).hear(item)
+    return VerifiedEvidence(raw, item.offence, item.bank, item.height, active_set.set_hash)
+
+
+def is_class_d(reason: str) -> bool:
+    """Whether this is a reason code on which all correct banks agree (BFT-12 section 8)."""
+    try:
+        return Reason(reason).is_deterministic
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Court:
+    """What the items of one height are judged by."""
+
+    context: SigningContext
+    active_set: ActiveSet
+    verifier: Verifier
+    disprove: Disprove
+
+    def hear(self, item: EvidenceItem) -> None:
+        """Raise `Rejection` unless the item proves its offence."""
+        match item:
+            case DoubleVote():
+                self._double_vote(item)
+            case DoubleProposal():
+                self._double_proposal(item)
+            case DoubleCommit():
+                self._double_commit(item)
+            case LockViolation():
+                self._lock_violation(item)
+            case InvalidProposal() | RejectedProposal():
+                self._invalid_block(item)
+            case ApprovedInvalid():
+                self._approval(item)
+
+    def _double_vote(self, item: DoubleVote) -> None:
+        first, second = item.first, item.second
+        if (first.block_id, first.decision) == (second.block_id, second.decision):
+            raise _proves_nothing("the two votes say the same")
+        for answer in (first, second):
+            statement = self.context.vote(
+                item.view,
+                item.bank,
+                answer.block_id,
+                answer.decision,
+                answer.reason,
+                answer.transaction_index,
+            )
+            self._signed(item.bank, statement, answer.signature)
+
+    def _double_proposal(self, item: DoubleProposal) -> None:
+        if item.first.header.block_id == item.second.header.block_id:
+            raise _proves_nothing("the two proposals are of one block")
+        for proposal in (item.first, item.second):
+            if proposal.header.height != item.height:
+                raise _proves_nothing("a header is of another height")
+            self._proposed(item.bank, item.view, proposal)
+
+    def _double_commit(self, item: DoubleCommit) -> None:
+        if item.first.block_id == item.second.block_id:
+            raise _proves_nothing("the two commits are to one block")
+        for commit in (item.first, item.second):
+            statement = self.context.commit(item.view, item.bank, commit.block_id)
+            self._signed(item.bank, statement, commit.signature)
+
+    def _lock_violation(self, item: LockViolation) -> None:
+        if item.timeout_view < item.commit_view:
+            raise _proves_nothing("the timeout is of a view before that of the commit")
+        if item.highest_view >= item.commit_view:
+            raise _proves_nothing("the timeout claims the lock of the commit")
+        commit = self.context.commit(item.commit_view, item.bank, item.commit.block_id)
+        self._signed(item.bank, commit, item.commit.signature)
+        timeout = self.context.timeout(item.timeout_view, item.bank, item.highest_view)
+        self._signed(item.bank, timeout, item.timeout_signature)
+
+    def _invalid_block(self, item: InvalidBlock) -> None:
+        header = item.proposal.header
+        if header.proposer not in self.active_set:
+            raise _proves_nothing(f"the block's creator, bank {header.proposer}, was not active")
+        self._proposed(header.proposer, header.original_view, item.proposal)
+        if isinstance(item, RejectedProposal):
+            self._rejected(item)
+            return
+        reason = self.disprove(header, item.proof)
+        if not reason.is_deterministic:
+            raise _proves_nothing(f"{reason.value} is not a reason that all banks share")
+
+    def _rejected(self, item: RejectedProposal) -> None:
+        if len(item.rejections) != self.active_set.quorum:
+            raise _proves_nothing(
+                f"{len(item.rejections)} rejections where {self.active_set.quorum} are required"
+            )
+        header = item.proposal.header
+        for entry in item.rejections:
+            if entry.bank not in self.active_set:
+                raise _proves_nothing(f"bank {entry.bank} was not active at this height")
+            if not is_class_d(entry.reason):
+                raise _proves_nothing(f"{entry.reason} is not a reason that all banks share")
+            statement = self.context.vote(
+                header.original_view,
+                entry.bank,
+                header.block_id,
+                Decision.REJECT,
+                entry.reason,
+                entry.transaction_index,
+            )
+            self._signed(entry.bank, statement, entry.signature)
+
+    def _approval(self, item: ApprovedInvalid) -> None:
+        statement = self.context.approval(item.view, item.bank, item.invalid.block_id)
+        self._signed(item.bank, statement, item.signature)
+        self._invalid_block(item.invalid)
+
+    def _proposed(self, bank: BankIndex, view: View, proposal: SignedHeader) -> None:
+        if proposal.header.chain_id != self.context.chain_id:
+            raise _proves_nothing("a header is of another chain")
+        statement = self.context.proposal(view, bank, proposal.header.block_id)
+        self._signed(bank, statement, proposal.signature)
+
+    def _signed(self, bank: BankIndex, statement: bytes, signature: bytes) -> None:
+        try:
+            self.verifier.verify(self.active_set.keys[bank], statement, signature)
+        except SignatureInvalid as error:
+            raise _proves_nothing(f"a signature of bank {bank} does not verify") from error
+
+
+def _proves_nothing(why: str) -> Rejection:
+    return Rejection(Reason.EVIDENCE, why)
