@@ -109,6 +109,9 @@ class Scheme:
         self._patience = len(signers) * chance.randint(2, 8)
         self._victims: frozenset[BankIndex] = frozenset()
         self._released: set[BlockId] = set()
+        self._rivals: dict[BlockId, bool] = {}
+        """Blocks that a correct leader proposed after a view that was given up for a scheme. It
+        shows its certificate to the victim too, so the victim must be told before."""
 
     @property
     def _members(self) -> list[BankIndex]:
@@ -140,6 +143,8 @@ class Scheme:
             case Proposal():
                 self._hear_certificate(message.quorum_certificate)
                 self._hear_seal(message.parent_seal)
+                if message.height == self.height and message.view - 1 in self._pressed:
+                    self._rivals[message.block.block_id] = True
             case Status():
                 self._hear_certificate(message.quorum_certificate)
             case QuorumCertificate():
@@ -190,9 +195,9 @@ class Scheme:
             audience = frozenset(self._correct) - self._victims
             return self._propose(proposal, audience, audience, audience)
         throw = self._chance.random()
-        if throw < 0.2 or not self._correct:
+        if throw < 0.15 or not self._correct:
             return Orders([Broadcast(proposal)])
-        if throw < 0.5 and proposal.quorum_certificate is None:
+        if throw < 0.4 and proposal.quorum_certificate is None:
             self._held = (proposal, 1)
             return Orders()
         return self._hide(proposal)
@@ -384,7 +389,7 @@ class Scheme:
     def _release(self, orders: Orders) -> None:
         """Once another block is certified, show the victim what was hidden; and of two sealed
         blocks, show each to a part of those who are still at this height."""
-        certified = self._certificates.keys() | self._seals.keys()
+        certified = self._certificates.keys() | self._seals.keys() | self._rivals.keys()
         for branch in self._branches:
             block_id = branch.block.block_id
             rivals = certified - {block_id}
