@@ -40,6 +40,7 @@ from node.consensus.messages import Seal
 from node.consensus.parameters import LATE_HEIGHTS, ConsensusParameters
 from node.consensus.signatures import Signer, Verifier
 from node.consensus.state import State
+from node.consensus.statements import SignedStatement
 from node.consensus.status import ConsensusStatus, status_of
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block, Header
@@ -142,6 +143,10 @@ class Consensus:
     def conflicts(self) -> tuple[Conflict, ...]:
         """Return the pairs of statements that convict somebody (BFT-12 E1-E4)."""
         return self._state.log.conflicts()
+
+    def statements(self) -> tuple[SignedStatement, ...]:
+        """Return the signed statements of the last heights, of all banks (BFT-12 section 9)."""
+        return self._state.log.statements()
 
     def _settle(self) -> list[Effect]:
         """Ask every rule until none acts; count own statements as they are signed."""

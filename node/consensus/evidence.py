@@ -59,6 +59,16 @@ class StatementLog:
         """Return one conflict for each offence, bank and height, in order of discovery."""
         return tuple(self._conflicts.values())
 
+    def statements(self) -> tuple[SignedStatement, ...]:
+        """Return every statement kept, without attachments: after a fork the logs of several
+        banks are pooled, because no single one need hold both halves of a conflict."""
+        return tuple(
+            statement
+            for by_bank in self._heights.values()
+            for of_bank in by_bank.values()
+            for statement in of_bank.values()
+        )
+
     def forget_below(self, height: Height) -> None:
         """Drop statements of lower heights, and conflicts too old to be accepted anywhere."""
         for old in [known for known in self._heights if known < height]:
