@@ -56,7 +56,8 @@ class BankDefinition:
     ballot_possession: bytes
     """Proof of possession of the ballot key, 64 bytes; zero bytes until the chain id is known."""
     issuer_key: bytes
-    """Ed25519 public key of its ISSUE and PAYOUT transactions, 32 bytes; serves nothing else."""
+    """Ed25519 public key of its ISSUE and PAYOUT transactions and of the movements of its stake,
+    32 bytes; serves nothing else."""
     initial_stake: Amount
     """Minor units of the base asset, at least 1."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crypto.ring import ClosedBin
-from crypto.transaction import Mint, Transfer
+from node.ledger.governance import LedgerTransaction
 from node.ledger.types import TransactionId
 
 
@@ -19,7 +19,7 @@ class CarriesTransaction(Protocol):
     """Anything that has a decoded transaction inside."""
 
     @property
-    def transaction(self) -> Transfer | Mint:
+    def transaction(self) -> LedgerTransaction:
         """The decoded transaction."""
         ...
 
@@ -51,7 +51,7 @@ class BlockFacts:
 
 
 def facts_needed(
-    transactions: Iterable[Transfer | Mint | CarriesTransaction],
+    transactions: Iterable[LedgerTransaction | CarriesTransaction],
 ) -> FactsNeeded:
     """Return what `verify_transactions`, `execute` and `build_block` read for these."""
     nullifiers: dict[bytes, None] = {}
@@ -59,7 +59,7 @@ def facts_needed(
     bin_ids: dict[int, None] = {}
     transaction_ids: dict[TransactionId, None] = {}
     for item in transactions:
-        decoded = item if isinstance(item, Transfer | Mint) else item.transaction
+        decoded = item if isinstance(item, LedgerTransaction) else item.transaction
         transaction_ids[TransactionId(decoded.transaction_id)] = None
         for spend in decoded.inputs:
             nullifiers[spend.nullifier] = None

@@ -16,10 +16,22 @@ from crypto.collected import CollectedTransaction
 from crypto.errors import BatchRejected, Rejected
 from crypto.merkle import leaf_hash
 from crypto.randomness import RandomBytes
-from crypto.transaction import Kind, Mint, Transfer
+from crypto.transaction import Kind
 from crypto.validation import collect
+from node.ledger.governance import (
+    GovernanceKind,
+    GovernanceTransaction,
+    LedgerTransaction,
+    verify_signatures,
+)
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.rules import AdmissionView, check_not_sealed, check_terms, decode
+from node.ledger.rules import (
+    AdmissionView,
+    check_expiry,
+    check_not_sealed,
+    check_terms,
+    decode,
+)
 from node.ledger.types import TransactionId
 
 __all__ = ["AdmissionView", "VerifiedTransaction", "verify_transactions"]
@@ -35,7 +47,7 @@ class VerifiedTransaction:
     Only `verify_transactions` makes one; constructing it elsewhere raises `TypeError`.
     """
 
-    transaction: Transfer | Mint
+    transaction: LedgerTransaction
     leaf_hash: bytes
     """32 bytes, the leaf of the block's transaction tree (IDX1 11.1)."""
     bins_read: tuple[tuple[int, bytes], ...]
@@ -62,8 +74,8 @@ class VerifiedTransaction:
         return len(self.transaction.raw)
 
     @property
-    def kind(self) -> Kind:
-        """TRANSFER, ISSUE or PAYOUT."""
+    def kind(self) -> Kind | GovernanceKind:
+        """TRANSFER, ISSUE, PAYOUT, or one of those of governance."""
         return self.transaction.kind
 
     @property
@@ -85,25 +97,36 @@ def verify_transactions(
     Returns one verdict per item, in order; bad items do not spoil the others (IDX1 10.7). A
     rejection whose reason `is_not_yet` must not be cached. `random_bytes` draws the batch weights
     after the bytes are fixed (IDX1 10.5). What depends on the order of a block (a repetition within
-    it, issuance limits, account balances) is left to execution.
+    it, issuance limits, account balances, nonces) and what a governance transaction reads of the
+    state is left to execution.
     """
     verdicts: list[VerifiedTransaction | Rejection | None] = [None] * len(raws)
     collected: dict[int, CollectedTransaction] = {}
     for index, raw in enumerate(raws):
         try:
-            collected[index] = _collect(raw, view)
+            judged = _judge(raw, view)
         except Rejection as rejection:
             verdicts[index] = rejection
+        else:
+            if isinstance(judged, CollectedTransaction):
+                collected[index] = judged
+            else:
+                verdicts[index] = judged
     failures = _failing_equations(collected, random_bytes)
     for index, item in collected.items():
         verdicts[index] = failures.get(index) or _verified(item)
     return tuple(verdict for verdict in verdicts if verdict is not None)
 
 
-def _collect(raw: bytes, view: AdmissionView) -> CollectedTransaction:
+def _judge(raw: bytes, view: AdmissionView) -> CollectedTransaction | VerifiedTransaction:
+    """Judge all but the equations of one transaction; one of governance has none."""
     decoded = decode(raw, view.genesis)
     check_not_sealed(decoded, view.facts)
     check_terms(decoded, view)
+    if isinstance(decoded, GovernanceTransaction):
+        check_expiry(decoded, view.height)
+        verify_signatures(decoded, view.genesis)
+        return VerifiedTransaction(decoded, leaf_hash(raw), (), _VERIFIED)
     try:
         return collect(raw, view)
     except Rejected as rejected:

@@ -1,26 +1,38 @@
 """The rules a transaction obeys by itself against the parent state; no proof is looked at.
 
 Steps 8.2 and 8.5 of IDX1 are the cryptography's own (`crypto.validation`); this module gives them
-their view of the ledger and adds the rules of money: assets, fees, accounts, expiry (BFT-12 18).
+their view of the ledger and adds the rules of money: assets, fees, accounts, expiry, stakes (BFT-12
+18).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from crypto.errors import Rejected
 from crypto.ring import ClosedBin, OpenBin
 from crypto.transaction import (
     MAX_TRANSACTION_BYTES,
     Kind,
-    Mint,
     Transfer,
     decode_transaction,
 )
+from node.ledger.active_set import ActiveSet
+from node.ledger.definitions import AMOUNT_LIMIT
 from node.ledger.facts import BlockFacts
 from node.ledger.genesis import Genesis
+from node.ledger.governance import (
+    GovernanceKind,
+    GovernanceTransaction,
+    LedgerTransaction,
+    Readmission,
+    StakeMovement,
+    decode_governance,
+    is_governance,
+)
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.state import LedgerState
+from node.ledger.state import BankState, LedgerState
 from node.ledger.types import AssetId, Height
 
 
@@ -74,32 +86,51 @@ class AdmissionView:
         return one_time_key in self.facts.known_notes
 
 
-def decode(raw: bytes, genesis: Genesis) -> Transfer | Mint:
+def decode(raw: bytes, genesis: Genesis) -> LedgerTransaction:
     """Decode one transaction, its size limit first (IDX1 8.1); raises `Rejection`."""
     if len(raw) > MAX_TRANSACTION_BYTES:
         raise Rejection(
             Reason.SIZE, f"{len(raw)} bytes exceed the {MAX_TRANSACTION_BYTES} of any transaction"
         )
+    if is_governance(raw):
+        return decode_governance(raw)
     try:
         return decode_transaction(raw, genesis.parameters.ring_base)
     except Rejected as rejected:
         raise Rejection.of(rejected) from rejected
 
 
-def check_terms(transaction: Transfer | Mint, view: AdmissionView) -> None:
-    """Check chain, expiry bound, asset, fee and account; raises `Rejection`.
+class TermsView(Protocol):
+    """What the terms of a transaction are checked against; no state."""
 
-    These come before the bins, so that "not yet" is only said of what may be valid later.
+    @property
+    def genesis(self) -> Genesis:
+        """The ledger's genesis."""
+        ...
+
+    @property
+    def height(self) -> Height:
+        """Height of the block being judged."""
+        ...
+
+
+def check_terms(transaction: LedgerTransaction, view: TermsView) -> None:
+    """Check what the genesis and the block's height alone decide; raises `Rejection`.
+
+    Chain, expiry bound, asset, fee and account. These come before the bins, so that "not yet" is
+    only said of what may be valid later.
     """
-    genesis = view.genesis
+    genesis, height = view.genesis, view.height
     if transaction.chain_id != genesis.chain_id:
         raise Rejection(Reason.CHAIN, "made for another ledger")
-    latest_expiry = view.height + genesis.parameters.max_expiry_heights
+    latest_expiry = height + genesis.parameters.max_expiry_heights
     if transaction.expiry > latest_expiry:
         raise Rejection(
             Reason.EXPIRY_TOO_FAR,
             f"expires at height {transaction.expiry}, at most {latest_expiry} is allowed now",
         )
+    if isinstance(transaction, GovernanceTransaction):
+        return
     asset = genesis.asset(transaction.asset)
     if asset is None:
         raise Rejection(Reason.ASSET, f"asset {transaction.asset.hex()} does not exist")
@@ -108,6 +139,12 @@ def check_terms(transaction: Transfer | Mint, view: AdmissionView) -> None:
         _check_redeem(transaction, genesis, is_base=asset.is_base)
     elif transaction.kind is Kind.PAYOUT and not asset.is_base:
         raise Rejection(Reason.PAYOUT_ASSET, f"{asset.code} cannot be paid out of an account")
+
+
+def check_expiry(transaction: LedgerTransaction, height: Height) -> None:
+    """Refuse what has expired before the block's height (IDX1 8.2); raises `Rejection`."""
+    if height > transaction.expiry:
+        raise Rejection(Reason.EXPIRED, f"height {height}, valid up to {transaction.expiry}")
 
 
 def _check_fee(transaction: Transfer, genesis: Genesis, *, is_base: bool) -> None:
@@ -127,7 +164,71 @@ def _check_redeem(transaction: Transfer, genesis: Genesis, *, is_base: bool) -> 
         raise Rejection(Reason.ACCOUNT, f"{transaction.account.hex()} is no bank's account")
 
 
-def check_not_sealed(transaction: Transfer | Mint, facts: BlockFacts) -> None:
+def check_not_sealed(transaction: LedgerTransaction, facts: BlockFacts) -> None:
     """Refuse what is on the ledger already (BFT-12 8); raises `Rejection`."""
     if transaction.transaction_id in facts.sealed_transactions:
         raise Rejection(Reason.DUPLICATE_TRANSACTION, "the transaction is sealed already")
+
+
+def check_stake_movement(movement: StakeMovement, bank: BankState) -> None:
+    """Check a movement against its bank as it stands at this place of the block (BFT-12 18).
+
+    Raises `Rejection`: NONCE unless it is the bank's next movement, INSUFFICIENT_ACCOUNT and
+    STAKE_LIMIT for a top-up, STAKE_EXCESS for a withdrawal below the initial stake.
+    """
+    _check_nonce(movement.nonce, bank.stake_nonce, f"bank {bank.index}'s next stake movement")
+    if movement.kind is GovernanceKind.STAKE_WITHDRAWAL:
+        excess = max(0, bank.stake - bank.initial_stake)
+        if movement.amount > excess:
+            raise Rejection(
+                Reason.STAKE_EXCESS,
+                f"the stake of bank {bank.index} exceeds its initial stake by {excess}, "
+                f"{movement.amount} is wanted",
+            )
+    elif movement.amount > bank.balance:
+        raise Rejection(
+            Reason.INSUFFICIENT_ACCOUNT,
+            f"the account of bank {bank.index} holds {bank.balance}, {movement.amount} is wanted",
+        )
+    elif bank.stake + movement.amount >= AMOUNT_LIMIT:
+        raise Rejection(
+            Reason.STAKE_LIMIT,
+            f"the stake of bank {bank.index} is {bank.stake}, {movement.amount} more is too much",
+        )
+
+
+def check_readmission(
+    readmission: Readmission, bank: BankState, active: ActiveSet, governance_nonce: int
+) -> None:
+    """Check a readmission against its bank and the set that decides this block (BFT-12 10, 18).
+
+    `bank` and `governance_nonce` are as at this place of the block. Raises `Rejection`: NONCE,
+    APPROVED_SET, BANK_ACTIVE, STAKE_BELOW_INITIAL, APPROVER_INACTIVE, APPROVAL_COUNT.
+    """
+    terms = readmission.terms
+    _check_nonce(terms.nonce, governance_nonce, "the next governance transaction")
+    if terms.set_hash != active.set_hash:
+        raise Rejection(Reason.APPROVED_SET, "approved under another active set than the present")
+    if bank.active:
+        raise Rejection(Reason.BANK_ACTIVE, f"bank {bank.index} is in the active set")
+    if bank.stake < bank.initial_stake:
+        raise Rejection(
+            Reason.STAKE_BELOW_INITIAL,
+            f"the stake of bank {bank.index} is {bank.stake}, "
+            f"its initial stake of {bank.initial_stake} is required",
+        )
+    for approval in readmission.approvals:
+        if approval.bank not in active:
+            raise Rejection(
+                Reason.APPROVER_INACTIVE, f"bank {approval.bank} is not in the active set"
+            )
+    if len(readmission.approvals) < active.quorum:
+        raise Rejection(
+            Reason.APPROVAL_COUNT,
+            f"{len(readmission.approvals)} approvals, {active.quorum} are required",
+        )
+
+
+def _check_nonce(found: int, expected: int, what: str) -> None:
+    if found != expected:
+        raise Rejection(Reason.NONCE, f"nonce {found}, {what} has nonce {expected}")

@@ -1,9 +1,9 @@
 """Execution: parent state, evidence and transactions in, outcome out.
 
 Order of application (BFT-12 3): the parent's ballots (none in this version), evidence and slashes,
-transactions in order, removals, fees, bin closing, state root. A transaction is judged whole before
-any of it is applied, so a rejection leaves nothing behind; a rejected one occupies neither its
-nullifiers nor its one-time keys (IDX1 8.5).
+transactions in order (among them stake movements and readmissions), removals, fees, bin closing,
+state root. A transaction is judged whole before any of it is applied, so a rejection leaves nothing
+behind; a rejected one occupies neither its nullifiers nor its one-time keys (IDX1 8.5).
 """
 
 from __future__ import annotations
@@ -33,10 +33,18 @@ from node.ledger.effects import (
 )
 from node.ledger.facts import BlockFacts, FactsNeeded, facts_needed
 from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceTransaction, LedgerTransaction, StakeMovement
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.rules import AdmissionView, check_not_sealed, check_terms
+from node.ledger.rules import (
+    AdmissionView,
+    check_expiry,
+    check_not_sealed,
+    check_readmission,
+    check_stake_movement,
+    check_terms,
+)
 from node.ledger.slashing import check_evidence
 from node.ledger.state import (
     Accumulated,
@@ -126,13 +134,14 @@ class Execution:
         self._time_ms = time_ms
         self._view = AdmissionView(genesis, state, facts)
         self._occupied = BlockView(self._view)
-        self._transaction_ids: set[TransactionId] = set()
+        self._transaction_ids: set[bytes] = set()
         self._treasury = Treasury(genesis, state, height, time_ms)
         self._assets = {asset.asset_id: asset for asset in state.assets}
         self._bins = BinFiller.after(state, genesis, height, time_ms)
         self._nullifier_accumulator = state.nullifiers
         self._nullifiers: list[SpentNullifier] = []
         self._fee_total = 0
+        self._governance_nonce = state.governance_nonce
         check_evidence(genesis, state, evidence)
         for item in evidence:
             self._treasury.punish(item)
@@ -140,7 +149,33 @@ class Execution:
     def apply(self, verified: VerifiedTransaction) -> None:
         """Append one transaction; raises `Rejection` and changes nothing if it may not follow."""
         transaction = verified.transaction
-        self._check(verified)
+        self._check(transaction)
+        if isinstance(transaction, GovernanceTransaction):
+            self._apply_governance(transaction)
+        else:
+            self._apply_notes(transaction, verified)
+        self._transaction_ids.add(verified.transaction_id)
+
+    def _check(self, transaction: LedgerTransaction) -> None:
+        if transaction.transaction_id in self._transaction_ids:
+            raise Rejection(Reason.DUPLICATE_TRANSACTION, "the transaction occurs twice")
+        check_not_sealed(transaction, self._view.facts)
+        check_terms(transaction, self._view)
+
+    def _apply_governance(self, transaction: GovernanceTransaction) -> None:
+        check_expiry(transaction, self._height)
+        if isinstance(transaction, StakeMovement):
+            check_stake_movement(transaction, self._treasury.bank(transaction.bank))
+            self._treasury.move_stake(transaction)
+            return
+        bank = self._treasury.bank(transaction.terms.bank)
+        active = self._parent.active_set(self._genesis)
+        check_readmission(transaction, bank, active, self._governance_nonce)
+        self._treasury.readmit(bank.index)
+        self._governance_nonce += 1
+
+    def _apply_notes(self, transaction: Transfer | Mint, verified: VerifiedTransaction) -> None:
+        self._check_notes(transaction, verified)
         if isinstance(transaction, Transfer):
             self._apply_transfer(transaction)
         elif transaction.kind is Kind.ISSUE:
@@ -149,17 +184,11 @@ class Execution:
             self._apply_payout(transaction)
         # No rule is left to fail from here on.
         self._occupied.occupy(transaction)
-        self._transaction_ids.add(verified.transaction_id)
         self._spend(verified)
         for index, output in enumerate(transaction.outputs):
             self._bins.add(AssetId(transaction.asset), verified.transaction_id, index, output)
 
-    def _check(self, verified: VerifiedTransaction) -> None:
-        transaction = verified.transaction
-        if verified.transaction_id in self._transaction_ids:
-            raise Rejection(Reason.DUPLICATE_TRANSACTION, "the transaction occurs twice")
-        check_not_sealed(transaction, self._view.facts)
-        check_terms(transaction, self._view)
+    def _check_notes(self, transaction: Transfer | Mint, verified: VerifiedTransaction) -> None:
         try:
             bins = check_context(transaction, self._view)
             check_uniqueness(transaction, self._occupied)
@@ -256,6 +285,7 @@ class Execution:
             fees=fees,
             punishments=treasury.punishments,
             removed=treasury.removed,
+            readmitted=treasury.readmitted,
             kept_below_floor=treasury.kept_below_floor,
         )
 
@@ -283,6 +313,7 @@ class Execution:
             pots=self._treasury.pots,
             punished=self._next_punished(),
             set_records=self._next_set_records(banks),
+            governance_nonce=self._governance_nonce,
         )
 
     def _next_punished(self) -> tuple[PunishedOffence, ...]:

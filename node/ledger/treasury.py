@@ -18,6 +18,7 @@ from node.ledger.effects import (
 )
 from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceKind, StakeMovement
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.slashing import deactivate_below_floor, punish, slash_percent
 from node.ledger.state import BankState, LedgerState, Pot
@@ -41,6 +42,7 @@ class Treasury:
         self._account_entries: list[AccountEntry] = []
         self._entries: list[TreasuryEntry] = []
         self._punishments: list[Punishment] = []
+        self._readmitted: list[BankIndex] = []
         self.removed: tuple[BankIndex, ...] = ()
         self.kept_below_floor: tuple[BankIndex, ...] = ()
 
@@ -68,6 +70,11 @@ class Treasury:
     def punishments(self) -> tuple[Punishment, ...]:
         """In the order of the evidence."""
         return tuple(self._punishments)
+
+    @property
+    def readmitted(self) -> tuple[BankIndex, ...]:
+        """In transaction order."""
+        return tuple(self._readmitted)
 
     def bank(self, index: BankIndex) -> BankState:
         """Return one bank as it stands."""
@@ -108,6 +115,29 @@ class Treasury:
         before = self._banks[bank]
         self._banks[bank] = replace(before, balance=Amount(before.balance + entry.change))
         self._account_entries.append(entry)
+
+    def move_stake(self, movement: StakeMovement) -> None:
+        """Turn a public account's money into stake, or stake into such money."""
+        amount, identity = movement.amount, TransactionId(movement.transaction_id)
+        before = self._banks[movement.bank]
+        if movement.kind is GovernanceKind.STAKE_TOP_UP:
+            change, name = int(amount), "stake top-up"
+            kind = AccountEntryKind.STAKE_TOP_UP
+            after = replace(before, topped_up=Amount(before.topped_up + amount))
+        else:
+            change, name = -amount, "stake withdrawal"
+            kind = AccountEntryKind.STAKE_WITHDRAWAL
+            after = replace(before, withdrawn=Amount(before.withdrawn + amount))
+        self._banks[movement.bank] = replace(
+            after, stake=Amount(before.stake + change), stake_nonce=before.stake_nonce + 1
+        )
+        self.move(movement.bank, kind, amount, identity)
+        self._record(movement.bank, change, TreasuryKind.STAKE, name)
+
+    def readmit(self, bank: BankIndex) -> None:
+        """Let a bank into the active set of the next height."""
+        self._banks[bank] = replace(self._banks[bank], active=True)
+        self._readmitted.append(bank)
 
     def remove_below_floor(self) -> None:
         """Take banks below the slash floor out of the active set (BFT-12 10)."""

@@ -327,7 +327,7 @@ def test_section_10_the_header_commits_to_the_smaller_set() -> None:
 
 def test_section_10_never_below_four_banks_in_increasing_id_and_tried_again() -> None:
     """NMIN: banks 1 and 2 go, 4 and 5 stay with an alarm, until the set has grown."""
-    low = {bank: 100 for bank in (1, 2, 4, 5)}
+    low = dict.fromkeys((1, 2, 4, 5), 100)
     first = step(GENESIS, with_stakes(genesis_state(GENESIS), low))
     assert (first.removed, first.kept_below_floor) == ((1, 2), (4, 5))
     assert first.state.active_set(GENESIS).banks == (0, 3, 4, 5)
