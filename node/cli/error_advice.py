@@ -6,6 +6,7 @@ from node.cli.failure import EXIT_FAILED, EXIT_UNREACHABLE, EXIT_USAGE, CommandF
 from node.client import errors as client
 from node.ledger.genesis import GenesisInvalid
 from node.runtime.config import ConfigurationError
+from node.runtime.fault_processes import FaultRefused
 from node.runtime.health_check import StartFailed
 from node.runtime.initialise import InitialisationRefused
 from node.runtime.running_consortium import ConsortiumRunning
@@ -32,6 +33,7 @@ _ADVICE: tuple[tuple[type[Exception], int, str], ...] = (
     (InitialisationRefused, EXIT_USAGE, ""),
     (ConfigurationError, EXIT_USAGE, ""),
     (GenesisInvalid, EXIT_USAGE, "restore genesis.json: it must be the one all banks have"),
+    (FaultRefused, EXIT_FAILED, ""),
     (ConsortiumRunning, EXIT_FAILED, ""),
     (StartFailed, EXIT_FAILED, ""),
     (PostgresError, EXIT_FAILED, ""),

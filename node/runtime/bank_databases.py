@@ -71,6 +71,11 @@ class EmbeddedServer:
     def description(self) -> str:
         return f"PostgreSQL {self._server.server_version}, port {self._server.port}"
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running server, None if there is none."""
+        return self._server.pid
+
     def start(self) -> None:
         self._server.start()
 

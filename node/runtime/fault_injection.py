@@ -9,6 +9,7 @@ A node does this only if its own configuration allows it. Faults are forgotten b
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from node.runtime.clock import Clock
 from node.runtime.driver import ConsensusDriver
 from node.runtime.fault_links import DisturbedPeerBackend
 from node.runtime.peer_network import PeerNetwork
+from node.simulation.byzantine import STYLES, make_byzantine
 from node.wire.fields import MalformedMessage
 from node.wire.operator_records import ByzantineFault, FaultReport, LinkDirection, LinkFault
 
@@ -165,7 +167,11 @@ def set_byzantine(
     if fault is None:
         driver.replace_core(core)
         return
-    raise MalformedMessage("style", "there are no styles yet")
+    if fault.style not in STYLES:
+        raise MalformedMessage("style", f"must be one of {', '.join(STYLES)}")
+    liar = make_byzantine(fault.style, core, signer, random.Random(fault.seed))
+    liar.take_over(chain.header, chain.active_set)
+    driver.replace_core(liar)
 
 
 def describe_link(
