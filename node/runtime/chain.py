@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from crypto.ring import ClosedBin
-from crypto.transaction import Mint, Transfer
 from node.ledger.active_set import ActiveSet
 from node.ledger.block_validity import BuiltBlock, build_block, validate_block
 from node.ledger.blocks import Block, Header
 from node.ledger.facts import BlockFacts, CarriesTransaction, facts_needed
 from node.ledger.genesis import Genesis
+from node.ledger.governance import LedgerTransaction
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import AdmissionView, VerifiedTransaction
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
@@ -56,7 +57,7 @@ class Chain:
         return self.state.active_set(self.genesis)
 
     async def facts(
-        self, transactions: Iterable[Transfer | Mint | CarriesTransaction]
+        self, transactions: Iterable[LedgerTransaction | CarriesTransaction]
     ) -> BlockFacts:
         """Look up what the ledger's rules need to know about these transactions."""
         needed = facts_needed(transactions)
@@ -75,7 +76,7 @@ class Chain:
 
         Bytes that do not decode need no facts; verification will say what is wrong with them.
         """
-        decoded: list[Transfer | Mint] = []
+        decoded: list[LedgerTransaction] = []
         for raw in raws:
             try:
                 decoded.append(decode(raw, self.genesis))
@@ -93,10 +94,12 @@ class Chain:
         block: Block,
         transactions: Sequence[VerifiedTransaction | Rejection],
         clock_ms: TimeMs | None,
+        evidence: Sequence[VerifiedEvidence | Rejection] = (),
     ) -> Transition:
         """Judge a block on the tip (BFT-12 section 8); raises `Rejection`.
 
-        `clock_ms` is this bank's clock if the header's time is to be judged by it.
+        `transactions` and `evidence` are the verdicts on the block's items in order, `clock_ms` is
+        this bank's clock if the header's time is to be judged by it.
         """
         known = self._transitions.get(block.block_id)
         # A fresh proposal is validated in full before the vote, by its own leader too (BFT-12
@@ -113,6 +116,7 @@ class Chain:
             transactions,
             facts,
             clock_ms=clock_ms,
+            evidence=evidence,
         )
         self._transitions[block.block_id] = transition
         return transition
@@ -123,8 +127,9 @@ class Chain:
         proposer: BankIndex,
         clock_ms: TimeMs,
         candidates: Sequence[VerifiedTransaction],
+        evidence: Sequence[VerifiedEvidence] = (),
     ) -> BuiltBlock:
-        """Build a block of the valid ones among `candidates` on the tip."""
+        """Build a block of the valid ones among `candidates` and `evidence` on the tip."""
         facts = await self.facts(candidates)
         built = build_block(
             self.genesis,
@@ -135,19 +140,24 @@ class Chain:
             clock_ms=clock_ms,
             candidates=candidates,
             facts=facts,
+            evidence=evidence,
         )
         self._transitions[built.block.block_id] = built.transition
         return built
 
     async def apply(
-        self, block: Block, seal: bytes, transactions: Sequence[VerifiedTransaction]
+        self,
+        block: Block,
+        seal: bytes,
+        transactions: Sequence[VerifiedTransaction],
+        evidence: Sequence[VerifiedEvidence | Rejection] = (),
     ) -> Transition:
         """Validate once more, store everything in one database transaction, advance the tip.
 
         Raises `Rejection` if the block is invalid here and `StorageError` if it could not be
         stored; nothing has changed then.
         """
-        transition = await self.validate(block, transactions, None)
+        transition = await self.validate(block, transactions, None, evidence)
         await self._database.apply_block(block, seal, transition, transactions)
         self.header = block.header
         self.state = transition.state

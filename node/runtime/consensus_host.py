@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from crypto.merkle import EMPTY_ROOT, merkle_root_of_hashes
+from crypto.merkle import merkle_root, merkle_root_of_hashes
 from node.consensus.effects import (
     Alarm,
     Apply,
@@ -39,10 +40,13 @@ from node.consensus.messages import (
 )
 from node.ledger.blocks import Block
 from node.ledger.encoding import MalformedEncoding
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.rejection import Rejection
+from node.ledger.transition import Transition
 from node.ledger.types import BankIndex, BlockId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
+from node.runtime.evidence_examiner import EvidenceExaminer, prove_invalidity
 from node.runtime.guard_file import GuardFile, SignaturePoint
 from node.runtime.transaction_pool import BlockBodies, BodiesUnavailable, TransactionPool
 from node.storage.database import Database
@@ -72,6 +76,7 @@ class ConsensusHost:
         bank: BankIndex,
         chain: Chain,
         pool: TransactionPool,
+        examiner: EvidenceExaminer,
         database: Database,
         guard: GuardFile,
         links: ConsensusLinks,
@@ -81,6 +86,7 @@ class ConsensusHost:
         self._bank = bank
         self._chain = chain
         self._pool = pool
+        self._examiner = examiner
         self._database = database
         self._guard = guard
         self._links = links
@@ -89,6 +95,7 @@ class ConsensusHost:
         self._last_applied_s = clock.monotonic_s()
         self._approved: set[BlockId] = set()
         """Blocks of this height that this bank found valid."""
+        self._kept_below_floor: tuple[BankIndex, ...] = ()
         self.alarms: deque[AlarmReport] = deque(maxlen=ALARMS_KEPT)
         self.halted: str | None = None
         """Why this bank signs nothing, apart from what the core knows: its database is damaged."""
@@ -138,7 +145,11 @@ class ConsensusHost:
         if effect.height != chain.height + 1:
             return BlockBuilt(effect.height, effect.view, None)
         candidates = self._pool.candidates(chain.genesis.parameters.batch_limit)
-        built = await chain.build(effect.view, self._bank, self._clock.wall_ms(), candidates)
+        verdicts = await self._examiner.verdicts(effect.evidence)
+        evidence = [item for item in verdicts if isinstance(item, VerifiedEvidence)]
+        built = await chain.build(
+            effect.view, self._bank, self._clock.wall_ms(), candidates, evidence
+        )
         for dropped in built.dropped:
             self._pool.drop(dropped.transaction_id, dropped.rejection)
         return BlockBuilt(effect.height, effect.view, built.block)
@@ -147,10 +158,12 @@ class ConsensusHost:
         block = effect.block
         try:
             bodies = await self._bodies(block, effect.source)
-            clock_ms = self._clock.wall_ms() if effect.check_clock else None
-            await self._chain.validate(block, bodies.verdicts, clock_ms)
         except BodiesUnavailable as unavailable:
             return Validated(effect.ticket, BodyUnusable(str(unavailable)))
+        clock_ms = self._clock.wall_ms() if effect.check_clock else None
+        evidence = await self._examiner.verdicts(block.evidence)
+        try:
+            await self._chain.validate(block, bodies.verdicts, clock_ms, evidence)
         except Rejection as rejection:
             logger.warning(
                 "block rejected",
@@ -162,7 +175,7 @@ class ConsensusHost:
                     "detail": rejection.message,
                 },
             )
-            return Validated(effect.ticket, _as_verdict(rejection))
+            return Validated(effect.ticket, await self._disproven(block, bodies.raws, rejection))
         self._approved.add(block.block_id)
         self._pool.mark_proposed(block)
         return Validated(effect.ticket, Approved())
@@ -171,12 +184,14 @@ class ConsensusHost:
         block = effect.block
         try:
             bodies = await self._bodies(block, effect.source)
+            evidence = await self._examiner.verdicts(block.evidence)
             transactions = bodies.verified
             if len(transactions) == len(bodies.verdicts):
-                transition = await self._chain.apply(block, effect.seal.encode(), transactions)
+                seal = effect.seal.encode()
+                transition = await self._chain.apply(block, seal, transactions, evidence)
             else:
                 # Judged in full, so that the alarm names the first offender in order.
-                await self._chain.validate(block, bodies.verdicts, None)
+                await self._chain.validate(block, bodies.verdicts, None, evidence)
                 raise AssertionError("a block with a refused transaction was found valid")
         except BodiesUnavailable as unavailable:
             return ApplyFailed(effect.ticket, BodyUnusable(str(unavailable)))
@@ -186,7 +201,44 @@ class ConsensusHost:
         self._last_applied_s = self._clock.monotonic_s()
         remaining = self._pool.applied(block, transactions, transition)
         self._on_applied(block)
-        return BlockApplied(block.height, block.header, self._chain.active_set, remaining)
+        self._tell(transition)
+        return BlockApplied(
+            block.height,
+            block.header,
+            self._chain.active_set,
+            remaining,
+            tuple([item.key for item in transition.punishments]),
+        )
+
+    def _tell(self, transition: Transition) -> None:
+        """Tell the operators who was punished, and who leaves or would have to."""
+        for item in transition.punishments:
+            self.raise_alarm(
+                "slashed",
+                f"bank {item.bank} lost {item.amount} of {item.stake_before} for {item.offence} "
+                f"at height {item.height}",
+            )
+        for bank in transition.removed:
+            self.raise_alarm(
+                "removed", f"bank {bank} is below the slash floor and leaves the active set"
+            )
+        for bank in transition.kept_below_floor:
+            if bank not in self._kept_below_floor:
+                self.raise_alarm(
+                    "kept-below-floor",
+                    f"bank {bank} is below the slash floor, but no more banks can leave",
+                )
+        self._kept_below_floor = transition.kept_below_floor
+        for bank in transition.readmitted:
+            self.raise_alarm("readmitted", f"bank {bank} is back in the active set")
+
+    async def _disproven(
+        self, block: Block, raws: Sequence[bytes], rejection: Rejection
+    ) -> Rejected:
+        """Return the verdict with the proof that convinces anybody, if there is one (E5)."""
+        genesis = self._chain.genesis
+        proof = await asyncio.to_thread(prove_invalidity, genesis, block.header, raws, rejection)
+        return replace(_as_verdict(rejection), proof=proof)
 
     async def _bodies(self, block: Block, source: BankIndex) -> BlockBodies:
         """Return verdicts on a copy of the block whose lists are those of its header.
@@ -201,7 +253,7 @@ class ConsensusHost:
             (block.parent_ballots, header.ballots_root),
             (block.evidence, header.evidence_root),
         ):
-            if items and root == EMPTY_ROOT:
+            if merkle_root(items) != root:
                 raise BodiesUnavailable("ballots or evidence are not the header's")
         try:
             async with asyncio.timeout(BODIES_DEADLINE_S):
@@ -213,7 +265,20 @@ class ConsensusHost:
         return bodies
 
     async def examine(self, effect: ExamineEvidence) -> EvidenceExamined:
-        return EvidenceExamined(effect.item, None, "evidence is not recorded yet")
+        """Check an item; what is accepted is stored before the core hears of it."""
+        try:
+            evidence = await self._examiner.examine(effect.item)
+        except Rejection as rejection:
+            return EvidenceExamined(effect.item, None, str(rejection))
+        if await self._database.add_evidence(evidence, effect.source):
+            text = (
+                f"bank {evidence.bank} is accused of {evidence.offence} at height {evidence.height}"
+            )
+            logger.warning(
+                "evidence", extra={"detail": text, "evidence": evidence.evidence_id.hex()}
+            )
+            self.raise_alarm("evidence", text)
+        return EvidenceExamined(effect.item, evidence.key)
 
     async def serve(self, effect: ServeBlocks) -> BlocksLoaded:
         stored = await self._database.blocks(

@@ -41,6 +41,7 @@ from node.runtime.clock import SystemClock
 from node.runtime.config import ConfigurationError, NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.driver import ConsensusDriver
+from node.runtime.evidence_examiner import EvidenceExaminer
 from node.runtime.exit_code import ExitCode
 from node.runtime.fault_injection import FaultInjection, set_byzantine
 from node.runtime.fault_links import DisturbedPeerBackend
@@ -192,6 +193,7 @@ class Node:
             config.bank,
             chain,
             self._pool,
+            EvidenceExaminer(chain, Ed25519Verifier()),
             database,
             guard,
             self._network,

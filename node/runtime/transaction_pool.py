@@ -45,6 +45,7 @@ class Body:
 
     verdict: VerifiedTransaction | Rejection
     leaf_hash: bytes
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class BlockBodies:
 
     verdicts: tuple[VerifiedTransaction | Rejection, ...]
     leaf_hashes: tuple[bytes, ...]
+    raws: tuple[bytes, ...]
+    """Canonical bytes, also of what is refused: they are what disproves a block."""
 
     @property
     def verified(self) -> tuple[VerifiedTransaction, ...]:
@@ -225,7 +228,9 @@ class TransactionPool:
             )
         bodies = [found[transaction_id] for transaction_id in block.transaction_ids]
         return BlockBodies(
-            tuple([body.verdict for body in bodies]), tuple([body.leaf_hash for body in bodies])
+            tuple([body.verdict for body in bodies]),
+            tuple([body.leaf_hash for body in bodies]),
+            tuple([body.raw for body in bodies]),
         )
 
     def _collect_known(self, block: Block, found: dict[TransactionId, Body]) -> list[TransactionId]:
@@ -237,7 +242,7 @@ class TransactionPool:
             if verified is None:
                 lacking.append(transaction_id)
             else:
-                found[transaction_id] = Body(verified, verified.leaf_hash)
+                found[transaction_id] = Body(verified, verified.leaf_hash, verified.raw)
         return lacking
 
     async def _verify_named(
@@ -262,11 +267,11 @@ class TransactionPool:
             if isinstance(answer, Rejection):
                 if answer.reason is Reason.MEMPOOL_FULL:
                     raise BodiesUnavailable("verification is overloaded")
-                found[identity] = Body(answer, leaf_hash(raw))
+                found[identity] = Body(answer, leaf_hash(raw), raw)
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                found[identity] = Body(answer, answer.leaf_hash)
+                found[identity] = Body(answer, answer.leaf_hash, raw)
 
     def raw_bodies(self, blocks: Sequence[Block]) -> dict[TransactionId, bytes]:
         """Return the canonical bytes of blocks whose transactions this bank holds in memory."""

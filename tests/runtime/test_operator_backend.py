@@ -23,6 +23,7 @@ from node.rpc.credentials import TlsFiles
 from node.runtime.audit import Audit
 from node.runtime.config import DatabaseSettings, NodeConfig
 from node.runtime.consensus_host import ConsensusHost
+from node.runtime.evidence_examiner import EvidenceExaminer
 from node.runtime.fault_injection import FaultInjection
 from node.runtime.guard_file import GuardFile
 from node.runtime.incoming_links import IncomingLinks
@@ -80,6 +81,7 @@ def assemble(bank: Bank, directory: Path, guard: GuardFile) -> Operated:
         BANK,
         bank.chain,
         bank.pool,
+        EvidenceExaminer(bank.chain, Ed25519Verifier()),
         bank.database,
         guard,
         network,
