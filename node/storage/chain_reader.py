@@ -17,7 +17,6 @@ from node.storage.reading import (
     MAX_KEYS,
     AnyRow,
     AnySelect,
-    Reader,
     page_size,
     storable,
 )
@@ -28,6 +27,7 @@ from node.storage.records import (
     StoredTransaction,
     Tip,
 )
+from node.storage.snapshot_reader import SnapshotReader
 from node.storage.tables import (
     BlockRow,
     ConsensusBody,
@@ -47,7 +47,7 @@ BLOCK_COLUMNS = (
 )
 
 
-class ChainReader(Reader):
+class ChainReader(SnapshotReader):
     """Questions about the chain itself."""
 
     async def load_tip(self) -> Tip:
@@ -129,7 +129,7 @@ class ChainReader(Reader):
         self, from_height: int, limit: int, max_bytes: int = 2 << 20
     ) -> tuple[StoredBlock, ...]:
         """Return consecutive blocks from a height on: at least one if it is there, at most `limit`
-        and `max_bytes` of encoded blocks and seals (BFT-12 section 11)."""
+        and `max_bytes` of encoded blocks and seals (BFT-12 section 11); raises `BeforeSnapshot`."""
         first = min(from_height, MAX_BIGINT)
         rows = await self._rows(
             select(*BLOCK_COLUMNS)
@@ -140,6 +140,7 @@ class ChainReader(Reader):
         taken: list[StoredBlock] = []
         size = 0
         for block in map(_stored_block, rows):
+            await self._require_whole(block)
             size += len(block.header) + len(block.contents) + len(block.seal)
             if taken and size > max_bytes:
                 break
@@ -147,16 +148,26 @@ class ChainReader(Reader):
         return tuple(taken)
 
     async def block_by_height(self, height: int) -> StoredBlock:
-        """Return the block at a height, genesis at 0; raises `NotFound`."""
+        """Return the block at a height, genesis at 0; raises `NotFound`, `BeforeSnapshot`."""
         statement = select(*BLOCK_COLUMNS).where(
             BlockRow.block_number == (height if 0 <= height <= MAX_BIGINT else -1)
         )
         return await self._block(statement, f"no block at height {height}")
 
     async def block_by_id(self, block_id: bytes) -> StoredBlock:
-        """Return the block of an id; raises `NotFound`."""
+        """Return the block of an id; raises `NotFound`, `BeforeSnapshot`."""
         statement = select(*BLOCK_COLUMNS).where(BlockRow.block_hash == block_id)
         return await self._block(statement, f"no block {block_id.hex()}")
+
+    async def header_at(self, height: int) -> Header:
+        """Return the header at a height, also below a snapshot; raises `NotFound`."""
+        found = await self.headers(height, height + 1) if 0 <= height < MAX_BIGINT else []
+        if not found:
+            raise NotFound(f"no block at height {height}")
+        try:
+            return Header.decode(found[0])
+        except MalformedEncoding as error:
+            raise self._violation("blocks", height, f"the header: {error}") from error
 
     def header_of(self, stored: StoredBlock) -> Header:
         """Decode a stored block's header; raises `IntegrityViolation` if it is damaged."""
@@ -285,7 +296,14 @@ class ChainReader(Reader):
         rows = await self._rows(statement)
         if not rows:
             raise NotFound(absent)
-        return _stored_block(rows[0])
+        block = _stored_block(rows[0])
+        await self._require_whole(block)
+        return block
+
+    async def _require_whole(self, block: StoredBlock) -> None:
+        """Raise `BeforeSnapshot` where this bank keeps the header alone."""
+        if not block.contents and 0 < block.height < await self.first_height():
+            raise await self.before_snapshot(f"the block of height {block.height}")
 
 
 def _stored_block(row: AnyRow) -> StoredBlock:

@@ -10,8 +10,8 @@ anybody is told of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -35,6 +35,7 @@ from node.storage.journal import Journal
 from node.storage.migrations import migrate_async, require_schema
 from node.storage.note_reader import NoteReader
 from node.storage.records import RecordedBallot
+from node.storage.snapshot_installation import SnapshotInstallation
 from node.storage.writer import Writer
 
 INSERT_FINDING = """
@@ -168,6 +169,19 @@ class Database(ChainReader, NoteReader, DigestReader, EvidenceReader, IntegrityR
             await connection.execute(
                 INSERT_FINDING, (violation.table, violation.height, violation.detail)
             )
+
+    @asynccontextmanager
+    async def installing_snapshot(self, source: BankIndex) -> AsyncIterator[SnapshotInstallation]:
+        """Write the snapshot that `source` serves; nothing stays unless the body finishes it.
+
+        Only for a ledger of height 0: raises `StorageConflict` otherwise, and for rows that do
+        not fit together.
+        """
+        with self._reported_violations():
+            async with self._journal.write() as (connection, position):
+                installation = SnapshotInstallation(connection, position, self._genesis, source)
+                yield installation
+                assert installation.finished, "the body finishes what it began"
 
     @contextmanager
     def _reported_violations(self) -> Iterator[None]:

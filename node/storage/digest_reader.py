@@ -3,17 +3,22 @@
 Each is a SHA-256 over rows in a canonical order, up to a height, so that banks at different tips
 compare what they have in common. Rows are streamed: memory stays flat however long the ledger is.
 Byte strings are ordered as bytes, whatever the database's locale.
+
+A bank that joined by a snapshot has the same digests as the others from the snapshot's height on:
+what it took over counts as of that height. Below it raises `BeforeSnapshot`.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, or_, select, text
 
 from node.ledger.types import BankIndex, FiscalYear, Height
-from node.storage.reading import MAX_BIGINT, AnySelect, Reader, page_size
+from node.storage.errors import BeforeSnapshot
+from node.storage.reading import MAX_BIGINT, AnySelect, page_size
 from node.storage.records import CountedDigest, StoredTreasuryRow
+from node.storage.snapshot_reader import SnapshotReader
 from node.storage.tables import (
     NoteRow,
     NullifierRow,
@@ -25,23 +30,25 @@ from node.storage.tables import (
 ROWS_PER_FETCH = 1_000
 
 
-class DigestReader(Reader):
+class DigestReader(SnapshotReader):
     """Questions of the doctor."""
 
     async def nullifier_digest(self, at_height: int) -> CountedDigest:
         """Return the digest of the set of nullifiers spent up to a height, sorted as bytes."""
+        await self._require_held(at_height)
         return await self._digest(
             select(NullifierRow.nullifier)
-            .join(
+            .outerjoin(
                 TransactionRow,
                 TransactionRow.sequence_number == NullifierRow.transaction_sequence,
             )
-            .where(TransactionRow.batch_id <= min(at_height, MAX_BIGINT))
+            .where(_up_to(at_height))
             .order_by(NullifierRow.nullifier)
         )
 
     async def notes_digest(self, at_height: int) -> CountedDigest:
         """Return the digest of all notes up to a height in ledger order, with their places."""
+        await self._require_held(at_height)
         return await self._digest(
             select(
                 NoteRow.sequence,
@@ -52,11 +59,12 @@ class DigestReader(Reader):
                 NoteRow.ciphertext,
                 NoteRow.bin_id,
                 NoteRow.position,
-                TransactionRow.transaction_id,
                 NoteRow.output_index,
             )
-            .join(TransactionRow, TransactionRow.sequence_number == NoteRow.transaction_sequence)
-            .where(TransactionRow.batch_id <= min(at_height, MAX_BIGINT))
+            .outerjoin(
+                TransactionRow, TransactionRow.sequence_number == NoteRow.transaction_sequence
+            )
+            .where(_up_to(at_height))
             .order_by(NoteRow.sequence)
         )
 
@@ -114,8 +122,9 @@ class DigestReader(Reader):
 
     async def transaction_count(self, at_height: int) -> int:
         """Return how many transactions are sealed up to a height."""
+        before = await self._require_held(at_height)
         rows = await self._rows(
-            select(func.coalesce(func.max(TransactionRow.sequence_number) + 1, 0)).where(
+            select(func.coalesce(func.max(TransactionRow.sequence_number) + 1, before)).where(
                 TransactionRow.batch_id <= min(at_height, MAX_BIGINT)
             )
         )
@@ -125,6 +134,13 @@ class DigestReader(Reader):
         """Return what the database occupies on the server's disk."""
         rows = await self._rows(text("SELECT pg_database_size(current_database())"))
         return int(rows[0][0])
+
+    async def _require_held(self, at_height: int) -> int:
+        """Raise `BeforeSnapshot` below the ledger's origin; return the transactions before it."""
+        origin = await self.origin()
+        if at_height < origin.height:
+            raise BeforeSnapshot(f"what was sealed up to height {at_height}", origin.first_height)
+        return origin.transaction_count
 
     async def _digest(self, statement: AnySelect) -> CountedDigest:
         """Hash every row: each field as a length of eight bytes and its bytes, big-endian."""
@@ -137,6 +153,12 @@ class DigestReader(Reader):
                     count += 1
                     hasher.update(b"".join([_field(value) for value in row]))
         return CountedDigest(count, hasher.digest())
+
+
+def _up_to(height: int) -> ColumnElement[bool]:
+    """Sealed at most at this height, or taken over with the snapshot before it."""
+    sealed_at = TransactionRow.batch_id
+    return or_(sealed_at <= min(height, MAX_BIGINT), sealed_at.is_(None))
 
 
 def _field(value: bytes | int | str) -> bytes:

@@ -57,6 +57,18 @@ class NotFound(StorageError):
     """Nothing is stored under the key asked for."""
 
 
+class BeforeSnapshot(NotFound):
+    """It is older than the snapshot with which this bank's ledger begins: other banks have it."""
+
+    def __init__(self, what: str, first_height: int) -> None:
+        super().__init__(
+            f"this bank joined by a snapshot of height {first_height - 1} and does not hold {what};"
+            " ask another bank"
+        )
+        self.first_height = first_height
+        """The lowest height above genesis at which this bank holds whole blocks."""
+
+
 class BodyMissing(StorageError):
     """A block was to be stored without the bytes of one of its transactions (BFT-12 D2)."""
 

@@ -11,8 +11,9 @@ from crypto.ring import ClosedBin, close_bin
 from node.ledger.facts import BlockFacts, FactsNeeded
 from node.ledger.types import POINT_BYTES, AssetId, Height, TransactionId
 from node.storage.errors import NotFound
-from node.storage.reading import MAX_BIGINT, AnyRow, Reader, page_size, storable
+from node.storage.reading import MAX_BIGINT, AnyRow, page_size, storable
 from node.storage.records import StoredBin, StoredClosedBin, StoredNote, StoredNullifier
+from node.storage.snapshot_reader import SnapshotReader
 from node.storage.tables import BinRow, NoteRow, NullifierRow, TransactionRow
 
 SELECT_COLLISIONS = """
@@ -33,7 +34,7 @@ FROM bins b WHERE b.bin_id = ANY(%b::bigint[])
 """Bins with the real notes of the closed ones as P || C after one another."""
 
 
-class NoteReader(Reader):
+class NoteReader(SnapshotReader):
     """Questions about notes, nullifiers and bins."""
 
     async def facts(self, needed: FactsNeeded) -> BlockFacts:
@@ -82,7 +83,7 @@ class NoteReader(Reader):
         return found.closed
 
     async def notes(self, from_sequence: int, limit: int) -> tuple[StoredNote, ...]:
-        """Return notes in ledger order from a sequence number on."""
+        """Return notes in ledger order from a sequence number on; raises `BeforeSnapshot`."""
         rows = await self._rows(
             select(
                 NoteRow.sequence,
@@ -99,15 +100,19 @@ class NoteReader(Reader):
                 NoteRow.view_tag,
                 NoteRow.ciphertext,
             )
-            .join(TransactionRow, TransactionRow.sequence_number == NoteRow.transaction_sequence)
+            .outerjoin(
+                TransactionRow, TransactionRow.sequence_number == NoteRow.transaction_sequence
+            )
             .where(NoteRow.sequence >= min(from_sequence, MAX_BIGINT))
             .order_by(NoteRow.sequence)
             .limit(page_size(limit))
         )
+        if rows and rows[0][1] is None:
+            raise await self.before_snapshot(f"the transaction of note {rows[0][0]}")
         return tuple([_stored_note(row) for row in rows])
 
     async def nullifiers(self, from_sequence: int, limit: int) -> tuple[StoredNullifier, ...]:
-        """Return nullifiers in ledger order from a sequence number on."""
+        """Return nullifiers in ledger order from a sequence number on; raises `BeforeSnapshot`."""
         rows = await self._rows(
             select(
                 NullifierRow.sequence,
@@ -115,7 +120,7 @@ class NoteReader(Reader):
                 TransactionRow.transaction_id,
                 TransactionRow.batch_id,
             )
-            .join(
+            .outerjoin(
                 TransactionRow,
                 TransactionRow.sequence_number == NullifierRow.transaction_sequence,
             )
@@ -123,6 +128,8 @@ class NoteReader(Reader):
             .order_by(NullifierRow.sequence)
             .limit(page_size(limit))
         )
+        if rows and rows[0][2] is None:
+            raise await self.before_snapshot(f"the transaction of nullifier {rows[0][0]}")
         return tuple(
             [StoredNullifier(row[0], row[1], TransactionId(row[2]), Height(row[3])) for row in rows]
         )

@@ -76,8 +76,8 @@ class Reader:
             async with self._engine.connect() as connection:
                 return (await connection.execute(statement, parameters)).all()
 
-    async def _driver_rows(self, statement: str, *arrays: list[Any]) -> list[tuple[Any, ...]]:
-        """Run one statement with array parameters in the driver's binary format.
+    async def _driver_rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Run one statement with these parameters, such as arrays, in the driver's binary format.
 
         A batch looks up hundreds of keys: as text that would take five times as long.
         """
@@ -87,7 +87,7 @@ class Reader:
                 driver = pooled.driver_connection
                 assert isinstance(driver, psycopg.AsyncConnection)
                 async with driver.cursor(binary=True) as cursor:
-                    await cursor.execute(statement, arrays)
+                    await cursor.execute(statement, parameters)
                     return await cursor.fetchall()
 
     @asynccontextmanager
