@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import psycopg
 
 from node.ledger.blocks import Block
+from node.ledger.effects import Punishment
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.types import BankIndex, Height
 from node.storage.errors import IntegrityViolation
@@ -80,13 +80,13 @@ async def insert_pending(
 async def settle(
     connection: psycopg.AsyncConnection,
     block: Block,
-    punishments: Sequence[Any],
-    oldest_height: int,
+    punishments: Sequence[Punishment],
+    oldest_punishable: Height,
 ) -> None:
     """Mark what this block punishes, and what the next one may no longer punish.
 
-    `oldest_height` is the lowest height of an offence that the next block may punish. Runs inside
-    the block's database transaction.
+    `oldest_punishable` is the lowest height of an offence that the next block may punish. Runs
+    inside the block's database transaction.
     """
     items = _items_by_id(block)
     height = block.height
@@ -109,13 +109,8 @@ async def settle(
             ),
         )
         await connection.execute(SUPERSEDE, (height, *key))
-    await connection.execute(EXPIRE, [max(oldest_height, 0)])
+    await connection.execute(EXPIRE, [oldest_punishable])
 
 
 def _items_by_id(block: Block) -> Mapping[bytes, bytes]:
     return {hashlib.sha256(raw).digest(): raw for raw in block.evidence}
-
-
-def oldest_punishable(tip: Height, evidence_window: int) -> int:
-    """Return the lowest height of an offence that a block after `tip` may still punish."""
-    return tip + 1 - evidence_window

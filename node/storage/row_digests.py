@@ -92,7 +92,7 @@ def row_of(
 PLACES = (
     ("ledger_state", "the name of the tip"),
     ("blocks", "the header of the tip"),
-    ("blocks", "the lists of the tip"),
+    ("blocks", "the list of the tip's transactions"),
     ("blocks", "the seal of the tip"),
     ("ledger_state", "the state"),
     ("consensus_record", "the consensus record"),
