@@ -23,7 +23,7 @@ from node.ledger.state import BankState
 from node.ledger.transition import Transition
 from node.ledger.types import TimeMs
 from node.storage.errors import StorageConflict
-from node.storage.evidence_store import ANY_PENDING, oldest_punishable, settle
+from node.storage.evidence_store import ANY_PENDING, settle
 from node.storage.journal import (
     BODY_TYPES,
     COPY_BODIES,
@@ -152,7 +152,6 @@ class BlockApplication:
         self._transactions = transactions
         self._parent_votes = parent_votes
         self._genesis = genesis
-        self._punishments = getattr(transition, "punishments", ())
         self._evidence_left = False
         self._sealed_at = timestamp(header.time_ms)
 
@@ -308,14 +307,13 @@ class BlockApplication:
         for position, item in enumerate(self._transactions):
             transaction = item.transaction
             transfer = transaction if isinstance(transaction, Transfer) else None
-            moves_notes = isinstance(transaction, Transfer | Mint)
             yield (
                 item.transaction_id,
                 self._first_sequence + position,
                 self._header.height,
                 position,
                 int(transaction.kind),
-                transaction.asset if moves_notes else None,
+                transaction.asset if isinstance(transaction, Transfer | Mint) else None,
                 transfer.fee if transfer else 0,
                 transfer.redeem if transfer else 0,
                 item.leaf_hash,
@@ -353,7 +351,7 @@ class BlockApplication:
         record: ConsensusRecordRow | None,
     ) -> None:
         orphans = position.held_transactions - self._sequence_of.keys()
-        if self._punishments or position.pending_evidence:
+        if self._transition.punishments or position.pending_evidence:
             await self._settle_evidence(connection)
         async with connection.pipeline():
             active_set = self._transition.state.active_set(self._genesis)
@@ -372,10 +370,8 @@ class BlockApplication:
 
     async def _settle_evidence(self, connection: psycopg.AsyncConnection) -> None:
         """Offences are rare: the round trips here cost nothing in the normal case."""
-        oldest = oldest_punishable(
-            self._header.height, self._genesis.parameters.evidence_window
-        )
-        await settle(connection, self._block, self._punishments, oldest)
+        oldest = self._transition.state.oldest_punishable(self._genesis)
+        await settle(connection, self._block, self._transition.punishments, oldest)
         row = await (await connection.execute(ANY_PENDING)).fetchone()
         self._evidence_left = row is not None and bool(row[0])
 
