@@ -108,6 +108,14 @@ def verify_inclusion(leaf: bytes, proof: bytes, root: bytes, *, size: int | None
         raise MerkleProofInvalid("proof leads to another root")
 
 
+def claimed_index(proof: bytes) -> int:
+    """The index an inclusion proof speaks of, true if the proof verifies (IDX1 11.2).
+
+    Raises MerkleProofInvalid for bytes that are no proof.
+    """
+    return _decode_proof(proof)[0]
+
+
 def _next_level(level: Sequence[bytes]) -> list[bytes]:
     # Hashing neighbours and carrying an odd last node upward unchanged is the same tree as
     # splitting at the largest power of two below n.

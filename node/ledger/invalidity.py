@@ -1,0 +1,256 @@
+"""Proofs that a block is invalid, for whoever has the genesis and nothing else (BFT-12 9, E5).
+
+What a block's header commits to is judged here without any state, so a proof can be checked at any
+later height. Three forms:
+
+    header         the header itself breaks a rule
+    transaction    one transaction is invalid by itself
+    pair           two transactions exclude each other: equal, or with a nullifier or one-time key
+                   in common
+
+By itself a transaction is judged by its form, its chain, expiry, asset, fee and account, its points
+and scalars, repetitions within it, and the signatures of governance; an ISSUE or PAYOUT by its
+issuer's signature, range proof and issue proof as well. Everything else reads the state and is no
+matter of this module: bins, spend proofs, issuers, limits, balances, nonces, roots. The range proof
+of a TRANSFER is among that, because its challenges hash the digests of the rings (IDX1 5.5, 6.3):
+accuser and accused could each name a ring under which they are right.
+
+Canonical bytes of a proof:
+
+    domain         blob "consortium/invalidity/1"
+    form           u8: 1 header, 2 transaction, 3 pair
+    transactions   none, one or two, in increasing index, of: blob raw bytes, blob inclusion proof
+                   (IDX1 11.2), whose size is the header's transaction count
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from crypto.batch import verify_transaction
+from crypto.errors import MerkleProofInvalid, Rejected
+from crypto.merkle import (
+    claimed_index,
+    leaf_hash,
+    merkle_root_of_hashes,
+    prove_inclusion_of_hashes,
+    verify_inclusion,
+)
+from crypto.randomness import Coins
+from crypto.transaction import Mint
+from crypto.validation import check_points, check_scalars, check_uniqueness
+from node.ledger.blocks import Header
+from node.ledger.encoding import MalformedEncoding, Reader, Writer
+from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceTransaction, LedgerTransaction, verify_signatures
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.rules import check_expiry, check_terms, decode
+from node.ledger.types import Height
+
+__all__ = ["disprove", "prove_invalidity"]
+
+INVALIDITY_DOMAIN = b"consortium/invalidity/1"
+WEIGHTS_DOMAIN = b"consortium/invalidity/weights"
+MAX_PROVEN_BYTES = 1 << 16
+"""A longer transaction is invalid, but not by a proof that carries it."""
+MAX_INCLUSION_PROOF_BYTES = 17 + 32 * 64
+
+
+class Form(IntEnum):
+    """What kind of fault a proof shows."""
+
+    HEADER = 1
+    TRANSACTION = 2
+    PAIR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Included:
+    """A transaction and the proof that the header commits to it."""
+
+    raw: bytes
+    inclusion_proof: bytes
+
+    def write(self, writer: Writer) -> Writer:
+        return writer.blob(self.raw).blob(self.inclusion_proof)
+
+    @staticmethod
+    def read(reader: Reader) -> _Included:
+        return _Included(reader.blob(MAX_PROVEN_BYTES), reader.blob(MAX_INCLUSION_PROOF_BYTES))
+
+    def require_in(self, header: Header) -> int:
+        """Return the place in the block; raises `MerkleProofInvalid`."""
+        verify_inclusion(
+            self.raw,
+            self.inclusion_proof,
+            header.transactions_root,
+            size=header.transaction_count,
+        )
+        return claimed_index(self.inclusion_proof)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stateless:
+    """What validation may read without a state; satisfies `crypto.validation.LedgerView`."""
+
+    genesis: Genesis
+    height: Height
+
+    @property
+    def chain_id(self) -> bytes:
+        return self.genesis.chain_id
+
+    @property
+    def ring_base(self) -> int:
+        return self.genesis.parameters.ring_base
+
+    def find_bin(self, bin_id: int) -> None:
+        """Bins belong to the state."""
+
+    def is_issuer(self, asset: bytes, issuer: bytes) -> bool:
+        """The registry belongs to the state, so nobody is accused by it."""
+        return True
+
+    def is_spent(self, nullifier: bytes) -> bool:
+        return False
+
+    def is_known_note(self, one_time_key: bytes) -> bool:
+        return False
+
+
+def prove_invalidity(
+    genesis: Genesis, header: Header, raws: Sequence[bytes], rejection: Rejection
+) -> bytes | None:
+    """Return a proof that a rejected block is invalid, None if it takes the state to see that.
+
+    `raws` are the bytes of all its transactions in order, decodable or not. What `disprove` will
+    say of the proof need not be the reason of the rejection: another rule may come first.
+    """
+    if not rejection.reason.is_deterministic:
+        return None
+    if _header_fault(genesis, header) is not None:
+        return _encode(Form.HEADER, ())
+    index = rejection.transaction_index
+    leaves = [leaf_hash(raw) for raw in raws]
+    is_of_header = (
+        len(raws) == header.transaction_count
+        and merkle_root_of_hashes(leaves) == header.transactions_root
+    )
+    if index is None or not is_of_header:
+        return None
+
+    def included(place: int) -> _Included:
+        return _Included(raws[place], prove_inclusion_of_hashes(leaves, place))
+
+    if len(raws[index]) > MAX_PROVEN_BYTES:
+        return None
+    if _transaction_fault(genesis, header, raws[index]) is not None:
+        return _encode(Form.TRANSACTION, (included(index),))
+    for earlier in range(index):
+        if _pair_fault(genesis, raws[earlier], raws[index]) is not None:
+            return _encode(Form.PAIR, (included(earlier), included(index)))
+    return None
+
+
+def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
+    """Return why the block of this header is invalid, as the proof shows.
+
+    Raises `Rejection` with EVIDENCE if it shows nothing. No proof shows anything of a valid block.
+    """
+    try:
+        form, transactions = _decode(proof)
+        places = [item.require_in(header) for item in transactions]
+    except (MalformedEncoding, MerkleProofInvalid) as error:
+        raise Rejection(Reason.EVIDENCE, f"proof of an invalid block: {error}") from error
+    if form is Form.HEADER:
+        reason = _header_fault(genesis, header)
+    elif form is Form.TRANSACTION:
+        reason = _transaction_fault(genesis, header, transactions[0].raw)
+    elif places[0] < places[1]:
+        reason = _pair_fault(genesis, transactions[0].raw, transactions[1].raw)
+    else:
+        raise Rejection(Reason.EVIDENCE, "the two transactions are not in the block's order")
+    if reason is None:
+        raise Rejection(Reason.EVIDENCE, "nothing is wrong with what the proof shows")
+    return reason
+
+
+def _encode(form: Form, transactions: Sequence[_Included]) -> bytes:
+    writer = Writer().blob(INVALIDITY_DOMAIN).u8(form)
+    for item in transactions:
+        item.write(writer)
+    return writer.finish()
+
+
+def _decode(proof: bytes) -> tuple[Form, tuple[_Included, ...]]:
+    reader = Reader(proof)
+    if reader.blob(len(INVALIDITY_DOMAIN)) != INVALIDITY_DOMAIN:
+        raise MalformedEncoding("not a proof of invalidity")
+    value = reader.u8()
+    if value not in tuple(Form):
+        raise MalformedEncoding(f"form {value} is unknown")
+    form = Form(value)
+    transactions = tuple([_Included.read(reader) for _ in range(form - 1)])
+    reader.finish()
+    return form, transactions
+
+
+def _header_fault(genesis: Genesis, header: Header) -> Reason | None:
+    if header.chain_id != genesis.chain_id:
+        return Reason.CHAIN
+    if header.transaction_count > genesis.parameters.batch_limit:
+        return Reason.TRANSACTION_COUNT
+    return None
+
+
+def _transaction_fault(genesis: Genesis, header: Header, raw: bytes) -> Reason | None:
+    try:
+        _check_alone(raw, _Stateless(genesis, header.height))
+    except Rejection as rejection:
+        return rejection.reason
+    return None
+
+
+def _check_alone(raw: bytes, view: _Stateless) -> None:
+    transaction = decode(raw, view.genesis)
+    check_terms(transaction, view)
+    check_expiry(transaction, view.height)
+    if isinstance(transaction, GovernanceTransaction):
+        verify_signatures(transaction, view.genesis)
+        return
+    try:
+        if isinstance(transaction, Mint):
+            # Weights drawn from the bytes that they weigh: every bank gets the same verdict.
+            seed = hashlib.sha256(WEIGHTS_DOMAIN + raw).digest()
+            verify_transaction(raw, view, Coins(seed).take)
+        else:
+            check_points(transaction)
+            check_scalars(transaction)
+            check_uniqueness(transaction, view)
+    except Rejected as rejected:
+        raise Rejection.of(rejected) from rejected
+
+
+def _pair_fault(genesis: Genesis, earlier_raw: bytes, later_raw: bytes) -> Reason | None:
+    try:
+        earlier, later = decode(earlier_raw, genesis), decode(later_raw, genesis)
+    except Rejection:
+        return None
+    if earlier_raw == later_raw:
+        return Reason.DUPLICATE_TRANSACTION
+    if not _nullifiers(earlier).isdisjoint(_nullifiers(later)):
+        return Reason.NULLIFIER
+    if not _one_time_keys(earlier).isdisjoint(_one_time_keys(later)):
+        return Reason.NOTE
+    return None
+
+
+def _nullifiers(transaction: LedgerTransaction) -> set[bytes]:
+    return {item.nullifier for item in transaction.inputs}
+
+
+def _one_time_keys(transaction: LedgerTransaction) -> set[bytes]:
+    return {output.one_time_key for output in transaction.outputs}
