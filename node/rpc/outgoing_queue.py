@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from node.wire.limits import MAX_FRAME_MESSAGES
+
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
@@ -73,7 +75,11 @@ class OutgoingQueue:
         """Remove and return the items of the next frame; empty if nothing waits."""
         frame: list[bytes] = []
         size = 0
-        while self._messages and self._fits(size, self._messages[0][1]):
+        while (
+            self._messages
+            and len(frame) < MAX_FRAME_MESSAGES
+            and self._fits(size, self._messages[0][1])
+        ):
             frame.append(self._messages.popleft()[1])
             size += len(frame[-1])
         while self._transactions and self._fits(size, self._transactions[0]):

@@ -27,10 +27,15 @@ from node.consensus.effects import (
     SetTimer,
     Validate,
 )
-from node.consensus.events import Event, TimerFired, TimerKind
+from node.consensus.events import Event, MessageReceived, TimerFired, TimerKind
 from node.consensus.messages import Message
+from node.runtime.event_queue import EventQueue
 
 logger = logging.getLogger(__name__)
+
+EVENTS_AT_ONCE = 8
+"""After so many events the event loop gets a turn: links, clients and timers must not wait long
+for a core that is being flooded."""
 
 
 class Host(Protocol):
@@ -71,7 +76,7 @@ class ConsensusDriver:
     def __init__(self, core: Core, host: Host) -> None:
         self._core = core
         self._host = host
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._events = EventQueue()
         self._timers: dict[TimerKind, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = False
@@ -84,11 +89,16 @@ class ConsensusDriver:
     def post(self, event: Event) -> None:
         """Queue one event, or drop it after the end; called from the event loop's thread only."""
         if not self._ended:
-            self._events.put_nowait(event)
+            self._events.put(event)
+
+    async def post_message(self, event: MessageReceived) -> None:
+        """Queue a peer's message once its share of the queue has room; drop it after the end."""
+        await self._events.put_message(event)
 
     def end(self) -> None:
         """Take no more events: what nobody handles must not pile up."""
         self._ended = True
+        self._events.close()
 
     async def run(self, initial: list[Effect]) -> None:
         """Execute the effects of the restart, then handle events until cancelled."""
@@ -103,8 +113,12 @@ class ConsensusDriver:
                     self._failure.result()
                 await self._handle(event_task.result())
                 # Whatever queued up meanwhile needs no task of its own.
-                while not self._events.empty() and not self._failure.done():
-                    await self._handle(self._events.get_nowait())
+                handled = 1
+                while not self._failure.done() and (event := self._events.take()) is not None:
+                    await self._handle(event)
+                    handled += 1
+                    if handled % EVENTS_AT_ONCE == 0:
+                        await asyncio.sleep(0)
         finally:
             self.end()
             for timer in self._timers.values():

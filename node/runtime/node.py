@@ -234,7 +234,7 @@ class Node:
             self._incoming,
             self._clock,
             self._network.greet,
-            self._driver.post,
+            self._driver.post_message,
             self._host.raise_alarm,
         )
 

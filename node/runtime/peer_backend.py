@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from node.consensus.events import MessageReceived
 from node.consensus.messages import MAX_SYNC_BLOCKS, MAX_SYNC_BYTES, Message
@@ -38,7 +38,7 @@ class PeerBackend:
         incoming: IncomingLinks,
         clock: Clock,
         on_linked: Callable[[BankIndex], None],
-        post: Callable[[MessageReceived], None],
+        post: Callable[[MessageReceived], Awaitable[None]],
         raise_alarm: Callable[[str, str], None],
     ) -> None:
         self._bank = bank
@@ -78,7 +78,7 @@ class PeerBackend:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         for message in messages:
-            self._post(MessageReceived(sender, message))
+            await self._post(MessageReceived(sender, message))
 
     async def _take_gossip(self, sender: BankIndex, raw: bytes) -> None:
         try:

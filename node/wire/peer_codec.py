@@ -21,6 +21,7 @@ from node.wire.limits import (
     MAX_CONSENSUS_MESSAGE_BYTES,
     MAX_FETCHED_TRANSACTIONS,
     MAX_FRAME_ITEMS,
+    MAX_FRAME_MESSAGES,
     MAX_SYNC_BLOCKS,
 )
 from node.wire.records import BlockRange, Hello
@@ -66,6 +67,7 @@ def frame_from_stub(stub: peer_pb2.PeerFrame) -> Frame:
     items = len(stub.consensus_messages) + len(stub.transactions)
     if items > MAX_FRAME_ITEMS:
         raise MalformedMessage("frame", f"{items} items exceed {MAX_FRAME_ITEMS}")
+    bounded_count("consensus_messages", stub.consensus_messages, MAX_FRAME_MESSAGES)
     hello = hello_from_stub(stub.hello) if stub.HasField("hello") else None
     if hello is not None and items:
         raise MalformedMessage("hello", "must be alone in its frame")
