@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from node.consensus.events import Approved, BodyUnusable, Rejected, Verdict
-from node.ledger.blocks import Block
+from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId
 
 
@@ -44,6 +44,8 @@ class KnownBlocks:
     def __init__(self) -> None:
         self._blocks: dict[BlockId, KnownBlock] = {}
         self._last_ticket = 0
+        self._headers: dict[int, Header] = {}
+        """Of the questions under way, also after their copy was dropped."""
 
     def get(self, block_id: BlockId) -> KnownBlock | None:
         return self._blocks.get(block_id)
@@ -55,6 +57,16 @@ class KnownBlocks:
             known = KnownBlock(block, source)
             self._blocks[block.block_id] = known
         return known
+
+    def ask(self, known: KnownBlock) -> int:
+        """Give a copy the ticket under which it is judged."""
+        known.ticket = self.next_ticket()
+        self._headers[known.ticket] = known.block.header
+        return known.ticket
+
+    def header_asked(self, ticket: int) -> Header | None:
+        """Return what a question was about, once; None for a ticket that nobody waits for."""
+        return self._headers.pop(ticket, None)
 
     def next_ticket(self) -> int:
         """Return a number that no question of this process had before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.consensus import certificates
+from node.consensus import certificates, prosecution
 from node.consensus.certificates import (
     CertificateInvalid,
     QuorumCertificate,
@@ -42,7 +42,7 @@ def accept_quorum_certificate(state: State, certificate: QuorumCertificate) -> N
         raise CertificateInvalid("the quorum certificate is of another height")
     verify_quorum_certificate(certificate, state.chain_id, state.active_set, state.verifier)
     state.work.activity = True
-    state.report(state.log.observe_quorum_certificate(certificate))
+    prosecution.observe_quorum_certificate(state, certificate)
     adopt_quorum_certificate(state, certificate)
 
 
@@ -73,7 +73,7 @@ def accept_seal(state: State, seal: Seal, source: BankIndex) -> None:
     if state.seal is not None:
         return
     verify_seal(seal, state.chain_id, state.active_set, state.verifier)
-    state.report(state.log.observe_seal(seal))
+    prosecution.observe_seal(state, seal)
     adopt_seal(state, seal, source)
 
 

@@ -15,6 +15,7 @@ from node.consensus import (
     intake,
     pacemaker,
     proposing,
+    prosecution,
     restart,
     sealing,
     view_change,
@@ -39,7 +40,7 @@ from node.consensus.evidence import Conflict
 from node.consensus.messages import Seal
 from node.consensus.parameters import LATE_HEIGHTS, ConsensusParameters
 from node.consensus.signatures import Signer, Verifier
-from node.consensus.state import State
+from node.consensus.state import PastHeight, State
 from node.consensus.statements import SignedStatement
 from node.consensus.status import ConsensusStatus, status_of
 from node.ledger.active_set import ActiveSet
@@ -94,18 +95,21 @@ class Consensus:
         blocks: Sequence[Block] = (),
         transactions_available: int = 0,
         silent_through: Height | None = None,
+        evidence: Sequence[bytes] = (),
     ) -> list[Effect]:
         """Start, or start again, from what is on disk (BFT-12 D3).
 
         `record` and `blocks` are what `Persist` stored last and since the tip was applied, `tip`
         and `tip_seal` (None at genesis) the last applied block, `active_set` that of the next
         height. `silent_through` is the guard file's height if the file is ahead of the database
-        (D4). Raises `RecordInvalid` if the record cannot belong here.
+        (D4). `evidence` are the stored items that are not punished yet. Raises `RecordInvalid` if
+        the record cannot belong here, or a stored item is damaged.
         """
         state = self._state
         state.silent_through = silent_through
         state.begin_height(tip, tip_seal, active_set)
         state.work.transactions = transactions_available
+        restart.take_up_evidence(state, evidence)
         restart.resume(state, record, blocks)
         return self._settle()
 
@@ -131,7 +135,7 @@ class Consensus:
             case WorkDue():
                 pacemaker.on_work_due(state, event)
             case EvidenceExamined():
-                pass
+                prosecution.on_examined(state, event)
             case BlocksLoaded():
                 catch_up.on_blocks_loaded(state, event)
         return self._settle()
@@ -191,11 +195,15 @@ class Consensus:
         assert event.height == state.height, "heights are applied one by one"
         assert state.seal is not None, "only sealed blocks are applied"
         assert event.header.block_id == state.seal.block_id, "the sealed block is applied"
-        state.past_sets[state.height] = state.active_set
-        for old in [h for h in state.past_sets if h <= state.height - LATE_HEIGHTS]:
-            del state.past_sets[old]
+        state.past[state.height] = PastHeight(
+            state.active_set, state.view, event.header.block_id
+        )
         state.begin_height(event.header, state.seal, event.active_set)
-        state.log.forget_below(Height(state.height - LATE_HEIGHTS))
+        oldest = Height(state.height - LATE_HEIGHTS)
+        state.past = {height: past for height, past in state.past.items() if height >= oldest}
+        state.log.forget_below(oldest)
+        state.prosecution.forget_below(oldest)
         state.work.transactions = event.transactions_available
+        prosecution.on_height_begun(state, event.punished)
         for sender, message in catch_up.on_height_begun(state):
             intake.receive(state, sender, message)

@@ -23,6 +23,8 @@ class AlarmKind(StrEnum):
     """q banks approved a block that I find invalid (BFT-12 P5)."""
     SEALED_INVALID = "sealed-invalid"
     """A sealed block is invalid here: this bank has halted (BFT-12 P7)."""
+    CONFLICTING_SEAL = "conflicting-seal"
+    """A height is sealed twice: more banks are Byzantine than agreement bears (BFT-12 1)."""
     CONFLICTING_STATEMENTS = "conflicting-statements"
     """A bank signed two statements that no correct bank signs (BFT-12 E1-E4)."""
     SILENCED = "silenced"

@@ -11,13 +11,21 @@ from node.consensus import (
     certifying,
     justification,
     pacemaker,
+    prosecution,
     sealing,
     view_change,
 )
-from node.consensus.certificates import CertificateInvalid
+from node.consensus.certificates import (
+    CertificateInvalid,
+    verify_quorum_certificate,
+    verify_reject_certificate,
+    verify_seal,
+)
+from node.consensus.effects import AlarmKind
 from node.consensus.messages import (
     BlockRequest,
     BlockResponse,
+    Evidence,
     Message,
     QuorumCertificate,
     RejectCertificate,
@@ -51,6 +59,8 @@ def receive(state: State, sender: BankIndex, message: Message) -> None:
             catch_up.answer_block_request(state, sender, message)
         case BlockResponse():
             sealing.accept_block(state, sender, message)
+        case Evidence():
+            prosecution.receive(state, sender, message)
         case Proposal() | Vote() | Commit() | Timeout():
             _receive_statement(state, sender, message)
         case QuorumCertificate() | Seal() | RejectCertificate() | Status():
@@ -59,7 +69,7 @@ def receive(state: State, sender: BankIndex, message: Message) -> None:
 
 def receive_own(state: State, statement: SignedStatement) -> None:
     """Count what this bank signed itself; it is already ordered to disk (D1)."""
-    state.report(state.log.observe(statement))
+    prosecution.observe(state, statement)
     _accept(state, state.bank, statement)
 
 
@@ -91,7 +101,7 @@ def _receive_statement(state: State, sender: BankIndex, statement: SignedStateme
     except SignatureInvalid:
         state.refuse(sender, "a bad signature")
         return
-    state.report(state.log.observe(statement))
+    prosecution.observe(state, statement)
     _accept(state, sender, statement)
 
 
@@ -171,6 +181,7 @@ def _receive_self_proving(
         catch_up.note_ahead(state, sender, message.height, message)
         return
     if message.height < state.height:
+        _remember_late_certificate(state, sender, message)
         catch_up.on_late(state, sender, message.height, message)
         return
     try:
@@ -218,14 +229,59 @@ def _use_parent_seal(state: State, sender: BankIndex, proposal: Proposal) -> Non
 
 def _remember_late(state: State, statement: SignedStatement) -> None:
     """Keep a late statement of a recently sealed height: it may still convict (section 9)."""
-    active_set = state.past_sets.get(statement.height)
-    if active_set is None or statement.bank not in active_set:
+    past = state.past.get(statement.height)
+    if past is None or statement.bank not in past.active_set:
         return
-    context = SigningContext.of(state.chain_id, active_set, statement.height)
+    if statement.view > past.view + MAX_VIEWS_AHEAD:
+        return
+    context = SigningContext.of(state.chain_id, past.active_set, statement.height)
     try:
-        key = active_set.keys[statement.bank]
+        key = past.active_set.keys[statement.bank]
         state.verifier.verify(key, statement.signed_bytes(context), statement.signature)
     except SignatureInvalid:
         state.refuse(statement.bank, "a bad signature")
         return
-    state.report(state.log.observe(statement))
+    prosecution.observe(state, statement)
+
+
+def _remember_late_certificate(
+    state: State,
+    sender: BankIndex,
+    message: QuorumCertificate | Seal | RejectCertificate | Status,
+) -> None:
+    """Keep what a late certificate of a recently sealed height says about its signers.
+
+    A seal of another block than the one applied here is the fork that agreement excludes: its
+    signers answer for it (section 9), and the operators must know.
+    """
+    past = state.past.get(message.height)
+    if past is None or isinstance(message, Status):
+        return
+    if message.view > past.view + MAX_VIEWS_AHEAD:
+        return
+    arguments = (state.chain_id, past.active_set, state.verifier)
+    try:
+        match message:
+            case QuorumCertificate():
+                verify_quorum_certificate(message, *arguments)
+                prosecution.observe_quorum_certificate(state, message)
+            case RejectCertificate():
+                verify_reject_certificate(message, *arguments)
+                prosecution.observe_reject_certificate(state, message)
+            case Seal():
+                verify_seal(message, *arguments)
+                prosecution.observe_seal(state, message)
+                if message.block_id != past.block_id:
+                    _report_fork(state, message)
+    except CertificateInvalid as error:
+        state.refuse(sender, f"late {type(message).__name__}: {error}")
+
+
+def _report_fork(state: State, seal: Seal) -> None:
+    if seal.block_id not in state.prosecution.forks:
+        state.prosecution.forks[seal.block_id] = seal.height
+        state.alarm(
+            AlarmKind.CONFLICTING_SEAL,
+            f"another block is sealed at height {seal.height}: {seal.block_id.hex()}",
+            block_id=seal.block_id,
+        )

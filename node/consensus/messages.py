@@ -38,7 +38,7 @@ from node.consensus.statements import (
     Timeout,
     Vote,
 )
-from node.ledger.blocks import MAX_BLOCK_BYTES, Block
+from node.ledger.blocks import MAX_BLOCK_BYTES, MAX_EVIDENCE_BYTES, Block
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.types import HASH_BYTES, BlockId, Height, View
 
@@ -50,6 +50,7 @@ __all__ = [
     "BlockResponse",
     "Commit",
     "Decision",
+    "Evidence",
     "Message",
     "Proposal",
     "QuorumCertificate",
@@ -176,6 +177,21 @@ class BlockResponse:
         return BlockResponse(Block.read(reader))
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An evidence item, which proves itself and may come from any bank (BFT-12 section 9)."""
+
+    item: bytes
+    """Canonical bytes (`node.consensus.evidence_items`), not looked into here."""
+
+    def write(self, writer: Writer) -> Writer:
+        return writer.blob(self.item)
+
+    @staticmethod
+    def read(reader: Reader) -> Evidence:
+        return Evidence(reader.blob(MAX_EVIDENCE_BYTES))
+
+
 Message = (
     Proposal
     | Vote
@@ -189,6 +205,7 @@ Message = (
     | SyncResponse
     | BlockRequest
     | BlockResponse
+    | Evidence
 )
 """A timeout certificate never travels alone: a Proposal, Timeout or Status carries it together
 with the quorum certificate that it obliges to."""
@@ -224,6 +241,7 @@ _FORMATS: dict[type[Any], _Format] = {
     ),
     BlockRequest: _Format(11, 8 + HASH_BYTES, BlockRequest.read),
     BlockResponse: _Format(12, MAX_BLOCK_BYTES, BlockResponse.read),
+    Evidence: _Format(13, 4 + MAX_EVIDENCE_BYTES, Evidence.read),
 }
 _BY_TAG = {message_format.tag: message_format for message_format in _FORMATS.values()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from node.consensus import prosecution
 from node.consensus.events import TimerKind, TransactionsAvailable, WorkDue, WorkKind
 from node.consensus.messages import Status
 from node.consensus.state import State
@@ -90,8 +91,11 @@ def on_status_timer(state: State) -> None:
     presence = state.presence
     for offset in range(min(STATUS_FANOUT, len(state.peers))):
         turn = presence.tick * STATUS_FANOUT + offset
-        state.send(state.peers[turn % len(state.peers)], status_message(state))
+        peer = state.peers[turn % len(state.peers)]
+        state.send(peer, status_message(state))
+        prosecution.repeat(state, peer)
     presence.tick += 1
+    state.evidence.begin_period()
     state.timers.set(TimerKind.STATUS, state.parameters.status_ms)
 
 

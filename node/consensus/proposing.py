@@ -37,7 +37,7 @@ def propose(state: State) -> bool:
     if state.building or state.nothing_to_build or not _batch_ready(state):
         return False
     state.building = True
-    state.emit(BuildBlock(state.height, state.view))
+    state.emit(BuildBlock(state.height, state.view, state.evidence.for_block()))
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from node.consensus import prosecution
 from node.consensus.effects import AlarmKind
 from node.consensus.events import Approved, TimerKind
 from node.consensus.record import DurableRecord, RecordInvalid
@@ -11,6 +12,7 @@ from node.consensus.signing import Decision
 from node.consensus.state import State
 from node.consensus.statements import SignedStatement
 from node.ledger.blocks import Block
+from node.ledger.encoding import MalformedEncoding
 
 
 def resume(state: State, encoded: bytes | None, blocks: Sequence[Block]) -> None:
@@ -39,6 +41,14 @@ def resume(state: State, encoded: bytes | None, blocks: Sequence[Block]) -> None
     if state.may_sign:
         repeat(state, record)
         deliver_to_self(state, record)
+
+
+def take_up_evidence(state: State, items: Sequence[bytes]) -> None:
+    """Go on with the evidence that was stored; raises `RecordInvalid` for a damaged item."""
+    try:
+        prosecution.restore(state, tuple(items))
+    except MalformedEncoding as error:
+        raise RecordInvalid(f"stored evidence is damaged: {error}") from error
 
 
 def own_statements(record: DurableRecord) -> list[SignedStatement]:

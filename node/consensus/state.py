@@ -15,7 +15,9 @@ from node.consensus.blocks import KnownBlocks
 from node.consensus.certificates import QuorumCertificate, Seal, TimeoutCertificate
 from node.consensus.effects import Alarm, AlarmKind, Broadcast, Effect, Send
 from node.consensus.events import TimerKind, WorkKind
-from node.consensus.evidence import Conflict, StatementLog
+from node.consensus.evidence import StatementLog
+from node.consensus.evidence_items import InvalidBlock
+from node.consensus.evidence_pool import EvidencePool
 from node.consensus.messages import Message, SealedBlock
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.signatures import Signer, Verifier
@@ -25,6 +27,7 @@ from node.consensus.tables import CommitTable, TimeoutTable, VoteTable
 from node.consensus.timers import Timers
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Header
+from node.ledger.state_records import PunishedOffence
 from node.ledger.types import NO_VIEW, BankIndex, BlockId, Height, View
 
 
@@ -84,6 +87,38 @@ class Presence:
     """Banks whose last view ended without a proposal, and from which nothing came since."""
 
 
+@dataclass(slots=True)
+class Prosecution:
+    """What was found out about the last heights, as long as their statements are kept."""
+
+    proofs: dict[BlockId, tuple[Header, bytes]] = field(default_factory=dict)
+    """Invalid blocks that my host can show to be so (E5)."""
+    invalid: dict[BlockId, InvalidBlock] = field(default_factory=dict)
+    submitted: dict[PunishedOffence, bool] = field(default_factory=dict)
+    """Keys of which this bank made an item itself."""
+
+    forks: dict[BlockId, Height] = field(default_factory=dict)
+    """Sealed blocks other than the one applied here, as far as they were reported."""
+
+    def forget_below(self, height: Height) -> None:
+        """Drop what is about lower heights."""
+        self.proofs = {k: v for k, v in self.proofs.items() if v[0].height >= height}
+        self.invalid = {k: v for k, v in self.invalid.items() if v.height >= height}
+        self.submitted = {k: v for k, v in self.submitted.items() if k.height >= height}
+        self.forks = {k: v for k, v in self.forks.items() if v >= height}
+
+
+@dataclass(frozen=True, slots=True)
+class PastHeight:
+    """What late messages about a sealed height are checked against (BFT-12 section 9)."""
+
+    active_set: ActiveSet
+    view: View
+    """In which this bank was when the height was sealed."""
+    block_id: BlockId
+    """Of the block that this bank applied."""
+
+
 class State:
     """The state of one bank. Constructed once; `begin_height` resets what belongs to a height."""
 
@@ -109,7 +144,9 @@ class State:
         self.log = StatementLog()
         self.catch_up = CatchUp()
         self.presence = Presence()
-        self.past_sets: dict[Height, ActiveSet] = {}
+        self.evidence = EvidencePool()
+        self.prosecution = Prosecution()
+        self.past: dict[Height, PastHeight] = {}
         self.alarms: deque[Alarm] = deque(maxlen=16)
         self.halted: str | None = None
         self.silent_through: Height | None = None
@@ -201,6 +238,13 @@ class State:
     def has_work(self) -> bool:
         return self.view > 0 or self.work.waiting
 
+    def set_of(self, height: Height) -> ActiveSet | None:
+        """Return the active set of this height or of one just sealed, None of any other."""
+        if height == self.height:
+            return self.active_set
+        past = self.past.get(height)
+        return None if past is None else past.active_set
+
     def emit(self, effect: Effect) -> None:
         self.effects.append(effect)
 
@@ -222,16 +266,6 @@ class State:
         alarm = Alarm(kind, text, block_id, bank)
         self.alarms.append(alarm)
         self.effects.append(alarm)
-
-    def report(self, conflicts: list[Conflict]) -> None:
-        """Raise an alarm for each new conflict."""
-        for conflict in conflicts:
-            self.alarm(
-                AlarmKind.CONFLICTING_STATEMENTS,
-                f"bank {conflict.bank} signed conflicting statements at height "
-                f"{conflict.height} ({conflict.offence})",
-                bank=conflict.bank,
-            )
 
     def refuse(self, sender: BankIndex, why: str) -> None:
         """Count a message that failed a check against the peer that sent it."""

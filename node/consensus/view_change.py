@@ -12,7 +12,7 @@ Every message that carries a timeout certificate therefore carries the quorum ce
 
 from __future__ import annotations
 
-from node.consensus import certificates, journal, pacemaker
+from node.consensus import certificates, journal, pacemaker, prosecution
 from node.consensus.certificates import (
     CertificateInvalid,
     RejectCertificate,
@@ -85,7 +85,7 @@ def accept_reject_certificate(state: State, certificate: RejectCertificate) -> N
         return
     verify_reject_certificate(certificate, state.chain_id, state.active_set, state.verifier)
     state.work.activity = True
-    state.report(state.log.observe_reject_certificate(certificate))
+    prosecution.observe_reject_certificate(state, certificate)
     follow_reject_certificate(state, certificate)
 
 
@@ -122,7 +122,7 @@ def accept_timeout_certificate(state: State, certificate: TimeoutCertificate) ->
     if certificate.highest_view > state.highest_view:
         raise CertificateInvalid("the quorum certificate that it claims is withheld")
     verify_timeout_certificate(certificate, state.chain_id, state.active_set, state.verifier)
-    state.report(state.log.observe_timeout_certificate(certificate))
+    prosecution.observe_timeout_certificate(state, certificate)
     adopt_timeout_certificate(state, certificate)
 
 

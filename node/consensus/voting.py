@@ -6,7 +6,7 @@ answered after the view has ended.
 
 from __future__ import annotations
 
-from node.consensus import journal
+from node.consensus import journal, prosecution
 from node.consensus.blocks import KnownBlock
 from node.consensus.effects import AlarmKind, Validate
 from node.consensus.events import Approved, Rejected, Validated
@@ -64,8 +64,14 @@ def request_validation(state: State) -> bool:
 
 
 def on_validated(state: State, event: Validated) -> None:
-    """Take the host's verdict; the rules look at it next."""
+    """Take the host's verdict; the rules look at it next.
+
+    A verdict that comes too late for a vote may still convict the block's creator.
+    """
     state.blocks.answer(event.ticket, event.verdict)
+    header = state.blocks.header_asked(event.ticket)
+    if header is not None and isinstance(event.verdict, Rejected):
+        prosecution.observe_verdict(state, header, event.verdict)
 
 
 def vote(state: State) -> bool:
@@ -125,8 +131,7 @@ def _ask(state: State, known: KnownBlock | None, *, with_clock: bool) -> bool:
         return False
     if known.judged(with_clock=with_clock) is not None:
         return False
-    known.ticket = state.blocks.next_ticket()
-    state.emit(Validate(known.ticket, known.block, with_clock, known.source))
+    state.emit(Validate(state.blocks.ask(known), known.block, with_clock, known.source))
     return True
 
 

@@ -11,12 +11,13 @@ import hashlib
 from node.consensus.accusations import approved_invalid, invalid_proposal, pair_of
 from node.consensus.accusations import rejected_proposal as rejected
 from node.consensus.certificates import RejectionEntry, SignatureEntry, TimeoutEntry
-from node.consensus.evidence_items import EvidenceItem
+from node.consensus.evidence_items import EvidenceItem, encode_item
 from node.consensus.messages import (
     BlockRequest,
     BlockResponse,
     Commit,
     Decision,
+    Evidence,
     Message,
     Proposal,
     QuorumCertificate,
@@ -166,6 +167,7 @@ def messages() -> dict[str, Message]:
         "sync response": SyncResponse((SealedBlock(block(), seal()),), Height(9)),
         "block request": BlockRequest(HEIGHT, block().block_id),
         "block response": BlockResponse(block()),
+        "evidence": Evidence(encode_item(evidence()["E1"])),
     }
 
 

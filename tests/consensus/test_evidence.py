@@ -6,8 +6,10 @@ from itertools import permutations
 
 import pytest
 
-from node.consensus.evidence import Conflict, Offence, StatementLog, offence_of
+from node.consensus.accusations import offence_of
+from node.consensus.evidence import Conflict, StatementLog
 from node.consensus.statements import SignedStatement
+from node.ledger.offences import Offence
 from node.ledger.types import BankIndex, Height
 from tests.consensus.consortium import Consortium
 

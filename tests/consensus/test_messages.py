@@ -107,7 +107,7 @@ def test_no_message_exceeds_four_mebibytes() -> None:
     [
         (b"", "empty message"),
         (b"\x00", "unknown message type 0"),
-        (b"\x0d", "unknown message type 13"),
+        (b"\x0e", "unknown message type 14"),
         (b"\x09" + bytes(9), "message type 9 of 10 bytes exceeds 9"),
         (b"\x0b" + bytes(41), "message type 11 of 42 bytes exceeds 41"),
     ],
