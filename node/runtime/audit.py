@@ -93,7 +93,8 @@ class Audit:
         yield AuditReport(checked, checked, tuple(failures), done=True)
 
     async def _total(self, extent: AuditExtent) -> int:
-        count = self._chain.state.transaction_count
+        origin = await self._database.origin()
+        count = self._chain.state.transaction_count - origin.transaction_count
         return count if extent.sample_size is None else min(count, extent.sample_size)
 
     async def _chosen(
@@ -106,16 +107,17 @@ class Audit:
         """
         wanted: set[TransactionId] | None = None
         tip = self._chain.height
+        first = await self._database.first_height()
         if extent.sample_size is not None:
             ranked: list[tuple[bytes, TransactionId]] = []
-            async for stored in stored_blocks(self._database, Height(1), tip):
+            async for stored in stored_blocks(self._database, first, tip):
                 ranked += [
                     (hashlib.sha256(extent.seed + item).digest(), item)
                     for item in Block.decode(stored.encoded).transaction_ids
                 ]
                 ranked = sorted(ranked)[: extent.sample_size]
             wanted = {item for _, item in ranked}
-        async for stored in stored_blocks(self._database, Height(1), tip):
+        async for stored in stored_blocks(self._database, first, tip):
             ids = Block.decode(stored.encoded).transaction_ids
             chosen = [item for item in ids if wanted is None or item in wanted]
             if chosen:

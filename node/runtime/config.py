@@ -16,6 +16,11 @@ from node.ledger.types import BankIndex
 
 T = TypeVar("T")
 
+REPLAY = "replay"
+"""Fetch every block from the first on and execute it."""
+SNAPSHOT = "snapshot"
+"""Take over the state at another bank's tip, verified from the genesis; history stays with others."""
+
 
 class ConfigurationError(Exception):
     """The operator's configuration cannot be used; the message names the file and the field."""
@@ -60,6 +65,8 @@ class NodeConfig:
     mempool_transactions: int = 4_000
     mempool_bytes: int = 40 << 20
     log_level: str = "INFO"
+    join: str = field(default=REPLAY)
+    """How an empty database gets the ledger: `REPLAY` or `SNAPSHOT`."""
     supervised: bool = field(default=False)
     """Stop when the process that started this node disappears."""
     allow_faults: bool = field(default=False)
@@ -106,6 +113,13 @@ def _peers(document: dict[str, Any], path: Path) -> tuple[PeerAddress, ...]:
     )
 
 
+def _join(table: dict[str, Any], where: str) -> str:
+    join = _optional(table, "join", REPLAY, where)
+    if join not in (REPLAY, SNAPSHOT):
+        raise ConfigurationError(f'{where}: `join` must be "{REPLAY}" or "{SNAPSHOT}"')
+    return join
+
+
 def load_node_config(path: Path) -> NodeConfig:
     """Read a node's configuration; raises `ConfigurationError` naming the file and the field."""
     try:
@@ -145,6 +159,7 @@ def load_node_config(path: Path) -> NodeConfig:
         mempool_transactions=_optional(limits, "mempool_transactions", 4_000, in_limits),
         mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
         log_level=_optional(log, "level", "INFO", in_log),
+        join=_join(bank, in_bank),
         supervised=_optional(bank, "supervised", False, in_bank),
         allow_faults=_optional(bank, "allow_faults", False, in_bank),
     )
@@ -171,6 +186,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         f"index = {config.bank}",
         f"short_name = {quote(config.short_name)}",
         f"supervised = {'true' if config.supervised else 'false'}",
+        *([f"join = {quote(config.join)}"] if config.join != REPLAY else []),
         *(["allow_faults = true"] if config.allow_faults else []),
         "",
         "[network]",

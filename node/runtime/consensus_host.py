@@ -50,6 +50,7 @@ from node.runtime.evidence_examiner import EvidenceExaminer, prove_invalidity
 from node.runtime.guard_file import GuardFile, SignaturePoint
 from node.runtime.transaction_pool import BlockBodies, BodiesUnavailable, TransactionPool
 from node.storage.database import Database
+from node.storage.errors import BeforeSnapshot
 from node.storage.records import StoredBlock
 from node.wire.operator_records import AlarmReport
 
@@ -281,9 +282,13 @@ class ConsensusHost:
         return EvidenceExamined(effect.item, evidence.key)
 
     async def serve(self, effect: ServeBlocks) -> BlocksLoaded:
-        stored = await self._database.blocks(
-            effect.from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
-        )
+        try:
+            stored = await self._database.blocks(
+                effect.from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
+            )
+        except BeforeSnapshot:
+            # Without an answer the peer turns to the next bank.
+            return BlocksLoaded(effect.to, ())
         return BlocksLoaded(effect.to, tuple([self._sealed_block(item) for item in stored]))
 
     def _sealed_block(self, stored: StoredBlock) -> SealedBlock:

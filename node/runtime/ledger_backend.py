@@ -13,7 +13,7 @@ from node.ledger.types import BlockId, Height, TransactionId
 from node.rpc.backend import FoundTransaction, NotFound, NotReady, NotYet, Overloaded
 from node.runtime.block_feed import BlockFeed
 from node.runtime.chain import Chain
-from node.runtime.stored_blocks import as_wire_block, stored_blocks
+from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot, stored_blocks
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.runtime.version import SOFTWARE_VERSION
@@ -105,12 +105,22 @@ class LedgerBackend:
     async def transaction(self, transaction_id: TransactionId) -> FoundTransaction:
         status = await self._status(transaction_id)
         if status is None:
-            raise NotFound(f"transaction {transaction_id.hex()} is unknown at this bank")
+            raise await self._unknown(transaction_id)
         known = self._pool.known(transaction_id)
         if known is not None:
             return FoundTransaction(status, known.raw)
         bodies = await self._database.transaction_bodies([transaction_id])
         return FoundTransaction(status, bodies.get(transaction_id))
+
+    async def _unknown(self, transaction_id: TransactionId) -> NotFound:
+        text = f"transaction {transaction_id.hex()} is unknown at this bank"
+        origin = await self._database.origin()
+        if origin.height:
+            text += (
+                f", which joined by a snapshot of height {origin.height}; if it may be older, ask"
+                " another bank"
+            )
+        return NotFound(text)
 
     async def _status(self, transaction_id: TransactionId) -> TransactionStatus | None:
         """The database knows what is sealed, the tracker everything else."""
@@ -147,14 +157,16 @@ class LedgerBackend:
 
     async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
         try:
-            stored = await self._database.block_by_height(height)
+            with naming_the_snapshot():
+                stored = await self._database.block_by_height(height)
         except NotStored as error:
             raise NotFound(f"height {height} is above the tip {self._chain.height}") from error
         return await as_wire_block(self._database, stored, include_transactions)
 
     async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
         try:
-            stored = await self._database.block_by_id(block_id)
+            with naming_the_snapshot():
+                stored = await self._database.block_by_id(block_id)
         except NotStored as error:
             raise NotFound(f"block {block_id.hex()} is unknown at this bank") from error
         return await as_wire_block(self._database, stored, include_transactions)
@@ -177,7 +189,7 @@ class LedgerBackend:
         if sealed is None:
             status = self._tracker.status(transaction_id)
             if status is None:
-                raise NotFound(f"transaction {transaction_id.hex()} is unknown at this bank")
+                raise await self._unknown(transaction_id)
             if not status.state.is_final:
                 raise NotYet("not-sealed", f"transaction {transaction_id.hex()} is not sealed yet")
             raise NotFound(f"transaction {transaction_id.hex()} was not sealed")
@@ -307,7 +319,8 @@ async def _pages(
     """Yield rows in ledger order up to the tip, or `limit` of them, a page at a time."""
     sequence, left = from_sequence, limit
     while left is None or left > 0:
-        rows = await read(sequence, PAGE_ROWS if left is None else min(left, PAGE_ROWS))
+        with naming_the_snapshot():
+            rows = await read(sequence, PAGE_ROWS if left is None else min(left, PAGE_ROWS))
         if not rows:
             return
         yield [as_record(row) for row in rows]

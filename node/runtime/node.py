@@ -54,6 +54,7 @@ from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.secrets_directory import load_bank_secrets, read_private
+from node.runtime.snapshot_join import join_if_asked
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.storage.configuration import DatabaseConfig
@@ -493,6 +494,7 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
             stack.callback(guard.close)
             database = await open_database(config, genesis, lost, integrity.report)
             stack.push_async_callback(database.close)
+            await join_if_asked(config, genesis, database)
             tip = await database.load_tip()
             for violation in await database.findings():
                 integrity.report(violation)

@@ -19,7 +19,7 @@ from node.runtime.config import NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.fault_injection import FaultInjection
 from node.runtime.peer_network import PeerNetwork
-from node.runtime.stored_blocks import as_wire_block, stored_blocks
+from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot, stored_blocks
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
@@ -180,15 +180,16 @@ class OperatorBackend:
             raise NotFound(f"height {max(height, from_height)} is above the tip {tip}")
         count = min(height - from_height + 1, MAX_BLOCK_IDS)
         block_ids = await self._database.block_ids(from_height, count)
-        at = await self._database.block_by_height(height)
-        nullifiers = await self._database.nullifier_digest(height)
+        at = await self._database.header_at(height)
+        with naming_the_snapshot():
+            nullifiers = await self._database.nullifier_digest(height)
         notes = await self._database.notes_digest(height)
         votes = await self._database.voting_records_digest(height)
         return LedgerDigests(
             from_height=from_height,
             at_height=height,
             block_ids=tuple([BlockId(item) for item in block_ids]),
-            state_root=self._database.header_of(at).post_state_root,
+            state_root=at.post_state_root,
             transaction_count=await self._database.transaction_count(height),
             nullifier_count=nullifiers.count,
             nullifier_digest=nullifiers.digest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from node.consensus.events import MessageReceived
 from node.consensus.messages import MAX_SYNC_BLOCKS, MAX_SYNC_BYTES, Message
@@ -13,12 +13,14 @@ from node.rpc.backend import NotFound
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.incoming_links import IncomingLinks
-from node.runtime.stored_blocks import as_wire_block
+from node.runtime.snapshot_serving import SnapshotServer
+from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import NotFound as NotStored
 from node.wire.records import BlockRange, Hello
+from node.wire.snapshot_records import SnapshotPart
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class PeerBackend:
             peer.index: asyncio.Semaphore(GOSSIP_IN_FLIGHT) for peer in chain.genesis.banks
         }
         self._tasks: set[asyncio.Task[None]] = set()
+        self._snapshots = SnapshotServer(chain.genesis, database)
 
     def hello(self) -> Hello:
         return Hello(self._chain.genesis.chain_id, self._bank, SOFTWARE_VERSION, self._chain.height)
@@ -101,15 +104,17 @@ class PeerBackend:
         return [raw for raw in found if raw is not None]
 
     async def sealed_blocks(self, from_height: Height) -> BlockRange:
-        page = await self._database.blocks(
-            from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
-        )
+        with naming_the_snapshot():
+            page = await self._database.blocks(
+                from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
+            )
         blocks = [await as_wire_block(self._database, stored, False) for stored in page]
         return BlockRange(tuple(blocks), self._chain.height)
 
     async def block(self, block_id: BlockId) -> bytes:
         try:
-            return (await self._database.block_by_id(block_id)).encoded
+            with naming_the_snapshot():
+                return (await self._database.block_by_id(block_id)).encoded
         except NotStored:
             pass
         try:

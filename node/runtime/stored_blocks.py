@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 
 from node.ledger.types import Height
+from node.rpc.backend import BeforeSnapshot
 from node.storage.database import Database
+from node.storage.errors import BeforeSnapshot as BeforeStoredSnapshot
 from node.storage.records import StoredBlock as DatabaseBlock
 from node.wire.records import StoredBlock
 
 PAGE_BLOCKS = 20
 PAGE_BYTES = 2 << 20
+
+
+@contextmanager
+def naming_the_snapshot() -> Iterator[None]:
+    """Answer a question about what is older than this bank's ledger by saying so."""
+    try:
+        yield
+    except BeforeStoredSnapshot as error:
+        raise BeforeSnapshot(str(error), Height(error.first_height)) from error
 
 
 async def stored_blocks(
@@ -19,7 +31,8 @@ async def stored_blocks(
     """Yield the blocks from one height to another, both included, in order."""
     height = from_height
     while height <= to_height:
-        page = await database.blocks(height, limit=PAGE_BLOCKS, max_bytes=PAGE_BYTES)
+        with naming_the_snapshot():
+            page = await database.blocks(height, limit=PAGE_BLOCKS, max_bytes=PAGE_BYTES)
         if not page:
             return
         for stored in page:
