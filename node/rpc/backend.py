@@ -47,6 +47,7 @@ from node.wire.records import (
     TransactionStatus,
     TreasuryMovement,
 )
+from node.wire.snapshot_records import SnapshotPart
 
 
 class BackendError(Exception):
@@ -64,6 +65,15 @@ class NotAllowed(BackendError):
         super().__init__(message)
         self.reason = reason
         """Reason code, for example "faults-off"."""
+
+
+class BeforeSnapshot(BackendError):
+    """It is older than the snapshot with which this bank's ledger begins; other banks have it."""
+
+    def __init__(self, message: str, first_height: Height) -> None:
+        super().__init__(message)
+        self.first_height = first_height
+        """The lowest height above genesis at which this bank holds whole blocks."""
 
 
 class NotReady(BackendError):
@@ -228,6 +238,10 @@ class PeerBackend(Protocol):
 
     async def block(self, block_id: BlockId) -> bytes:
         """Return a canonical block, sealed or held for its vote; raises `NotFound`."""
+        ...
+
+    def snapshot(self, minimum_height: Height) -> AsyncGenerator[SnapshotPart, None]:
+        """Yield the ledger as it stands at the tip; raises `NotReady` below `minimum_height`."""
         ...
 
 

@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from node.ledger.rejection import Reason, Rejection
-from node.rpc.backend import NotAllowed, NotFound, NotReady, NotYet, Overloaded
+from node.rpc.backend import BeforeSnapshot, NotAllowed, NotFound, NotReady, NotYet, Overloaded
 from node.wire.fields import MalformedMessage
 from node.wire.identity import IdentityInvalid
 from node.wire.records import Refusal
@@ -52,6 +52,8 @@ class CallReason(StrEnum):
     """The request is longer than its method allows; it was not parsed."""
     IDENTITY = "identity"
     """The certificate names no party of this consortium."""
+    REVOKED = "revoked"
+    """The authority has revoked the certificate."""
     ROLE = "role"
     """This role may not call this method."""
     NOT_LOCAL = "not-local"
@@ -64,6 +66,8 @@ class CallReason(StrEnum):
     """There is no such thing at this bank."""
     NOT_READY = "not-ready"
     """The bank is starting, stopping or halted."""
+    BEFORE_SNAPSHOT = "before-snapshot"
+    """This bank joined by a snapshot and does not hold what is older; ask another bank."""
     NOT_SEALED = "not-sealed"
     """The transaction is on its way."""
     OTHER_GENESIS = "other-genesis"
@@ -220,6 +224,11 @@ def fault_of(error: Exception) -> Fault | None:
             return Fault(grpc.StatusCode.UNAUTHENTICATED, CallReason.IDENTITY.value, str(error))
         case NotFound():
             return Fault(grpc.StatusCode.NOT_FOUND, CallReason.NOT_FOUND.value, str(error))
+        case BeforeSnapshot():
+            fault = Fault(
+                grpc.StatusCode.UNAVAILABLE, CallReason.BEFORE_SNAPSHOT.value, str(error)
+            )
+            return fault.with_metadata(first_height=str(error.first_height))
         case NotYet():
             return Fault(_PRECONDITION, error.reason, str(error), error.retry_delay_ms)
         case NotAllowed():

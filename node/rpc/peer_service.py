@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ from node.ledger.types import BankIndex, Height
 from node.rpc.backend import PeerBackend
 from node.rpc.errors import CallReason, refuse
 from node.rpc.gate import Context, caller
-from node.wire import codec, peer_codec, peer_pb2
+from node.wire import codec, peer_codec, peer_pb2, snapshot_codec
 from node.wire.fields import MalformedMessage
 from node.wire.limits import MAX_FETCHED_BYTES
 from node.wire.peer_codec import Frame
@@ -174,3 +175,10 @@ class PeerService(PeerServicer):
     ) -> peer_pb2.FetchBlockResponse:
         block = await self._backend.block(codec.block_id(request.block_id))
         return peer_pb2.FetchBlockResponse(block=block)
+
+    async def FetchSnapshot(  # noqa: N802
+        self, request: peer_pb2.FetchSnapshotRequest, context: Context
+    ) -> AsyncGenerator[peer_pb2.SnapshotPart, None]:
+        async with aclosing(self._backend.snapshot(Height(request.minimum_height))) as parts:
+            async for part in parts:
+                yield snapshot_codec.part_to_stub(part)

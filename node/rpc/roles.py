@@ -28,6 +28,8 @@ READ_SECONDS = 15.0
 SUBMIT_SECONDS = 30.0
 SCAN_SECONDS = 300.0
 WAIT_SECONDS = 600.0
+SNAPSHOT_SECONDS = 3_600.0
+"""A ledger of tens of millions of notes, to a reader that is not the fastest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class MethodRule:
     """Of each request message, checked before it is parsed."""
     time_limit_s: float | None
     """The server's cap, beside the caller's deadline; None for streams that live on."""
+    calls_at_once: int | None = None
+    """Calls of this method that one party may have open; None: only its quota of calls limits it.
+
+    Set where an answer is large: it waits in memory until a slow reader takes it."""
     loopback_only: bool = False
     """Refused from other machines unless the node is configured otherwise."""
 
@@ -79,6 +85,7 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{PEER}/FetchTransactions": MethodRule(_OBSERVERS, IDS_BYTES, READ_SECONDS),
     f"/{PEER}/FetchBlocks": MethodRule(_OBSERVERS, SMALL_REQUEST_BYTES, READ_SECONDS),
     f"/{PEER}/FetchBlock": MethodRule(_OBSERVERS, SMALL_REQUEST_BYTES, READ_SECONDS),
+    f"/{PEER}/FetchSnapshot": MethodRule(_BANKS, SMALL_REQUEST_BYTES, SNAPSHOT_SECONDS),
     f"/{OPERATOR}/GetStatus": _operator(),
     f"/{OPERATOR}/Shutdown": _operator(),
     f"/{OPERATOR}/GetDigests": _operator(SCAN_SECONDS),

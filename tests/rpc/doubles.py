@@ -21,7 +21,7 @@ from node.ledger.types import (
     TransactionId,
     View,
 )
-from node.rpc.backend import FoundTransaction, NotFound
+from node.rpc.backend import FoundTransaction, NotFound, NotReady
 from node.wire.identity import Identity
 from node.wire.operator_records import (
     AlarmReport,
@@ -61,6 +61,17 @@ from node.wire.records import (
     TransactionState,
     TransactionStatus,
     TreasuryMovement,
+)
+from node.wire.snapshot_records import (
+    BinPart,
+    HeaderPart,
+    NotePart,
+    NullifierPart,
+    SnapshotBin,
+    SnapshotNote,
+    SnapshotPart,
+    SnapshotStart,
+    TreasuryPart,
 )
 
 CHAIN = bytes([7]) * 32
@@ -149,6 +160,14 @@ BIN = BinRecord(12, ASSET, 17, Height(5), bytes(64 * 192), bytes([6]) * 32)
 SET_CHANGE = SetChange(header_at(3).encode(), SEAL, b"active set")
 PROOF = InclusionProof(header_at(5).encode(), SEAL, bytes(17), bytes([2]) * 32, (SET_CHANGE,))
 STATE = SealedState(header_at(5).encode(), SEAL, b"ledger state", (SET_CHANGE,))
+SNAPSHOT: tuple[SnapshotPart, ...] = (
+    SnapshotStart(STATE, 1),
+    HeaderPart((header_at(1).encode(), header_at(2).encode())),
+    NotePart((SnapshotNote(ASSET, 12, 3, 1, bytes(281)),)),
+    NullifierPart((bytes([8]) * 96, bytes([9]) * 96)),
+    BinPart((SnapshotBin(10, 17, bytes([6]) * 32),)),
+    TreasuryPart((TreasuryMovement(12, Height(4), None, 2026, 75, "fee", "approvers' part"),)),
+)
 PARAMETERS = LedgerParameters(b"{}", CHAIN, Height(5), 8, 25, 2_000, 1_000)
 NODE_STATUS = NodeStatus(
     bank=BankIndex(0),
@@ -419,6 +438,12 @@ class PeerDouble:
         if block_id != header_at(5).block_id:
             raise NotFound("no such block")
         return block_at(5).encode()
+
+    async def snapshot(self, minimum_height: Height) -> AsyncGenerator[SnapshotPart, None]:
+        if minimum_height > 5:
+            raise NotReady("the tip of this bank is at height 5", 5_000)
+        for part in SNAPSHOT:
+            yield part
 
     async def until(self, condition: object) -> None:
         """Wait until `condition()` holds; every event and frame is an occasion to look again."""

@@ -11,11 +11,11 @@ import pytest
 from node.consensus.messages import Message, SyncRequest, encode_message
 from node.ledger.types import BankIndex, Height
 from node.rpc.peer_service import FRAMES_PER_ACKNOWLEDGEMENT
-from node.wire import peer_codec, peer_pb2
+from node.wire import peer_codec, peer_pb2, snapshot_codec
 from node.wire.peer_pb2_grpc import PeerStub
 from node.wire.records import Hello
 from tests.rpc.conftest import ServedNode
-from tests.rpc.doubles import CHAIN, block_at, header_at, stored_block
+from tests.rpc.doubles import CHAIN, SNAPSHOT, block_at, header_at, stored_block
 from tests.rpc.faults import fault_of_call, seen_fault
 from tests.rpc.statements import certificate, signed_statements
 
@@ -237,3 +237,22 @@ async def test_too_many_ids_are_refused(observer: PeerStub) -> None:
         "malformed",
         "must list 1 to 200 items, not 201",
     )
+
+
+async def test_a_snapshot_is_streamed_to_banks(node: ServedNode) -> None:
+    joining = PeerStub(node.channel("bank/3"))
+    request = peer_pb2.FetchSnapshotRequest(minimum_height=5)
+    parts = [
+        snapshot_codec.part_from_stub(stub)
+        async for stub in joining.FetchSnapshot(request, timeout=10)
+    ]
+    assert tuple(parts) == SNAPSHOT
+
+
+async def test_a_snapshot_that_would_be_too_old_is_not_begun(node: ServedNode) -> None:
+    joining = PeerStub(node.channel("bank/3"))
+    request = peer_pb2.FetchSnapshotRequest(minimum_height=6)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await joining.FetchSnapshot(request, timeout=10).read()
+    fault = await seen_fault(caught.value)
+    assert (fault.status, fault.message) == ("UNAVAILABLE", "the tip of this bank is at height 5")

@@ -38,6 +38,7 @@ EXPECTED = {
     "/consortium.v1.Peer/FetchTransactions": "bank regulator",
     "/consortium.v1.Peer/FetchBlocks": "bank regulator",
     "/consortium.v1.Peer/FetchBlock": "bank regulator",
+    "/consortium.v1.Peer/FetchSnapshot": "bank",
     "/consortium.v1.Operator/GetStatus": "operator",
     "/consortium.v1.Operator/Shutdown": "operator",
     "/consortium.v1.Operator/GetDigests": "operator",
