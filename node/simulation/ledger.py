@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from node.consensus.events import BodyUnusable, Rejected
 from node.ledger.active_set import ActiveSet
@@ -53,7 +53,10 @@ class Examined:
 
 
 class Ledger(Protocol):
-    """Pure functions of a ledger; every bank calls the same object, none is told about others."""
+    """Pure functions of a ledger; every bank calls the same object, none is told about others.
+
+    A `point` is always one of this ledger's own.
+    """
 
     @property
     def genesis(self) -> Point:
@@ -62,7 +65,7 @@ class Ledger(Protocol):
 
     def build(
         self,
-        point: Point,
+        point: Any,
         *,
         view: View,
         proposer: BankIndex,
@@ -78,7 +81,7 @@ class Ledger(Protocol):
         ...
 
     def judge(
-        self, point: Point, block: Block, *, clock_ms: int | None
+        self, point: Any, block: Block, *, clock_ms: int | None
     ) -> Valid | Rejected | BodyUnusable:
         """Judge a block whose transactions are at hand; `clock_ms` None does not judge the clock.
 
@@ -86,11 +89,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def admit(self, point: Point, transaction_id: TransactionId) -> bool | None:
+    def admit(self, point: Any, transaction_id: TransactionId) -> bool | None:
         """Return whether the transaction is proposable; None if perhaps after a later block."""
         ...
 
-    def examine(self, point: Point, item: bytes) -> Examined:
+    def examine(self, point: Any, item: bytes) -> Examined:
         """Check an evidence item against the ledger at `point`."""
         ...
 

@@ -1,0 +1,133 @@
+"""Conviction: no correct bank ever, every provable offence in the end (BFT-12 section 9)."""
+
+from __future__ import annotations
+
+from node.consensus.certificates import Seal
+from node.consensus.events import Event, MessageReceived
+from node.consensus.evidence import StatementLog
+from node.consensus.messages import Commit, Proposal, Timeout, Vote
+from node.consensus.parameters import LATE_HEIGHTS
+from node.consensus.signatures import SignatureInvalid
+from node.consensus.signing import SigningContext
+from node.ledger.active_set import ActiveSet
+from node.ledger.blocks import Block
+from node.ledger.state_records import PunishedOffence
+from node.ledger.types import BankIndex, Height
+from node.simulation.checker import Checker
+from node.simulation.engine import Bank, Cluster
+from node.simulation.ledger import Valid
+from node.simulation.production_ledger import LedgerPoint
+
+
+class NoFalseConviction(Checker):
+    """Looks at every slash in every sealed block."""
+
+    name = "no correct bank convicted"
+
+    def begin(self, cluster: Cluster) -> None:
+        """Nobody is punished."""
+        super().begin(cluster)
+        self.punished: dict[PunishedOffence, Height] = {}
+        self.removed = 0
+        self.readmitted = 0
+        self._top = Height(0)
+
+    def applied(self, bank: Bank, block: Block, seal: Seal, outcome: Valid) -> None:
+        """A slash hits a Byzantine bank, and one key only once."""
+        after = outcome.after
+        assert isinstance(after, LedgerPoint), "slashes exist on the production ledger alone"
+        if bank.index in self.cluster.byzantine or block.height <= self._top:
+            return
+        self._top = block.height
+        self.removed += len(after.transition.removed)
+        self.readmitted += len(after.transition.readmitted)
+        for punishment in after.transition.punishments:
+            if punishment.bank not in self.cluster.byzantine:
+                raise self.violation(
+                    f"correct bank {punishment.bank} is punished for {punishment.offence} of "
+                    f"height {punishment.height} in block {block.height}"
+                )
+            first = self.punished.setdefault(punishment.key, block.height)
+            if first != block.height:
+                raise self.violation(
+                    f"bank {punishment.bank} is punished for one offence at heights {first} "
+                    f"and {block.height}"
+                )
+
+
+class EveryOffence(Checker):
+    """Collects what correct banks are shown, and what evidence they accepted, and waits for it.
+
+    Only what reaches one correct bank within one of its lives, while it still looks at that
+    height, can be put together by it (BFT-12 section 9: three heights are kept in memory).
+    """
+
+    name = "every provable offence convicted"
+
+    def begin(self, cluster: Cluster) -> None:
+        """Nothing was seen."""
+        super().begin(cluster)
+        self._logs: dict[BankIndex, StatementLog] = {}
+        self._since: dict[BankIndex, Height] = {}
+        self._sets: dict[Height, ActiveSet] = {Height(1): cluster.ledger.genesis.active_set}
+        self.provable: dict[PunishedOffence, BankIndex] = {}
+        """Each offence that a correct bank could prove, and the first such bank."""
+
+    def restarted(self, bank: Bank) -> None:
+        """A new life remembers nothing of earlier heights."""
+        self._logs[bank.index] = StatementLog()
+        self._since[bank.index] = Height(bank.height + 1)
+
+    def applied(self, bank: Bank, block: Block, seal: Seal, outcome: Valid) -> None:
+        """Learn who is active at the next height."""
+        self._sets.setdefault(Height(block.height + 1), outcome.after.active_set)
+
+    def delivered(self, bank: Bank, event: Event) -> None:
+        """Note what a Byzantine bank says of a height that the receiver looks at."""
+        byzantine = self.cluster.byzantine
+        if not byzantine or bank.index in byzantine or not isinstance(event, MessageReceived):
+            return
+        message = event.message
+        if not isinstance(message, Proposal | Vote | Commit | Timeout):
+            return
+        if message.bank in byzantine and message.bank == event.sender:
+            self._note(bank, message)
+
+    def _note(self, bank: Bank, statement: Proposal | Vote | Commit | Timeout) -> None:
+        height, now = statement.height, Height(bank.height + 1)
+        oldest = max(self._since[bank.index], now - LATE_HEIGHTS)
+        active_set = self._sets.get(height)
+        if not oldest <= height <= now or active_set is None or statement.bank not in active_set:
+            return
+        if isinstance(statement, Proposal) and (
+            statement.block.height != height
+            or active_set.leader(height, statement.view) != statement.bank
+        ):
+            return
+        chain_id = self.cluster.ledger.genesis.header.chain_id
+        context = SigningContext.of(chain_id, active_set, height)
+        try:
+            key = active_set.keys[statement.bank]
+            self.cluster.verifier.verify(key, statement.signed_bytes(context), statement.signature)
+        except SignatureInvalid:
+            return
+        for conflict in self._logs[bank.index].observe(statement):
+            if bank.core is None or bank.core.status().halted is not None:
+                continue
+            offence = PunishedOffence(
+                conflict.height, conflict.bank, conflict.offence.offence_class
+            )
+            self.provable.setdefault(offence, bank.index)
+
+    def outstanding(self) -> list[PunishedOffence]:
+        """Return what should still be punished, as the correct bank that is furthest sees it."""
+        correct = [bank for bank in self.cluster.banks if bank.index not in self.cluster.byzantine]
+        furthest = max(correct, key=lambda bank: bank.height)
+        point = furthest.disk.point
+        assert isinstance(point, LedgerPoint), "slashes exist on the production ledger alone"
+        oldest = point.state.oldest_punishable(point.genesis)
+        return [
+            offence
+            for offence in self.provable
+            if offence.height >= oldest and offence not in point.state.punished
+        ]

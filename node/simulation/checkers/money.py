@@ -1,0 +1,85 @@
+"""Conservation of value and the treasury's sums (BFT-12 section 18)."""
+
+from __future__ import annotations
+
+from node.consensus.messages import Seal
+from node.ledger.blocks import Block
+from node.ledger.effects import TreasuryKind
+from node.ledger.invariants import InvariantBroken, check_conservation, note_supply
+from node.simulation.checker import Checker
+from node.simulation.clients import Clients
+from node.simulation.engine import Bank, Cluster
+from node.simulation.ledger import Valid
+from node.simulation.production_ledger import LedgerPoint
+
+
+class Conservation(Checker):
+    """Compares the public totals with each other, and with the values that clients know of."""
+
+    name = "conservation of value"
+
+    def __init__(self) -> None:
+        self.clients: Clients | None = None
+        """Who know the hidden values; compared with at the end."""
+        self._points: dict[bytes, LedgerPoint] = {}
+
+    def applied(self, bank: Bank, block: Block, seal: Seal, outcome: Valid) -> None:
+        """The equations of BFT-12 section 18 hold in every sealed state."""
+        after = outcome.after
+        assert isinstance(after, LedgerPoint), "money exists on the production ledger alone"
+        if bank.index in self.cluster.byzantine or block.block_id in self._points:
+            return
+        self._points[block.block_id] = after
+        try:
+            check_conservation(after.genesis, after.state)
+        except InvariantBroken as error:
+            raise self.violation(f"height {block.height}: {error}") from error
+
+    def finish(self) -> None:
+        """The supply of notes is the sum of what is in them."""
+        if self.clients is None or not self._points:
+            return
+        point = max(self._points.values(), key=lambda point: point.header.height)
+        supply = note_supply(point.state.assets[0])
+        hidden = sum(note.value for note in self.clients.unspent.values())
+        if supply != hidden:
+            raise self.violation(f"the ledger says {supply} are in notes, wallets hold {hidden}")
+
+
+class TreasurySums(Checker):
+    """Adds up every treasury row that a bank would store, and compares with the state."""
+
+    name = "treasury sums"
+
+    def begin(self, cluster: Cluster) -> None:
+        """The genesis' rows: each bank's initial stake."""
+        super().begin(cluster)
+        self._seen: set[bytes] = set()
+        self._sums: dict[TreasuryKind, int] = {}
+        genesis = cluster.ledger.genesis
+        assert isinstance(genesis, LedgerPoint), "money exists on the production ledger alone"
+        for entry in genesis.transition.treasury_entries:
+            self._sums[entry.kind] = self._sums.get(entry.kind, 0) + entry.amount
+
+    def applied(self, bank: Bank, block: Block, seal: Seal, outcome: Valid) -> None:
+        """Penalties taken from stakes are in the pots; fees in the pots are the approvers'."""
+        after = outcome.after
+        assert isinstance(after, LedgerPoint), "money exists on the production ledger alone"
+        if bank.index in self.cluster.byzantine or block.block_id in self._seen:
+            return
+        self._seen.add(block.block_id)
+        for entry in after.transition.treasury_entries:
+            self._sums[entry.kind] = self._sums.get(entry.kind, 0) + entry.amount
+        pots = after.state.pots
+        self._compare(block, TreasuryKind.FEE, sum(pot.approver_fees for pot in pots))
+        self._compare(block, TreasuryKind.PENALTY, sum(pot.penalties for pot in pots))
+        staked = self._sums.get(TreasuryKind.STAKE, 0)
+        stakes = sum(bank.stake for bank in after.state.banks)
+        self._compare(block, TreasuryKind.PENALTY, staked - stakes)
+
+    def _compare(self, block: Block, kind: TreasuryKind, expected: int) -> None:
+        if self._sums.get(kind, 0) != expected:
+            raise self.violation(
+                f"height {block.height}: {kind} rows add up to {self._sums.get(kind, 0)}, "
+                f"the state says {expected}"
+            )

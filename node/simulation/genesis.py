@@ -1,0 +1,97 @@
+"""The consortium that every simulated run starts from: production genesis, small rings."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+from crypto.signature import public_key_of
+from node.consensus.parameters import ConsensusParameters
+from node.ledger.definitions import AssetDefinition, BankDefinition, Sector
+from node.ledger.genesis import Genesis, Parameters
+from node.ledger.types import POINT_BYTES, Amount, AssetId, BankIndex, TimeMs
+from node.simulation.oracle import public_key
+
+GENESIS_TIME_MS = TimeMs(1_774_981_800_000)
+"""2026-04-01 00:00 at UTC+05:30, the first instant of FY2026."""
+BASE_ASSET = AssetId(b"base-asset-00001")
+TRANSFER_FEE = Amount(100)
+INITIAL_STAKE = Amount(1_000)
+"""Small, so that a removed bank can earn back what it lost within a run."""
+ISSUANCE_LIMIT = Amount(1_000_000)
+
+SHORT_FISCAL_YEAR_S = 20
+"""Half of the runs cross from one year's pot into the next."""
+
+
+@cache
+def issuer_secret(bank: int) -> bytes:
+    """Return the issuer key of a simulated bank as an Ed25519 seed, 32 bytes."""
+    return hashlib.sha256(b"issuer %d" % bank).digest()
+
+
+@cache
+def make_genesis(
+    bank_count: int = 12,
+    *,
+    slash_floor_percent: int = 30,
+    evidence_window: int = 1_000,
+    fiscal_year_seconds: int | None = None,
+) -> Genesis:
+    """Return the genesis of `bank_count` banks.
+
+    Its ballot keys are names, not points: nothing that is simulated computes with them.
+    """
+    return Genesis(
+        name="simulated consortium",
+        time_ms=GENESIS_TIME_MS,
+        parameters=Parameters(
+            ring_base=4,
+            transfer_fee=TRANSFER_FEE,
+            slash_floor_percent=slash_floor_percent,
+            evidence_window=evidence_window,
+            fiscal_year_seconds=fiscal_year_seconds,
+        ),
+        banks=tuple(_bank(BankIndex(bank)) for bank in range(bank_count)),
+        assets=(
+            AssetDefinition(
+                BASE_ASSET,
+                "INR",
+                2,
+                True,
+                {BankIndex(bank): ISSUANCE_LIMIT for bank in range(bank_count)},
+            ),
+        ),
+        opener_key=_name(b"opener"),
+    )
+
+
+def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
+    """Return the core's parameters as a node reads them from the genesis."""
+    parameters = genesis.parameters
+    return ConsensusParameters(
+        view_timeout_ms=parameters.view_timeout_ms,
+        view_timeout_growth_numerator=parameters.view_timeout_growth.numerator,
+        view_timeout_growth_denominator=parameters.view_timeout_growth.denominator,
+        view_timeout_max_ms=parameters.view_timeout_max_ms,
+        heartbeat_ms=parameters.heartbeat_ms,
+        batch_limit=parameters.batch_limit,
+        batch_wait_ms=parameters.batch_wait_ms,
+    )
+
+
+def _bank(index: BankIndex) -> BankDefinition:
+    return BankDefinition(
+        index=index,
+        name=f"Bank {index}",
+        sector=Sector.PRIVATE if index % 3 else Sector.PUBLIC,
+        consensus_key=public_key(index),
+        ballot_key=_name(b"ballot key %d" % index),
+        ballot_possession=bytes(64),
+        issuer_key=public_key_of(issuer_secret(index)),
+        initial_stake=INITIAL_STAKE,
+    )
+
+
+def _name(label: bytes) -> bytes:
+    return hashlib.shake_256(label).digest(POINT_BYTES)

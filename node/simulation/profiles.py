@@ -1,0 +1,175 @@
+"""From a seed to a schedule: how much goes wrong, and what is promised nevertheless.
+
+`live`: up to n-q faulty banks, crashed for good or Byzantine, and everything else that can happen
+to correct ones. Promised is everything, progress after the network heals included.
+
+`safe`: more Byzantine banks than the protocol can live with, up to the 2q-n-1 that it can stand
+without a fork. Promised is safety alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from types import MappingProxyType
+
+from node.ledger.active_set import quorum_size
+from node.ledger.types import BankIndex
+from node.simulation.byzantine import STYLES
+from node.simulation.genesis import SHORT_FISCAL_YEAR_S
+from node.simulation.schedule import (
+    Blackout,
+    ByzantineBank,
+    ClockSkew,
+    Crash,
+    Disturbance,
+    Flicker,
+    LateJoiner,
+    Partition,
+    PoisonedBlock,
+    RestoredBackup,
+    Schedule,
+    SlowValidation,
+    Weather,
+)
+
+HIGH_SLASH_FLOOR_PERCENT = 96
+"""One slash of 5 % removes a bank: the short way to a smaller active set."""
+UNMEMOISED = 16
+"""In one seed of so many, every bank computes everything by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A family of schedules."""
+
+    name: str
+    description: str
+    make: Callable[[int, int, int | None], Schedule]
+    """From seed, number of banks, and Byzantine banks if their number is given."""
+    promises_liveness: bool
+
+
+def schedule_of(
+    profile: str, seed: int, *, bank_count: int = 12, byzantine: int | None = None
+) -> Schedule:
+    """Return the schedule of a seed; raises `KeyError` for an unknown profile."""
+    return PROFILES[profile].make(seed, bank_count, byzantine)
+
+
+def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
+    chance = Random(f"live/{seed}/{bank_count}")
+    tolerated = bank_count - quorum_size(bank_count)
+    faulty = chance.sample(range(bank_count), tolerated) if byzantine is None else []
+    if byzantine is None:
+        count = chance.choice(range(tolerated + 1))
+        faulty = faulty[:count]
+        liars = [bank for bank in faulty if chance.random() < 0.7]
+    else:
+        liars = faulty = chance.sample(range(bank_count), byzantine)
+    gone = frozenset(BankIndex(bank) for bank in faulty if bank not in liars)
+    styles = sorted(STYLES)
+    trouble_ms = chance.randint(4_000, 9_000)
+    return Schedule(
+        profile="live",
+        seed=seed,
+        bank_count=bank_count,
+        slash_floor_percent=chance.choice([30, HIGH_SLASH_FLOOR_PERCENT]),
+        fiscal_year_seconds=chance.choice([None, SHORT_FISCAL_YEAR_S]),
+        readmission=chance.random() < 0.5,
+        memoise=seed % UNMEMOISED != 0,
+        load_period_ms=chance.choice([200, 400, 700]),
+        trouble_ms=trouble_ms,
+        byzantine=tuple(
+            ByzantineBank(BankIndex(bank), chance.choice(styles)) for bank in sorted(liars)
+        ),
+        gone=gone,
+        disturbances=_trouble(chance, bank_count, trouble_ms, liars, tolerated - len(faulty)),
+    )
+
+
+def _safe(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
+    chance = Random(f"safe/{seed}/{bank_count}")
+    quorum = quorum_size(bank_count)
+    most = 2 * quorum - bank_count - 1
+    count = chance.randint(min(bank_count - quorum + 1, most), most)
+    count = count if byzantine is None else byzantine
+    liars = sorted(chance.sample(range(bank_count), count))
+    united = chance.random() < 0.7
+    styles = sorted(STYLES)
+    trouble_ms = chance.randint(6_000, 12_000)
+    return Schedule(
+        profile="safe",
+        seed=seed,
+        bank_count=bank_count,
+        slash_floor_percent=chance.choice([30, 30, HIGH_SLASH_FLOOR_PERCENT]),
+        fiscal_year_seconds=None,
+        readmission=False,
+        memoise=seed % UNMEMOISED != 0,
+        load_period_ms=chance.choice([200, 400, 700]),
+        trouble_ms=trouble_ms,
+        byzantine=tuple(
+            ByzantineBank(BankIndex(bank), None if united else chance.choice(styles))
+            for bank in liars
+        ),
+        gone=frozenset(),
+        disturbances=_trouble(chance, bank_count, trouble_ms, liars, 1),
+    )
+
+
+def _trouble(
+    chance: Random, bank_count: int, end_ms: int, liars: list[int], restorable: int
+) -> tuple[Disturbance, ...]:
+    """Draw what happens to the network and to correct banks."""
+    correct = [BankIndex(bank) for bank in range(bank_count) if bank not in liars]
+    items: list[Disturbance] = [_weather(chance, 0)]
+
+    def span(share: float) -> tuple[int, int]:
+        begin = chance.randint(0, end_ms - 1)
+        return begin, min(end_ms, begin + chance.randint(200, max(201, int(end_ms * share))))
+
+    if chance.random() < 0.3:
+        items.append(_weather(chance, chance.randint(1, end_ms)))
+    for _ in range(chance.choice([0, 0, 1, 1, 2])):
+        inside = chance.sample(range(bank_count), chance.randint(1, bank_count - 1))
+        members = frozenset(BankIndex(bank) for bank in inside)
+        items.append(Partition(*span(0.5), members, chance.random() < 0.5))
+    for _ in range(chance.choice([0, 0, 1, 2, 4])):
+        items.append(Crash(*span(0.5), chance.choice(correct)))
+    if chance.random() < 0.4:
+        items.append(Flicker(*span(1), chance.choice([0.001, 0.003, 0.01])))
+    if chance.random() < 0.4:
+        items.append(Blackout(chance.randint(200, end_ms), chance.choice([1, 500, 3_000])))
+    if chance.random() < 0.25:
+        items.append(LateJoiner(0, chance.randint(500, end_ms), chance.choice(correct)))
+    if restorable > 0 and chance.random() < 0.35:
+        items.append(RestoredBackup(*span(0.8), chance.choice(correct)))
+    if chance.random() < 0.5:
+        for bank in correct:
+            items.append(ClockSkew(0, bank, chance.randint(-2_000, 2_000)))
+    if chance.random() < 0.15:
+        items.append(ClockSkew(0, chance.choice(correct), 9_000))
+    if chance.random() < 0.3:
+        items.append(SlowValidation(*span(1), chance.choice([0.05, 0.3])))
+    if liars and chance.random() < 0.4:
+        bank = BankIndex(chance.choice(liars))
+        items.append(PoisonedBlock(chance.randint(0, end_ms // 2), bank))
+    return tuple(items)
+
+
+def _weather(chance: Random, at_ms: int) -> Weather:
+    return Weather(
+        at_ms,
+        loss=chance.choice([0, 0, 0.05, 0.15, 0.3]),
+        duplication=chance.choice([0, 0.2]),
+        max_delay_ms=chance.choice([5, 20, 50, 50, 300, 1_500, 5_000]),
+    )
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        "live": Profile("live", "up to n-q faulty banks; everything must hold", _live, True),
+        "safe": Profile("safe", "up to 2q-n-1 Byzantine banks; safety must hold", _safe, False),
+    }
+)
