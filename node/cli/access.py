@@ -59,11 +59,13 @@ class Consortium:
         self,
         question: Callable[[OperatorClient], Awaitable[T]],
         banks: Sequence[BankIndex] | None = None,
+        *,
+        deadline_ms: int = 5_000,
     ) -> dict[BankIndex, T | LedgerError]:
         """Ask banks (all by default) at the same time; a failed call is its own answer."""
 
         async def ask(bank: BankIndex) -> T | LedgerError:
-            async with self.operator(bank) as client:
+            async with self.operator(bank, deadline_ms=deadline_ms) as client:
                 try:
                     return await question(client)
                 except LedgerError as error:

@@ -1,9 +1,13 @@
-"""`consortium status`: every bank at a glance, and whether anything can be sealed."""
+"""`consortium status`: every bank at a glance, who is missing, and whether anything can be sealed.
+
+A bank that says nothing is named by what its process looks like from outside; the quorum and its
+margin are `node.runtime.diagnosis`'s, which merges all banks' reports.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import click
@@ -15,13 +19,17 @@ from rich.text import Text
 from node.cli.access import Consortium, nobody_answers
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer_json
-from node.client.errors import LedgerError, LedgerUnavailable
-from node.ledger.active_set import quorum_size
+from node.client.errors import LedgerError, LedgerTimeout, LedgerUnavailable
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.diagnosis import BankCondition, Condition, Diagnosis, diagnose
+from node.runtime.fault_book import corrupted_rows
+from node.runtime.fault_processes import ProcessCondition, process_conditions
 from node.wire.operator_records import NodeReport
 
 WATCH_INTERVAL_S = 1.0
+DEADLINE_MS = 1_500
+"""A bank that is there answers at once; the whole look takes less than a view time-out."""
 MEBIBYTE = 1 << 20
 
 
@@ -32,10 +40,14 @@ class BankStatus:
     bank: int
     name: str
     state: str
-    """`up`, `starting`, `halted` or `down`."""
+    """`up`, or a `Condition` other than voting, for example `paused`."""
     reason: str
     """Why it is not up."""
     address: str
+    faults: tuple[str, ...] = ()
+    """What was broken at this bank on purpose."""
+    suspicion: str = ""
+    """Why it may be lying."""
     pid: int | None = None
     height: int | None = None
     view: int | None = None
@@ -48,27 +60,33 @@ class BankStatus:
     alarms: int | None = None
 
     @staticmethod
-    def of(bank: int, address: str, report: NodeReport | LedgerError) -> BankStatus:
+    def of(
+        condition: BankCondition,
+        address: str,
+        report: NodeReport | LedgerError,
+        corrupted: Sequence[str] = (),
+    ) -> BankStatus:
         """Return the row of a report, or of the failure to get one."""
+        bank = condition.bank
+        disk = tuple(f"corrupt: {row}" for row in corrupted)
         if not isinstance(report, NodeReport):
-            reason = f"does not answer at {address}"
-            if not isinstance(report, LedgerUnavailable):
-                reason = report.message
-            return BankStatus(bank, short_name(bank), "down", reason, address)
-        state = "halted" if report.halted else "up" if report.ready else "starting"
-        reason = report.halted or ("" if report.database.connected else "no database")
-        linked = sum(peer.linked_in and peer.linked_out for peer in report.peers)
+            state, reason = condition.condition.value, _silence(condition, address, report)
+            return BankStatus(bank, short_name(bank), state, reason, address, disk)
+        up = condition.condition is Condition.VOTING
+        reason = condition.detail or ("" if report.database.connected else "no database")
         return BankStatus(
             bank=bank,
             name=short_name(bank),
-            state=state,
+            state="up" if up else condition.condition.value,
             reason=reason,
             address=address,
+            faults=(*[fault.text for fault in report.faults], *disk),
+            suspicion=condition.suspicion,
             pid=report.process.pid,
             height=report.height,
             view=report.consensus.view,
             leader=short_name(report.consensus.leader),
-            peers_linked=linked,
+            peers_linked=sum(peer.linked_in and peer.linked_out for peer in report.peers),
             mempool=report.mempool.transactions,
             last_seal_age_ms=report.last_seal_age_ms,
             resident_bytes=report.process.resident_bytes,
@@ -77,50 +95,109 @@ class BankStatus:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class QuorumStatus:
-    """Whether a block can be sealed, as the bank sees it that is furthest ahead."""
+def _silence(condition: BankCondition, address: str, error: LedgerError) -> str:
+    if condition.condition is Condition.EXITED:
+        return "its process has ended"
+    if condition.condition is Condition.PAUSED:
+        return "its process is stopped by a signal"
+    if isinstance(error, LedgerUnavailable | LedgerTimeout):
+        return f"does not answer at {address}"
+    return error.message
 
-    votes_possible: int
-    banks: int
-    quorum: int
-    margin: int
-    missing: tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything that one look at the banks has shown."""
+
+    chain_id: str
+    rows: tuple[BankStatus, ...]
+    diagnosis: Diagnosis
     approvals: int
     commits: int
+    """As the bank sees it that is furthest ahead."""
 
-    def __str__(self) -> str:
-        missing = f", missing: {', '.join(self.missing)}" if self.missing else ""
-        verdict = "" if self.margin >= 0 else "; nothing can be sealed until more banks return"
-        return f"votes {self.votes_possible}/{self.banks}, margin {self.margin}{missing}{verdict}"
+    @property
+    def anybody(self) -> bool:
+        """Whether any bank answered."""
+        return any(row.pid is not None for row in self.rows)
+
+    def to_json_object(self) -> dict[str, object]:
+        """Return every field by name."""
+        diagnosis = self.diagnosis
+        return {
+            "chain_id": self.chain_id,
+            "height": max((row.height or 0 for row in self.rows), default=0),
+            "quorum": {
+                "votes_possible": diagnosis.votes_possible,
+                "banks": diagnosis.active,
+                "quorum": diagnosis.quorum,
+                "margin": diagnosis.margin,
+                "missing": [short_name(item.bank) for item in diagnosis.missing],
+                "conditions": {
+                    short_name(item.bank): item.condition.value for item in diagnosis.banks
+                },
+                "suspects": {
+                    short_name(item.bank): item.suspicion for item in diagnosis.suspects
+                },
+                "waiting_for": diagnosis.waiting_for,
+                "verdict": diagnosis.verdict,
+                "approvals": self.approvals,
+                "commits": self.commits,
+            },
+            "banks": [asdict(row) for row in self.rows],
+        }
+
+    def table(self) -> Group:
+        """Return the table and what has to be said below it."""
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("bank", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        for title in ("height", "view"):
+            table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("leader", no_wrap=True)
+        for title in ("peers", "mempool", "idle", "MiB", "alarms"):
+            table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("faults", overflow="fold")
+        for row in self.rows:
+            age_ms = row.last_seal_age_ms
+            table.add_row(
+                row.name,
+                Text(row.state, _STYLES.get(row.state, "red")),
+                _number(row.height),
+                _number(row.view),
+                row.leader or "-",
+                _number(row.peers_linked),
+                _number(row.mempool),
+                "-" if age_ms is None else f"{age_ms / 1000:.1f} s",
+                "-" if row.resident_bytes is None else str(row.resident_bytes // MEBIBYTE),
+                _number(row.alarms),
+                Text("; ".join(row.faults), "magenta"),
+            )
+        return Group(table, *self._lines())
+
+    def _lines(self) -> list[Text]:
+        lines = [Text(f"{row.name}: {row.reason}", "red") for row in self.rows if row.reason]
+        lines += [
+            Text(f"{row.name} may be lying: {row.suspicion}", "magenta")
+            for row in self.rows
+            if row.suspicion
+        ]
+        diagnosis = self.diagnosis
+        style = "green" if diagnosis.margin >= 0 else "red"
+        if diagnosis.waiting_for:
+            lines.append(Text(diagnosis.waiting_for))
+        lines.append(Text(diagnosis.votes, style))
+        if diagnosis.verdict:
+            lines.append(Text(diagnosis.verdict, "yellow" if diagnosis.margin >= 0 else "red"))
+        return lines
 
 
-def quorum_status(
-    bank_count: int, reports: Mapping[BankIndex, NodeReport | LedgerError]
-) -> QuorumStatus:
-    """Return who can vote: banks that answer us and that reach the one that is furthest ahead.
-
-    A bank that has just come back is linked before it is heard of at the height being decided.
-    """
-    answered = [report for report in reports.values() if isinstance(report, NodeReport)]
-    silent = {bank for bank, report in reports.items() if not isinstance(report, NodeReport)}
-    silent |= {report.bank for report in answered if report.halted}
-    quorum = quorum_size(bank_count)
-    ahead = max(answered, key=lambda report: (report.height, report.consensus.view), default=None)
-    if ahead is not None:
-        quorum = ahead.consensus.quorum
-        linked = {peer.bank for peer in ahead.peers if peer.linked_in and peer.linked_out}
-        silent |= set(ahead.consensus.missing) - linked
-    possible = bank_count - len(silent)
-    return QuorumStatus(
-        votes_possible=possible,
-        banks=bank_count,
-        quorum=quorum,
-        margin=possible - quorum,
-        missing=tuple(map(short_name, sorted(silent))),
-        approvals=0 if ahead is None else len(ahead.consensus.approvals),
-        commits=0 if ahead is None else len(ahead.consensus.commits),
-    )
+_STYLES = {
+    "up": "green",
+    Condition.STARTING.value: "yellow",
+    Condition.BEHIND.value: "yellow",
+    Condition.OBSERVER.value: "cyan",
+}
 
 
 @click.command()
@@ -130,7 +207,8 @@ def quorum_status(
 def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
     """Show every bank: height, view, leader, links, mempool, memory; and the quorum's margin.
 
-    Exits with 3 if no bank answers.
+    Names the banks that are missing and why, what was broken on purpose, what the consensus
+    waits for, and what to do. Exits with 3 if no bank answers.
 
     \b
     Examples:
@@ -142,72 +220,68 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
     if watch:
         asyncio.run(_watch(consortium, as_json))
         return
-    rows, quorum = asyncio.run(_look(consortium))
+    seen = asyncio.run(look(consortium))
     if as_json:
-        answer_json(_json_object(consortium, rows, quorum))
-    if all(row.state == "down" for row in rows):
+        answer_json(seen.to_json_object())
+    if not seen.anybody:
         raise nobody_answers(consortium)
     if not as_json:
-        Console(highlight=False).print(_table(rows, quorum))
+        Console(highlight=False).print(seen.table())
 
 
-async def _look(consortium: Consortium) -> tuple[list[BankStatus], QuorumStatus]:
-    reports = await consortium.ask_every_bank(lambda bank: bank.report())
-    rows = [
-        BankStatus.of(bank, consortium.endpoints[bank].address, report)
-        for bank, report in reports.items()
+async def look(consortium: Consortium) -> Look:
+    """Ask every bank, and look at the processes of those that cannot answer."""
+    directory = consortium.directory
+    processes = process_conditions(directory)
+    gone = (ProcessCondition.EXITED, ProcessCondition.PAUSED)
+    asked = [
+        bank.index for bank in consortium.genesis.banks if processes.get(bank.index) not in gone
     ]
-    return rows, quorum_status(len(consortium.genesis.banks), reports)
+    answers = await consortium.ask_every_bank(
+        lambda bank: bank.report(), asked, deadline_ms=DEADLINE_MS
+    )
+    return assemble(consortium, answers, processes, corrupted_rows(directory))
+
+
+def assemble(
+    consortium: Consortium,
+    answers: Mapping[BankIndex, NodeReport | LedgerError],
+    processes: Mapping[int, ProcessCondition],
+    corrupted: Mapping[int, Sequence[str]],
+) -> Look:
+    """Put a look together from what was answered."""
+    reports = {bank: item for bank, item in answers.items() if isinstance(item, NodeReport)}
+    diagnosis = diagnose(len(consortium.genesis.banks), reports, processes)
+    ahead = max(
+        reports.values(), key=lambda report: (report.height, report.consensus.view), default=None
+    )
+    rows = [
+        BankStatus.of(
+            condition,
+            consortium.endpoints[condition.bank].address,
+            answers.get(condition.bank, LedgerUnavailable("its process is not there")),
+            corrupted.get(condition.bank, ()),
+        )
+        for condition in diagnosis.banks
+    ]
+    return Look(
+        consortium.genesis.chain_id.hex(),
+        tuple(rows),
+        diagnosis,
+        approvals=0 if ahead is None else len(ahead.consensus.approvals),
+        commits=0 if ahead is None else len(ahead.consensus.commits),
+    )
 
 
 async def _watch(consortium: Consortium, as_json: bool) -> None:
+    if as_json:
+        while True:
+            answer_json((await look(consortium)).to_json_object())
+            await asyncio.sleep(WATCH_INTERVAL_S)
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
         while True:
-            rows, quorum = await _look(consortium)
-            if as_json:
-                answer_json(_json_object(consortium, rows, quorum))
-            else:
-                live.update(_table(rows, quorum), refresh=True)
+            live.update((await look(consortium)).table(), refresh=True)
             await asyncio.sleep(WATCH_INTERVAL_S)
-
-
-def _json_object(
-    consortium: Consortium, rows: list[BankStatus], quorum: QuorumStatus
-) -> dict[str, object]:
-    return {
-        "chain_id": consortium.genesis.chain_id.hex(),
-        "height": max((row.height or 0 for row in rows), default=0),
-        "quorum": asdict(quorum),
-        "banks": [asdict(row) for row in rows],
-    }
-
-
-def _table(rows: list[BankStatus], quorum: QuorumStatus) -> Group:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("bank", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    for title in ("height", "view"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("leader", no_wrap=True)
-    for title in ("peers", "mempool", "idle", "MiB", "alarms"):
-        table.add_column(title, justify="right", no_wrap=True)
-    styles = {"up": "green", "starting": "yellow", "halted": "red", "down": "red"}
-    for row in rows:
-        age_ms = row.last_seal_age_ms
-        table.add_row(
-            row.name,
-            Text(row.state, styles[row.state]),
-            _number(row.height),
-            _number(row.view),
-            row.leader or "-",
-            _number(row.peers_linked),
-            _number(row.mempool),
-            "-" if age_ms is None else f"{age_ms / 1000:.1f} s",
-            "-" if row.resident_bytes is None else str(row.resident_bytes // MEBIBYTE),
-            _number(row.alarms),
-        )
-    reasons = [Text(f"{row.name}: {row.reason}", "red") for row in rows if row.reason]
-    return Group(table, *reasons, Text(str(quorum), "green" if quorum.margin >= 0 else "red"))
 
 
 def _number(value: int | None) -> str:

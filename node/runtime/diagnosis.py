@@ -129,7 +129,7 @@ class Diagnosis:
             if needed > 1 and len(names) > 1:
                 any_of = f"{min(needed, len(names))} of {', '.join(names)}"
             parts.append(remedy.format(any_of=any_of, first=names[0]))
-        return "; ".join(parts)
+        return ", or ".join(parts) if needed == 1 else "; ".join(parts)
 
 
 _REMEDIES: Mapping[Condition, str] = {
@@ -185,6 +185,8 @@ def _unheard(bank: BankIndex, processes: Mapping[int, ProcessCondition]) -> Bank
             return BankCondition(bank, Condition.EXITED)
         case ProcessCondition.PAUSED:
             return BankCondition(bank, Condition.PAUSED)
+        case ProcessCondition.STARTING:
+            return BankCondition(bank, Condition.STARTING)
         case _:
             return BankCondition(bank, Condition.NO_ANSWER)
 

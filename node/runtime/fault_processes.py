@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -16,11 +17,13 @@ import psycopg
 
 from node.runtime.bank_databases import EmbeddedServer, database_server
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.runtime.running_consortium import RunningConsortium, is_supervised
+from node.runtime.running_consortium import ProcessReference, RunningConsortium, is_supervised
 from node.runtime.secrets_directory import read_private
 
 CONNECT_TIMEOUT_S = 5
 ENDED_WITHIN_S = 10.0
+STARTS_WITHIN_S = 15.0
+"""A process so young that does not answer is starting."""
 
 
 class FaultRefused(Exception):
@@ -33,6 +36,8 @@ class ProcessCondition(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     """Stopped by a signal; it goes on when it is resumed."""
+    STARTING = "starting"
+    """It runs, and may not serve yet."""
     EXITED = "exited"
     UNKNOWN = "unknown"
     """No launcher on this machine started it."""
@@ -43,20 +48,21 @@ def process_conditions(directory: ConsortiumDirectory) -> Mapping[int, ProcessCo
     running = RunningConsortium.load(directory)
     if running is None:
         return {}
-    return {
-        bank.bank: _condition(bank.process.find() if bank.process is not None else None)
-        for bank in running.banks
-    }
+    return {bank.bank: condition_of(bank.process) for bank in running.banks}
 
 
-def _condition(process: psutil.Process | None) -> ProcessCondition:
+def condition_of(reference: ProcessReference | None) -> ProcessCondition:
+    """Return the condition of one process; None stands for one that has ended."""
+    process = reference.find() if reference is not None else None
     if process is None:
         return ProcessCondition.EXITED
     try:
-        stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+            return ProcessCondition.PAUSED
+        young = time.time() - process.create_time() < STARTS_WITHIN_S
     except psutil.NoSuchProcess:
         return ProcessCondition.EXITED
-    return ProcessCondition.PAUSED if stopped else ProcessCondition.RUNNING
+    return ProcessCondition.STARTING if young else ProcessCondition.RUNNING
 
 
 def bank_process(directory: ConsortiumDirectory, bank: int) -> psutil.Process:

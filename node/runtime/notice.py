@@ -17,6 +17,8 @@ class NoticeKind(StrEnum):
     """A bank's process was started again, or a halted bank goes on."""
     BANK_STOPPED = "bank-stopped"
     """A bank's process has ended as its operator asked."""
+    BANK_MISSING = "bank-missing"
+    """A bank's process runs, but nothing comes from it."""
     BANK_HALTED = "bank-halted"
     """A bank runs but signs nothing any more."""
     ALARM = "alarm"

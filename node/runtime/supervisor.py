@@ -18,18 +18,20 @@ from dataclasses import replace
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.errors import ClientError
 from node.client.operator_client import OperatorClient
-from node.ledger.active_set import quorum_size
 from node.ledger.genesis import Genesis
 from node.ledger.types import BankIndex
 from node.runtime.bank_databases import DatabaseServer, bring_up_to_date
 from node.runtime.bank_process import BankProcess
 from node.runtime.config import NodeConfig, PeerAddress, load_node_config, render_node_config
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
+from node.runtime.diagnosis import diagnose
 from node.runtime.exit_code import ExitCode
+from node.runtime.fault_processes import ProcessCondition, condition_of
 from node.runtime.health_check import StartFailed, wait_healthy
 from node.runtime.health_watch import HealthWatch
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.ports import LOOPBACK, replace_taken
+from node.runtime.quorum_watch import QuorumWatch
 from node.runtime.running_consortium import (
     ProcessReference,
     RunningBank,
@@ -43,8 +45,11 @@ from node.storage.postgres_errors import PostgresError
 from node.wire.operator_records import NodeReport
 
 REQUEST_INTERVAL_S = 0.25
-WATCH_INTERVAL_S = 5.0
-"""Between two looks at what the banks say of themselves."""
+WATCH_INTERVAL_S = 1.0
+"""Between two looks at what the banks say of themselves: a stall is told within a view time-out."""
+WATCH_DEADLINE_MS = 1_500
+SILENT_LOOKS = 2
+"""A bank that does not answer so often in a row, on a busy machine, is not there."""
 
 TERMINATE_PATIENCE_S = 3.0
 """After this, a node that was asked to stop is killed."""
@@ -53,7 +58,7 @@ BACK_OFF_FIRST_S = 0.5
 BACK_OFF_LONGEST_S = 15.0
 RESTARTS = 10
 """Starts in a row after a lost database; then the bank stays down."""
-STEADY_S = 60.0
+STEADY_S = 10.0
 """A bank that ran this long begins a new row of restarts."""
 
 
@@ -79,8 +84,11 @@ class Supervisor:
         self._started_ms = now_ms()
         self._stopping = False
         self._health = HealthWatch()
-        self._silent: list[str] = []
-        """Banks that could not vote when the operator was last told."""
+        self._quorum = QuorumWatch()
+        self._reports: dict[BankIndex, NodeReport] = {}
+        """What the banks said last."""
+        self._unanswered: dict[BankIndex, int] = {}
+        self._looked = False
 
     @property
     def banks(self) -> Sequence[BankProcess]:
@@ -132,6 +140,8 @@ class Supervisor:
             for bank in take_requests(self._directory):
                 if bank < len(self._banks) and not self._banks[bank].running:
                     self._restarts.pop(bank, None)
+                    if await self._revive_databases():
+                        await asyncio.to_thread(self._databases.provide, self._banks[bank].bank)
                     await self._launch(self._banks[bank])
                     self._save()
                     name = self._banks[bank].bank.short_name
@@ -143,17 +153,35 @@ class Supervisor:
         credentials = ClientCredentials.load(self._directory.operator)
         async with contextlib.AsyncExitStack() as stack:
             clients = [
-                await stack.enter_async_context(OperatorClient(endpoint, credentials))
+                await stack.enter_async_context(
+                    OperatorClient(endpoint, credentials, deadline_ms=WATCH_DEADLINE_MS)
+                )
                 for endpoint in self.endpoints
             ]
             while True:
-                await asyncio.sleep(WATCH_INTERVAL_S)
-                for client in clients:
-                    # A bank that does not answer may be starting; if its process ends, we know.
-                    with contextlib.suppress(ClientError):
-                        for notice in self._health.take(await client.report()):
-                            self._notify(notice)
+                await asyncio.gather(*map(self._look_at, clients))
+                self._looked = True
                 self._judge_quorum()
+                await asyncio.sleep(WATCH_INTERVAL_S)
+
+    async def _look_at(self, client: OperatorClient) -> None:
+        bank = client.endpoint.bank
+        try:
+            report = await client.report()
+        except ClientError:
+            unanswered = self._unanswered.get(bank, 0) + 1
+            self._unanswered[bank] = unanswered
+            paused = self._condition_of(bank) is ProcessCondition.PAUSED
+            if paused or unanswered >= SILENT_LOOKS:
+                self._reports.pop(bank, None)
+            return
+        self._unanswered.pop(bank, None)
+        self._reports[bank] = report
+        for notice in self._health.take(report):
+            self._notify(notice)
+
+    def _condition_of(self, bank: BankIndex) -> ProcessCondition:
+        return condition_of(self._banks[bank].reference)
 
     async def stop(self) -> None:
         """Stop every bank, then the database server; nothing is left when this returns."""
@@ -237,6 +265,7 @@ class Supervisor:
         self._save()
         bank = process.bank
         self._health.forget(bank.index)
+        self._reports.pop(bank.index, None)
         if exit_code == ExitCode.DATABASE and await self._restart_after_back_off(process):
             return
         if exit_code == ExitCode.STOPPED:
@@ -261,32 +290,14 @@ class Supervisor:
         self._judge_quorum()
 
     def _judge_quorum(self) -> None:
-        """Tell when too few banks can vote, with every change for the worse, and when enough can.
-
-        Who can vote: a bank whose process runs and that has not halted.
-        """
-        silent = [
-            process.bank.short_name
-            for process in self._banks
-            if not process.running or process.bank.index in self._health.halted
-        ]
-        voting, needed = len(self._banks) - len(silent), quorum_size(len(self._banks))
-        if voting < needed and silent != self._silent:
-            self._notify(
-                Notice(
-                    NoticeKind.QUORUM_LOST,
-                    f"the quorum is lost: {voting} of {len(self._banks)} banks can vote, {needed} "
-                    f"are needed; nothing is sealed until more of {', '.join(silent)} return",
-                )
-            )
-        elif voting >= needed > len(self._banks) - len(self._silent):
-            self._notify(
-                Notice(
-                    NoticeKind.QUORUM_BACK,
-                    f"the quorum is back: {voting} of {len(self._banks)} banks can vote",
-                )
-            )
-        self._silent = silent
+        """Tell who is missing, and when too few banks are left, with every change."""
+        if not self._looked:
+            return
+        conditions = {
+            process.bank.bank: condition_of(process.reference) for process in self._banks
+        }
+        for notice in self._quorum.take(diagnose(len(self._banks), self._reports, conditions)):
+            self._notify(notice)
 
     async def _restart_after_back_off(self, process: BankProcess) -> bool:
         """Start a bank again whose database went away; False if it has had its chances."""

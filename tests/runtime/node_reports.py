@@ -74,3 +74,24 @@ def make_report(
         database=DatabaseReport(True, "180004", 9 << 20),
         alarms=(),
     )
+
+
+def reports_of(count: int, *, cut: frozenset[tuple[int, int]] = frozenset()) -> dict[
+    BankIndex, NodeReport
+]:
+    """Banks that are all well and linked, except for the directed links in `cut`."""
+    return {
+        BankIndex(bank): make_report(
+            bank,
+            peers=tuple(
+                peer(
+                    other,
+                    linked_out=(bank, other) not in cut,
+                    linked_in=(other, bank) not in cut,
+                )
+                for other in range(count)
+                if other != bank
+            ),
+        )
+        for bank in range(count)
+    }

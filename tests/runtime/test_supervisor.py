@@ -109,14 +109,14 @@ async def test_a_bank_that_ends_is_reported_and_started_when_asked(
         )
         lost = await notices.next(NoticeKind.QUORUM_LOST)
         assert lost.text == (
-            "the quorum is lost: 3 of 4 banks can vote, 4 are needed; "
-            "nothing is sealed until more of dunmere return"
+            "the ledger has halted by design: 4 of 4 are needed, 3 answer; nothing can be lost; "
+            "restart dunmere: `consortium node start dunmere`"
         )
         request_start(directory, 3)
         started = await notices.next(NoticeKind.BANK_STARTED, 3)
         assert started.text == "dunmere was started again"
         back = await notices.next(NoticeKind.QUORUM_BACK)
-        assert back.text == "the quorum is back: 4 of 4 banks can vote"
+        assert back.text == "the quorum is back: votes 4/4, margin 0"
         await supervisor.wait_healthy(HEALTHY_WITHIN_S)
 
         # A stopped one too.
