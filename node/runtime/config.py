@@ -19,7 +19,7 @@ T = TypeVar("T")
 REPLAY = "replay"
 """Fetch every block from the first on and execute it."""
 SNAPSHOT = "snapshot"
-"""Take over the state at another bank's tip, verified from the genesis; history stays with others."""
+"""Take over the state at another bank's tip, verified from the genesis; leave history to others."""
 
 
 class ConfigurationError(Exception):

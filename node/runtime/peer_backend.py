@@ -121,3 +121,6 @@ class PeerBackend:
             return await self._database.held_block(block_id)
         except NotStored as error:
             raise NotFound(f"block {block_id.hex()} is unknown at this bank") from error
+
+    def snapshot(self, minimum_height: Height) -> AsyncGenerator[SnapshotPart, None]:
+        return self._snapshots.serve(minimum_height)
