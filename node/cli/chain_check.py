@@ -95,6 +95,8 @@ class ChainCheck:
             return "the stored block has another header"
         if header.transaction_count != len(block.transaction_ids):
             return "the block names another number of transactions than its header"
+        if merkle_root(block.evidence) != header.evidence_root:
+            return "the block's evidence does not have the Merkle root of the header"
         return ""
 
     def _check_seal(self, height: int, stored: StoredBlock) -> None:

@@ -346,7 +346,7 @@ class Examination:
         if not prove or self._certified_bins is None:
             return
         ring_base = self._genesis.parameters.ring_base
-        wanted = sorted(bins_read(stored.transactions, ring_base))
+        wanted = sorted(bins_read(stored.transactions, self._consortium.genesis))
         try:
             bins = await fetch_bins(ledger, wanted, self._certified_bins, ring_base)
         except VerificationError as error:

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crypto.errors import Rejected
-from crypto.transaction import Mint, Transfer, decode_transaction
+from crypto.transaction import Mint, Transfer
 from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.money import Money, money_of
 from node.client.errors import RecordsInvalid
 from node.consensus.certificates import Seal
+from node.ledger.definitions import AssetDefinition
 from node.ledger.genesis import Genesis
+from node.ledger.governance import LedgerTransaction, Readmission, StakeMovement
+from node.ledger.rejection import Rejection
+from node.ledger.rules import decode
 from node.ledger.types import Height, TransactionId
 from node.runtime.consortium_directory import short_name
 
@@ -56,7 +59,7 @@ class TransactionSummary:
 
     transaction_id: str
     kind: str
-    """`transfer`, `issue` or `payout`."""
+    """`transfer`, `issue`, `payout`, `stake-top-up`, `stake-withdrawal` or `readmission`."""
     asset: str
     inputs: int
     outputs: int
@@ -65,7 +68,8 @@ class TransactionSummary:
     amounts: Mapping[str, Money]
     """Public amounts by name: `fee` and `redeemed`, or `amount`."""
     bank: str
-    """The bank that issued, paid out or is redeemed to; empty for a payment."""
+    """The bank that issued, paid out, is redeemed to or is itself the matter; empty for a
+    payment."""
     size_bytes: int
     expiry_height: Height
 
@@ -73,20 +77,22 @@ class TransactionSummary:
     def of(raw: bytes, genesis: Genesis) -> TransactionSummary:
         """Read canonical bytes; raises `RecordsInvalid` for what no bank of this chain can seal."""
         try:
-            decoded = decode_transaction(raw, genesis.parameters.ring_base)
-        except Rejected as error:
+            decoded = decode(raw, genesis)
+        except Rejection as error:
             raise RecordsInvalid(f"the transaction does not decode: {error}") from error
-        asset = genesis.asset(decoded.asset)
+        asset: AssetDefinition | None = genesis.base_asset
+        if isinstance(decoded, Transfer | Mint):
+            asset = genesis.asset(decoded.asset)
         if asset is None or decoded.chain_id != genesis.chain_id:
             raise RecordsInvalid("the transaction is of another chain")
         amounts, bank = _public_parts(decoded, genesis)
         return TransactionSummary(
             transaction_id=decoded.transaction_id.hex(),
-            kind=decoded.kind.name.lower(),
+            kind=decoded.kind.name.lower().replace("_", "-"),
             asset=asset.code,
             inputs=len(decoded.inputs),
             outputs=len(decoded.outputs),
-            bins=tuple(item.bin_id for item in decoded.inputs),
+            bins=tuple([item.bin_id for item in decoded.inputs]),
             amounts=amounts,
             bank=bank,
             size_bytes=len(raw),
@@ -115,10 +121,17 @@ class TransactionSummary:
 
 
 def _public_parts(
-    transaction: Transfer | Mint, genesis: Genesis
+    transaction: LedgerTransaction, genesis: Genesis
 ) -> tuple[Mapping[str, Money], str]:
+    if isinstance(transaction, Readmission):
+        return {}, short_name(transaction.terms.bank)
+    if isinstance(transaction, StakeMovement):
+        amount = money_of(genesis, transaction.amount, genesis.base_asset.asset_id)
+        return {"amount": amount}, short_name(transaction.bank)
+    asset = transaction.asset
+
     def money(amount: int) -> Money:
-        return money_of(genesis, amount, transaction.asset)
+        return money_of(genesis, amount, asset)
 
     if isinstance(transaction, Mint):
         issuer = genesis.bank_of_issuer(transaction.issuer)

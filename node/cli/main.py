@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "block": ("node.cli.block", "Show a block, who sealed it and what is in it."),
     "proof": ("node.cli.proof", "Prove that a transaction is sealed; verify a proof offline."),
     "treasury": ("node.cli.treasury", "Show stakes, penalties, fees, pots, and that they add up."),
+    "stake": ("node.cli.stake", "Move money between a bank's public account and its stake."),
+    "readmit": ("node.cli.readmit", "Let a removed bank return, with a quorum's approval."),
     "logs": ("node.cli.logs", "Read the banks' logs, one or all, or follow them."),
     "bench": ("node.cli.bench", "Measure what this machine does."),
     "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),

@@ -15,12 +15,15 @@ from crypto.collected import CollectedTransaction
 from crypto.curve import POINT_BYTES
 from crypto.errors import BatchRejected, Rejected
 from crypto.ring import ClosedBin, OpenBin
-from crypto.transaction import decode_transaction, transaction_id
+from crypto.transaction import transaction_id
 from crypto.validation import collect
 from node.cli.list_replay import CertifiedBin
 from node.client.errors import RecordsInvalid
 from node.client.ledger_client import LedgerClient
 from node.ledger.genesis import Genesis
+from node.ledger.governance import decode_governance, is_governance, verify_signatures
+from node.ledger.rejection import Rejection
+from node.ledger.rules import decode
 
 BINS_AT_ONCE = 64
 
@@ -57,13 +60,13 @@ class SealedView:
         return False
 
 
-def bins_read(raws: Sequence[bytes], ring_base: int) -> set[int]:
+def bins_read(raws: Sequence[bytes], genesis: Genesis) -> set[int]:
     """Return the bins that transactions spend from; what does not decode spends from none."""
     wanted: set[int] = set()
     for raw in raws:
         try:
-            transaction = decode_transaction(raw, ring_base)
-        except Rejected:
+            transaction = decode(raw, genesis)
+        except Rejection:
             continue
         wanted.update(spend.bin_id for spend in transaction.inputs)
     return wanted
@@ -106,7 +109,12 @@ def verify_stored(raws: Sequence[bytes], view: SealedView) -> dict[str, str]:
     failures: dict[str, str] = {}
     for raw in raws:
         try:
-            items.append(collect(raw, view))
+            if is_governance(raw):
+                verify_signatures(decode_governance(raw), view.genesis)
+            else:
+                items.append(collect(raw, view))
+        except Rejection as rejection:
+            failures[transaction_id(raw).hex()] = f"{rejection.reason.value}: {rejection.message}"
         except Rejected as rejected:
             failures[transaction_id(raw).hex()] = f"{rejected.reason.value}: {rejected.detail}"
     try:

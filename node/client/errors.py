@@ -191,6 +191,10 @@ class WrongConsortium(WalletError):
     """The wallet belongs to another chain than the ledger it was connected to."""
 
 
+class GovernanceInvalid(ClientError):
+    """A stake movement or readmission that the ledger would refuse as it stands."""
+
+
 class PaymentInvalid(WalletError):
     """The order itself cannot be carried out: amount, memo, address or asset."""
 

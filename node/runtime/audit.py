@@ -21,6 +21,7 @@ from crypto.transaction import transaction_id
 from crypto.validation import collect
 from node.ledger.blocks import Block
 from node.ledger.genesis import Genesis
+from node.ledger.governance import decode_governance, is_governance, verify_signatures
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
 from node.ledger.types import Height, TransactionId
@@ -168,10 +169,17 @@ class Audit:
         items: list[CollectedTransaction] = []
         failures: list[AuditFailure] = []
         for raw in raws:
+            identity = TransactionId(transaction_id(raw))
             try:
-                items.append(collect(raw, view))
+                if is_governance(raw):
+                    verify_signatures(decode_governance(raw), self._chain.genesis)
+                else:
+                    items.append(collect(raw, view))
+            except Rejection as rejection:
+                failures.append(
+                    AuditFailure(identity, height, rejection.reason.value, rejection.message)
+                )
             except Rejected as rejected:
-                identity = TransactionId(transaction_id(raw))
                 failures.append(
                     AuditFailure(identity, height, rejected.reason.value, rejected.detail)
                 )

@@ -40,13 +40,14 @@ from node.consensus.messages import (
 )
 from node.ledger.blocks import Block
 from node.ledger.encoding import MalformedEncoding
+from node.ledger.invalidity import prove_invalidity
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.rejection import Rejection
 from node.ledger.transition import Transition
 from node.ledger.types import BankIndex, BlockId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
-from node.runtime.evidence_examiner import EvidenceExaminer, prove_invalidity
+from node.runtime.evidence_examiner import EvidenceExaminer
 from node.runtime.guard_file import GuardFile, SignaturePoint
 from node.runtime.transaction_pool import BlockBodies, BodiesUnavailable, TransactionPool
 from node.storage.database import Database

@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Verifier
 from node.ledger.active_set import ActiveSet
-from node.ledger.blocks import Header
-from node.ledger.genesis import Genesis
+from node.ledger.invalidity import disprove
 from node.ledger.offences import VerifiedEvidence
-from node.ledger.rejection import Reason, Rejection
+from node.ledger.rejection import Rejection
 from node.ledger.slashing import check_offence
 from node.ledger.types import Height
 from node.runtime.chain import Chain
@@ -77,12 +76,3 @@ class EvidenceExaminer:
     def _active_set_at(self, height: Height) -> ActiveSet | None:
         return self._chain.state.active_set_at(self._chain.genesis, height)
 
-
-def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
-    raise Rejection(Reason.EVIDENCE, "not yet")
-
-
-def prove_invalidity(
-    genesis: Genesis, header: Header, raws: Sequence[bytes], rejection: Rejection
-) -> bytes | None:
-    return None

@@ -332,6 +332,7 @@ class Node:
             tip_seal=Seal.decode(self._chain.seal) if self._chain.seal else None,
             active_set=self._chain.active_set,
             blocks=() if record is None else record.blocks,
+            evidence=await self._pending_evidence(),
             silent_through=silent_through(self._guard.last, self._chain.height, record),
         )
         server = await serve(
@@ -381,6 +382,14 @@ class Node:
             self._integrity.report(violation)
             return None
         return record
+
+    async def _pending_evidence(self) -> tuple[bytes, ...]:
+        """Return the evidence that no block has settled; if it is damaged, halt instead."""
+        try:
+            return await self._database.pending_evidence()
+        except IntegrityViolation as violation:
+            self._integrity.report(violation)
+            return ()
 
     async def _decide(self, initial: list[Effect], server: NodeServer) -> None:
         """Take part in consensus until the database turns out damaged; then only answer.

@@ -51,8 +51,8 @@ def test_a_ring_that_is_not_there(chain: Chain, transactions: list[bytes]) -> No
 
 def test_the_bins_that_transactions_read(chain: Chain, transactions: list[bytes]) -> None:
     wanted = {note.bin_id for note in chain.unspent}
-    assert bins_read(transactions, chain.genesis.parameters.ring_base) == wanted
-    assert bins_read([b"nonsense", transactions[3]], 4) == set()
+    assert bins_read(transactions, chain.genesis) == wanted
+    assert bins_read([b"nonsense", transactions[3]], chain.genesis) == set()
 
 
 def test_only_registered_issuers_mint(chain: Chain, view: SealedView) -> None:
