@@ -14,6 +14,7 @@ from node.simulation.byzantine.equivocating_leader import (
     EquivocatingLeader,
     EquivocatingLeaderWithInvalidBranch,
 )
+from node.simulation.byzantine.evidence_spammer import EvidenceSpammer
 from node.simulation.byzantine.false_claimant import CatchUpLiar, FalseClaimant
 from node.simulation.byzantine.invalid_approver import InvalidApprover
 from node.simulation.byzantine.invalid_proposer import InvalidProposer
@@ -56,6 +57,9 @@ STYLES: Mapping[str, NamedStyle] = MappingProxyType(
         "equivocating-leader-invalid-branch": NamedStyle(
             EquivocatingLeaderWithInvalidBranch,
             "as leader proposes a valid block to some and an invalid one to the rest (E2)",
+        ),
+        "evidence-spammer": NamedStyle(
+            EvidenceSpammer, "floods the banks with forged, empty, malformed and old evidence"
         ),
         "false-claimant": NamedStyle(
             FalseClaimant, "gives up views claiming certificates that it never shows"
