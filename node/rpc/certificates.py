@@ -101,6 +101,12 @@ class CertificateAuthority:
         """The authority's certificate."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
+    def sign_revocations(
+        self, builder: x509.CertificateRevocationListBuilder
+    ) -> x509.CertificateRevocationList:
+        """Sign a list of revoked certificates (`node.rpc.revocation`)."""
+        return builder.sign(self._key, hashes.SHA256())
+
     def issue(
         self,
         identity: Identity,

@@ -13,12 +13,21 @@ import inspect
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -26,20 +35,33 @@ from google.protobuf.message import DecodeError
 
 from node.ledger.types import BankIndex
 from node.rpc.backend import NotReady
-from node.rpc.errors import STATUS_DETAILS_KEY, CallReason, Fault, fault_of, refuse
+from node.rpc.errors import (
+    STATUS_DETAILS_KEY,
+    CallReason,
+    CallRefused,
+    Fault,
+    fault_of,
+    refuse,
+)
 from node.rpc.identity_check import caller_identity, check_role
+from node.rpc.revocation import RELOAD_S, Revocations
 from node.rpc.roles import METHODS, MethodRule
 from node.wire.identity import Identity, IdentityInvalid, Role
 
 CALL_QUOTAS = {Role.BANK: 256, Role.REGULATOR: 64, Role.CLIENT: 256, Role.OPERATOR: 64}
 """Calls that one party may have open at a time."""
+CALLS_BUT_BANKS = 1_536
+"""Calls that all others together may have open: three quarters of what the server takes, so that
+there is always room for banks."""
 TOO_MANY_CALLS_RETRY_MS = 250
+CERTIFICATE = "x509_pem_cert"
 
 _log = logging.getLogger(__name__)
 _caller: ContextVar[Identity] = ContextVar("caller")
 
 Context = Any
 """A `grpc.aio.ServicerContext`; gRPC ships no types."""
+K = TypeVar("K", bound=Hashable)
 
 
 def caller() -> Identity:
@@ -61,13 +83,25 @@ class Admittance:
     """Banks of the genesis; None: any bank that the authority certified."""
 
 
+@dataclass(slots=True)
+class _Stream:
+    """A streaming call under way, and why it is being ended if it is."""
+
+    certificate: bytes
+    endless: bool
+    ended_by: Exception | None = None
+
+
 class Gate(grpc.aio.ServerInterceptor):
     """Guards every method of a server."""
 
-    def __init__(self, admittance: Admittance) -> None:
+    def __init__(self, admittance: Admittance, revocations: Revocations) -> None:
         self._admittance = admittance
+        self._revocations = revocations
         self._open_calls: Counter[str] = Counter()
-        self._endless: set[asyncio.Task[Any]] = set()
+        self._open_by_method: Counter[tuple[str, str]] = Counter()
+        self._open_but_banks = 0
+        self._streams: dict[asyncio.Task[Any], _Stream] = {}
         self.stopping = False
 
     async def intercept_service(
@@ -82,9 +116,11 @@ class Gate(grpc.aio.ServerInterceptor):
             return None
         return _Guarded(self, handler_call_details.method, rule, handler).handler()
 
-    def admit(self, context: Context, rule: MethodRule) -> Identity:
+    def admit(self, context: Context, method: str, rule: MethodRule) -> Identity:
         """Return the caller if it may make this call and counts it; raises what refuses it."""
         identity = caller_identity(context.auth_context(), self._admittance.consortium)
+        if self._revocations.revoked(certificate_of(context)):
+            raise _revoked()
         banks = self._admittance.banks
         if identity.role is Role.BANK and banks is not None and identity.bank not in banks:
             raise IdentityInvalid(f"bank {identity.bank} is not in the genesis")
@@ -95,46 +131,99 @@ class Gate(grpc.aio.ServerInterceptor):
             operators=self._admittance.operators,
             operators_from_anywhere=self._admittance.operators_from_anywhere,
         )
-        if self._open_calls[identity.uri] >= CALL_QUOTAS[identity.role]:
-            raise refuse(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                CallReason.TOO_MANY_CALLS,
-                f"the limit of {CALL_QUOTAS[identity.role]} open calls is reached",
-                retry_delay_ms=TOO_MANY_CALLS_RETRY_MS,
-            )
-        self._open_calls[identity.uri] += 1
+        self._count(identity, method, rule)
         return identity
+
+    def _count(self, identity: Identity, method: str, rule: MethodRule) -> None:
+        """Take a place for the call; raises `CallRefused` if the caller has none left."""
+        called = identity.uri, method
+        if self._open_calls[identity.uri] >= CALL_QUOTAS[identity.role]:
+            raise _too_many(f"the limit of {CALL_QUOTAS[identity.role]} open calls is reached")
+        if rule.calls_at_once is not None and self._open_by_method[called] >= rule.calls_at_once:
+            raise _too_many(f"the limit of {rule.calls_at_once} such calls is reached")
+        if identity.role is not Role.BANK:
+            if self._open_but_banks >= CALLS_BUT_BANKS:
+                raise _too_many("the bank has no room for more calls")
+            self._open_but_banks += 1
+        self._open_calls[identity.uri] += 1
+        self._open_by_method[called] += 1
+
+    def release(self, identity: Identity, method: str) -> None:
+        """Give the caller's place back."""
+        _decrement(self._open_calls, identity.uri)
+        _decrement(self._open_by_method, (identity.uri, method))
+        if identity.role is not Role.BANK:
+            self._open_but_banks -= 1
 
     def end_streams(self) -> None:
         """End the streams that would live on, so that a stopping server need not wait for them."""
         self.stopping = True
-        for task in self._endless:
-            task.cancel()
+        for task, stream in self._streams.items():
+            if stream.endless:
+                stream.ended_by = NotReady("the bank is stopping")
+                task.cancel()
+
+    async def watch_revocations(self) -> None:
+        """Take up new revocation lists until cancelled, and end the streams of who is on them."""
+        while True:
+            await asyncio.sleep(RELOAD_S)
+            if self._revocations.reload():
+                self.end_revoked_streams()
+
+    def end_revoked_streams(self) -> None:
+        """End what runs under a certificate that has been revoked since it began."""
+        for task, stream in self._streams.items():
+            if stream.ended_by is None and self._revocations.revoked(stream.certificate):
+                stream.ended_by = _revoked()
+                task.cancel()
 
     @contextmanager
-    def endless(self, rule: MethodRule) -> Iterator[None]:
-        """Keep the present task among those to end, if its method has no time limit."""
+    def streaming(self, context: Context, rule: MethodRule) -> Iterator[None]:
+        """Keep the present task among those that may have to be ended."""
         task = asyncio.current_task()
         assert task is not None, "a handler runs in a task"
-        if rule.time_limit_s is None:
-            if self.stopping:
-                raise NotReady("the bank is stopping")
-            self._endless.add(task)
+        endless = rule.time_limit_s is None
+        if endless and self.stopping:
+            raise NotReady("the bank is stopping")
+        stream = self._streams[task] = _Stream(certificate_of(context), endless)
         try:
             yield
         except asyncio.CancelledError:
-            if not (self.stopping and task in self._endless):
+            if stream.ended_by is None:
                 raise
             task.uncancel()
-            raise NotReady("the bank is stopping") from None
+            raise stream.ended_by from None
         finally:
-            self._endless.discard(task)
+            del self._streams[task]
 
-    def release(self, identity: Identity) -> None:
-        """Give the caller's place back."""
-        self._open_calls[identity.uri] -= 1
-        if not self._open_calls[identity.uri]:
-            del self._open_calls[identity.uri]
+
+def certificate_of(context: Context) -> bytes:
+    """Return the caller's certificate in PEM, as TLS has verified it."""
+    found: Sequence[bytes] = context.auth_context().get(CERTIFICATE, ())
+    if len(found) != 1:
+        raise IdentityInvalid("the connection shows no certificate")
+    return found[0]
+
+
+def _revoked() -> CallRefused:
+    return refuse(
+        grpc.StatusCode.UNAUTHENTICATED, CallReason.REVOKED, "the certificate has been revoked"
+    )
+
+
+def _too_many(message: str) -> CallRefused:
+    return refuse(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        CallReason.TOO_MANY_CALLS,
+        message,
+        retry_delay_ms=TOO_MANY_CALLS_RETRY_MS,
+    )
+
+
+def _decrement(counter: Counter[K], key: K) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 class _Call:
@@ -157,7 +246,7 @@ class _Call:
         return asyncio.get_running_loop().time() + self._rule.time_limit_s
 
     def begin(self) -> None:
-        self._identity = self._gate.admit(self._context, self._rule)
+        self._identity = self._gate.admit(self._context, self._method, self._rule)
         _caller.set(self._identity)
 
     async def fail(self, error: Exception) -> None:
@@ -176,7 +265,7 @@ class _Call:
 
     def end(self) -> None:
         if self._identity is not None:
-            self._gate.release(self._identity)
+            self._gate.release(self._identity, self._method)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "call",
@@ -255,7 +344,7 @@ class _Guarded:
         try:
             call.begin()
             behaviour = self._inner.unary_stream or self._inner.stream_stream
-            with self._gate.endless(self._rule):
+            with self._gate.streaming(context, self._rule):
                 async with aclosing(
                     _responses(behaviour, self._request(request), context, call.deadline)
                 ) as responses:

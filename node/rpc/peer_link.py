@@ -25,11 +25,12 @@ from node.rpc.certificates import CertificateInvalid, utc_now
 from node.rpc.credentials import TlsFiles, channel_credentials
 from node.rpc.link_conditions import CUT, DelayLine, LinkConditions
 from node.rpc.outgoing_queue import OutgoingQueue, QueueCounters, QueueLimits
+from node.rpc.revocation import require_valid_server
 from node.rpc.roles import PEER
 from node.rpc.transport import link_options
 from node.wire import peer_codec, peer_pb2
 from node.wire.fields import MalformedMessage
-from node.wire.identity import Identity
+from node.wire.identity import Identity, bank_server_name
 from node.wire.peer_pb2_grpc import PeerStub
 from node.wire.records import BlockRange, Hello
 
@@ -270,6 +271,8 @@ class PeerLink:
     async def _session(self) -> None:
         """Connect, introduce this bank, and write until the stream breaks."""
         credentials = channel_credentials(self._tls.load(utc_now()))
+        name = bank_server_name(self._peer.consortium, self._peer.bank)
+        await require_valid_server(self.address, name, self._tls)
         options = link_options(self._peer)
         async with grpc.aio.secure_channel(self.address, credentials, options=options) as channel:
             stream = channel.stream_stream(

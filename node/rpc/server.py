@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from node.rpc.gate import Admittance, Gate
 from node.rpc.ledger_service import LedgerService
 from node.rpc.operator_service import OperatorService
 from node.rpc.peer_service import PeerService
+from node.rpc.revocation import Revocations
 from node.rpc.roles import HEALTH, LEDGER, OPERATOR, PEER, REFLECTION
 from node.rpc.transport import SERVER_OPTIONS
 from node.wire.ledger_pb2_grpc import add_LedgerServicer_to_server
@@ -51,6 +53,7 @@ class NodeServer:
         self._server = server
         self._gate = gate
         self._health = health_servicer
+        self._watch = asyncio.create_task(gate.watch_revocations(), name="revocations")
         self.port = port
         """Port that was bound, also if the address asked for port 0."""
 
@@ -65,6 +68,8 @@ class NodeServer:
 
         Streams that live on (links, followed blocks, watched health) are ended at once.
         """
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
         await self._health.enter_graceful_shutdown()
         self._gate.end_streams()
         await self._server.stop(grace_s)
@@ -83,7 +88,7 @@ async def serve(
     address is taken or not ours.
     """
     credentials = server_credentials(tls, utc_now())
-    gate = Gate(admittance)
+    gate = Gate(admittance, Revocations(tls))
     server = grpc.aio.server(
         interceptors=(gate,),
         options=SERVER_OPTIONS,

@@ -13,6 +13,10 @@ KEEPALIVE_TIMEOUT_MS = 5_000
 MAX_METADATA_BYTES = 16 << 10
 MAX_CONCURRENT_STREAMS = 512
 """Of one connection."""
+HANDSHAKE_TIMEOUT_MS = 10_000
+"""A connection that has not proven who it is by then is closed."""
+MAX_IDLE_MS = 600_000
+"""A connection without calls is closed; gRPC connects again when there is one."""
 
 _BOTH: Options = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -26,6 +30,8 @@ _BOTH: Options = (
 SERVER_OPTIONS: Options = (
     *_BOTH,
     ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+    ("grpc.max_connection_idle_ms", MAX_IDLE_MS),
     ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     # Two nodes on one port would each get some of the connections: refuse the second instead.
     ("grpc.so_reuseport", 0),
