@@ -83,14 +83,8 @@ def command() -> None:
     """Let a bank that was removed return to the active set (BFT-12 section 10).
 
     Its stake must be topped up to the initial amount first. Then a quorum of the active banks
-    approves: on one machine `now` signs for all of them; elsewhere a file goes round.
-
-    \b
-    Examples:
-      consortium readmit now dunmere
-      consortium readmit request dunmere petition.json
-      consortium readmit approve petition.json --as cedarholm
-      consortium readmit submit petition.json
+    approves: on one machine `now` signs for all of them; elsewhere a file goes round, from
+    `request` through `approve` at each bank to `submit`.
     """
 
 
@@ -99,7 +93,12 @@ def command() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
 def request(bank: str, file: Path, directory: ConsortiumDirectory) -> None:
-    """Write to FILE what the active banks have to approve for BANK to return."""
+    """Write to FILE what the active banks have to approve for BANK to return.
+
+    \b
+    Example:
+      consortium readmit request dunmere petition.json
+    """
     consortium = Consortium.load(directory)
     index = find_bank(consortium.genesis, bank)
     petition = asyncio.run(_petition(consortium, index))
@@ -115,7 +114,12 @@ def request(bank: str, file: Path, directory: ConsortiumDirectory) -> None:
 def approve_petition(
     file: Path, approver: str, directory: ConsortiumDirectory, as_json: bool
 ) -> None:
-    """Add a bank's approval to FILE, signed with its consensus key."""
+    """Add a bank's approval to FILE, signed with its consensus key.
+
+    \b
+    Example:
+      consortium readmit approve petition.json --as cedarholm
+    """
     consortium = Consortium.load(directory)
     petition = Petition.read(file)
     if petition.terms.chain_id != consortium.genesis.chain_id:
@@ -136,7 +140,12 @@ def approve_petition(
 @data_option
 @json_option
 def submit(file: Path, timeout_s: int, directory: ConsortiumDirectory, as_json: bool) -> None:
-    """Hand in FILE and wait until it is sealed."""
+    """Hand in FILE and wait until it is sealed.
+
+    \b
+    Example:
+      consortium readmit submit petition.json
+    """
     consortium = Consortium.load(directory)
     _finish(consortium, Petition.read(file), timeout_s, as_json=as_json)
 
@@ -147,7 +156,12 @@ def submit(file: Path, timeout_s: int, directory: ConsortiumDirectory, as_json: 
 @data_option
 @json_option
 def now(bank: str, timeout_s: int, directory: ConsortiumDirectory, as_json: bool) -> None:
-    """Approve with every key in this directory, hand it in, and wait until it is sealed."""
+    """Approve with every key in this directory, hand it in, and wait until it is sealed.
+
+    \b
+    Example:
+      consortium readmit now dunmere
+    """
     consortium = Consortium.load(directory)
     index = find_bank(consortium.genesis, bank)
     petition = asyncio.run(_petition(consortium, index))
