@@ -325,9 +325,14 @@ class ApprovedInvalid:
     def read(reader: Reader) -> ApprovedInvalid:
         bank, view = BankIndex(reader.u16()), View(reader.u32())
         signature = reader.fixed(SIGNATURE_BYTES)
-        invalid = decode_item(reader.blob(MAX_EVIDENCE_BYTES))
-        if not isinstance(invalid, InvalidProposal | RejectedProposal):
-            raise MalformedEncoding(f"{invalid.offence} does not show that a block is invalid")
+        # Looked at before it is read: an approval of an approval, and so on, would nest without end.
+        inner = Reader(reader.blob(MAX_EVIDENCE_BYTES))
+        kind = inner.u8()
+        read_invalid = _INVALID_BLOCK_READERS.get(kind)
+        if read_invalid is None:
+            raise MalformedEncoding(f"evidence of kind {kind} does not show an invalid block")
+        invalid = read_invalid(inner)
+        inner.finish()
         return ApprovedInvalid(bank, view, signature, invalid)
 
 
@@ -341,13 +346,16 @@ EvidenceItem = (
     | ApprovedInvalid
 )
 
+_INVALID_BLOCK_READERS: dict[int, Callable[[Reader], InvalidBlock]] = {
+    5: InvalidProposal.read,
+    6: RejectedProposal.read,
+}
 _READERS: dict[int, Callable[[Reader], EvidenceItem]] = {
     1: DoubleVote.read,
     2: DoubleProposal.read,
     3: DoubleCommit.read,
     4: LockViolation.read,
-    5: InvalidProposal.read,
-    6: RejectedProposal.read,
+    **_INVALID_BLOCK_READERS,
     7: ApprovedInvalid.read,
 }
 _KINDS: dict[type[EvidenceItem], int] = {

@@ -117,8 +117,17 @@ def test_rejections_have_one_order() -> None:
 
 def test_what_is_no_proof_of_an_invalid_block_carries_no_approval() -> None:
     nested = ApprovedInvalid(BankIndex(0), View(0), bytes(64), ITEMS["E1"])  # type: ignore[arg-type]
-    with pytest.raises(MalformedEncoding, match="E1 does not show that a block is invalid"):
+    with pytest.raises(MalformedEncoding, match="kind 1 does not show an invalid block"):
         decode_item(encode_item(nested))
+
+
+def test_approvals_nested_in_approvals_are_refused_at_once() -> None:
+    """Each level costs its sender 75 bytes; following them would exhaust the stack."""
+    raw = b""
+    while len(raw) < MAX_EVIDENCE_BYTES - 100:
+        raw = bytes([7]) + bytes(70) + len(raw).to_bytes(4, "big") + raw
+    with pytest.raises(MalformedEncoding, match="kind 7 does not show an invalid block"):
+        decode_item(raw)
 
 
 def test_the_largest_proof_still_fits_into_an_approval_of_it() -> None:
