@@ -147,17 +147,16 @@ class Look:
             "banks": [asdict(row) for row in self.rows],
         }
 
-    def table(self) -> Group:
-        """Return the table and what has to be said below it."""
+    def table(self) -> Table:
+        """Return a row for every bank."""
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("bank", no_wrap=True)
         table.add_column("state", no_wrap=True)
         for title in ("height", "view"):
             table.add_column(title, justify="right", no_wrap=True)
         table.add_column("leader", no_wrap=True)
-        for title in ("peers", "mempool", "idle", "MiB", "alarms"):
+        for title in ("peers", "pool", "idle", "MiB", "alarms", "faults"):
             table.add_column(title, justify="right", no_wrap=True)
-        table.add_column("faults", overflow="fold")
         for row in self.rows:
             age_ms = row.last_seal_age_ms
             table.add_row(
@@ -171,12 +170,18 @@ class Look:
                 "-" if age_ms is None else f"{age_ms / 1000:.1f} s",
                 "-" if row.resident_bytes is None else str(row.resident_bytes // MEBIBYTE),
                 _number(row.alarms),
-                Text("; ".join(row.faults), "magenta"),
+                Text(str(len(row.faults)), "magenta" if row.faults else ""),
             )
-        return Group(table, *self._lines())
+        return table
 
-    def _lines(self) -> list[Text]:
+    def lines(self) -> list[Text]:
+        """Return what has to be said below the table, the verdict last."""
         lines = [Text(f"{row.name}: {row.reason}", "red") for row in self.rows if row.reason]
+        lines += [
+            Text(f"{row.name} is broken on purpose: {fault}", "magenta")
+            for row in self.rows
+            for fault in row.faults
+        ]
         lines += [
             Text(f"{row.name} may be lying: {row.suspicion}", "magenta")
             for row in self.rows
@@ -226,7 +231,10 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
     if not seen.anybody:
         raise nobody_answers(consortium)
     if not as_json:
-        Console(highlight=False).print(seen.table())
+        console = Console(highlight=False)
+        console.print(seen.table())
+        for line in seen.lines():
+            console.print(line, soft_wrap=True)
 
 
 async def look(consortium: Consortium) -> Look:
@@ -280,7 +288,8 @@ async def _watch(consortium: Consortium, as_json: bool) -> None:
             await asyncio.sleep(WATCH_INTERVAL_S)
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
         while True:
-            live.update((await look(consortium)).table(), refresh=True)
+            seen = await look(consortium)
+            live.update(Group(seen.table(), *seen.lines()), refresh=True)
             await asyncio.sleep(WATCH_INTERVAL_S)
 
 

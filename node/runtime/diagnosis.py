@@ -21,6 +21,10 @@ from node.wire.operator_records import NodeReport
 BEHIND_BLOCKS = 2
 """A bank so far behind the others catches up and does not vote; one block is the usual race."""
 
+SILENCE_MS = 2_000
+SETTLED_MS = 10_000
+"""A bank that runs so long has heard of everybody that is there."""
+
 SUSPICION_BANKS = 2
 """So many banks must have refused messages of a bank before it is named."""
 
@@ -96,12 +100,15 @@ class Diagnosis:
         return self.votes_possible - self.quorum
 
     @property
+    def count(self) -> str:
+        """For example `votes 10/12, margin 0`."""
+        return f"votes {self.votes_possible}/{self.active}, margin {self.margin}"
+
+    @property
     def votes(self) -> str:
         """For example `votes 10/12, margin 0, missing: dunmere (paused)`."""
         missing = ", ".join(map(str, self.missing))
-        return f"votes {self.votes_possible}/{self.active}, margin {self.margin}" + (
-            f", missing: {missing}" if missing else ""
-        )
+        return f"{self.count}, missing: {missing}" if missing else self.count
 
     @property
     def verdict(self) -> str:
@@ -169,7 +176,7 @@ def diagnose(
         if report is None:
             found = _unheard(bank, processes)
         else:
-            found = _heard(report, ahead, reports, cut_off.get(bank, ()))
+            found = _heard(report, ahead, reports, cut_off)
         if refusals[bank] >= SUSPICION_BANKS:
             text = f"{refusals[bank]} banks refused messages of it"
             found = BankCondition(bank, found.condition, found.detail, text)
@@ -195,7 +202,7 @@ def _heard(
     report: NodeReport,
     ahead: NodeReport,
     reports: Mapping[BankIndex, NodeReport],
-    unlinked: Sequence[BankIndex],
+    cut_off: Mapping[BankIndex, Sequence[BankIndex]],
 ) -> BankCondition:
     bank = report.bank
     if report.halted:
@@ -205,19 +212,27 @@ def _heard(
         return BankCondition(bank, Condition.OBSERVER)
     if not report.ready:
         return BankCondition(bank, Condition.STARTING)
-    if unlinked:
-        return BankCondition(bank, Condition.UNLINKED, f"from {_names(unlinked, len(reports) - 1)}")
+    if bank in cut_off:
+        lacking = _names(cut_off[bank], len(reports) - 1)
+        return BankCondition(bank, Condition.UNLINKED, f"from {lacking}")
     if lag >= BEHIND_BLOCKS:
         return BankCondition(bank, Condition.BEHIND, f"{lag} blocks")
-    unheard = sum(
-        bank in other.consensus.missing
-        for other in reports.values()
-        if other.bank != bank and other.height == ahead.height
-    )
-    reject_threshold = ahead.consensus.active_banks - ahead.consensus.quorum + 1
-    if unheard >= reject_threshold:
-        return BankCondition(bank, Condition.SILENT, f"{unheard} banks hear nothing of it")
+    listeners = [other for other in reports.values() if other.bank not in (bank, *cut_off)]
+    unheard = sum(_hears_nothing(other, bank) for other in listeners)
+    if 2 * unheard > len(listeners):
+        detail = f"{unheard} of {len(listeners)} banks hear nothing of it"
+        return BankCondition(bank, Condition.SILENT, detail)
     return BankCondition(bank, Condition.VOTING)
+
+
+def _hears_nothing(report: NodeReport, bank: BankIndex) -> bool:
+    """Whether a bank misses another one, and not only because one of the two has just come."""
+    heard_ms = next((peer.last_heard_ms for peer in report.peers if peer.bank == bank), None)
+    return (
+        bank in report.consensus.missing
+        and report.process.uptime_ms > SETTLED_MS
+        and (heard_ms is None or heard_ms > SILENCE_MS)
+    )
 
 
 def _cut_off(

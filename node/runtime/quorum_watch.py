@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
@@ -11,6 +12,8 @@ from node.runtime.notice import Notice, NoticeKind
 
 _TOLD_OTHERWISE = frozenset({Condition.EXITED, Condition.HALTED})
 """The end of a process and a halt are told when they happen, with their reasons."""
+_SOFT = frozenset({Condition.NO_ANSWER, Condition.UNLINKED, Condition.SILENT})
+"""Seen once, these may be the moment between two reports."""
 _PASSING = frozenset({Condition.STARTING, Condition.BEHIND})
 
 
@@ -22,9 +25,12 @@ class QuorumWatch:
         self._told: set[BankIndex] = set()
         self._suspects: set[BankIndex] = set()
         self._lost = False
+        self._seen: set[BankIndex] = set()
+        """Banks that were missing at the last look, steadily or not."""
 
     def take(self, diagnosis: Diagnosis) -> list[Notice]:
         """Return what is new."""
+        diagnosis = self._steady(diagnosis)
         missing = {item.bank: item.condition for item in diagnosis.missing}
         notices = [*self._about_banks(diagnosis), *self._about_suspects(diagnosis)]
         lost = diagnosis.margin < 0
@@ -35,6 +41,18 @@ class QuorumWatch:
             notices.append(Notice(NoticeKind.QUORUM_BACK, text))
         self._missing, self._lost = missing, lost
         return notices
+
+    def _steady(self, diagnosis: Diagnosis) -> Diagnosis:
+        """Leave out what may be the moment between two reports."""
+        seen = {item.bank for item in diagnosis.missing}
+        banks = tuple(
+            replace(item, condition=Condition.VOTING, detail="")
+            if item.condition in _SOFT and item.bank not in self._seen
+            else item
+            for item in diagnosis.banks
+        )
+        self._seen = seen
+        return replace(diagnosis, banks=banks)
 
     def _is_worse(self, missing: dict[BankIndex, Condition]) -> bool:
         return any(
@@ -47,12 +65,12 @@ class QuorumWatch:
                 continue
             self._told.add(item.bank)
             yield Notice(
-                NoticeKind.BANK_MISSING, f"nothing comes from {item}; {diagnosis.votes}", item.bank
+                NoticeKind.BANK_MISSING, f"nothing comes from {item}; {diagnosis.count}", item.bank
             )
         back = self._told - {item.bank for item in diagnosis.missing}
         for bank in sorted(back):
             self._told.discard(bank)
-            text = f"{short_name(bank)} votes again; {diagnosis.votes}"
+            text = f"{short_name(bank)} votes again; {diagnosis.count}"
             yield Notice(NoticeKind.BANK_STARTED, text, bank)
 
     def _about_suspects(self, diagnosis: Diagnosis) -> Iterable[Notice]:

@@ -100,7 +100,7 @@ def seen(consortium: Consortium, missing: Mapping[int, ProcessCondition]) -> Loo
 def shown(look: Look) -> str:
     console = Console(width=400, no_color=True, highlight=False)
     with console.capture() as capture:
-        console.print(look.table())
+        console.print(look.table(), *look.lines(), sep="\n")
     return capture.get()
 
 
@@ -111,11 +111,11 @@ def test_the_table_ends_with_who_is_missing_and_what_to_do(consortium: Consortiu
         4: ProcessCondition.EXITED,
     }
     text = shown(seen(consortium, missing))
-    assert "corrupt: ledger state, byte 9" in text
-    assert text.splitlines()[-6:] == [
+    assert text.splitlines()[-7:] == [
         "birchmoor: its process has ended",
         "cedarholm: its process is stopped by a signal",
         "elmstow: its process has ended",
+        "fernhollow is broken on purpose: corrupt: ledger state, byte 9",
         "height 8, view 1: its leader elmstow does not answer, the view will time out",
         "votes 9/12, margin -1, missing: birchmoor (exited), cedarholm (paused), elmstow (exited)",
         "the ledger has halted by design: 10 of 12 are needed, 9 answer; nothing can be lost; "

@@ -97,14 +97,42 @@ def test_of_two_unequal_parts_the_smaller_one_is_named() -> None:
     assert conditions(diagnosis) == dict.fromkeys(range(4), Condition.UNLINKED)
 
 
+def deaf_to(bank: int, report: NodeReport, *, heard_ms: int = 9_000) -> NodeReport:
+    peers = tuple(
+        replace(item, last_heard_ms=heard_ms) if item.bank == bank else item
+        for item in report.peers
+    )
+    return replace(changed(report, missing=banks(bank)), peers=peers)
+
+
 def test_a_bank_of_which_nothing_arrives_is_silent_although_linked() -> None:
     reports = {
-        bank: changed(report, missing=banks(7)) if bank < 3 else report
+        bank: report if bank in (7, 8, 9, 10, 11) else deaf_to(7, report)
         for bank, report in reports_of(12).items()
     }
-    assert conditions(diagnose(12, reports, {})) == {7: Condition.SILENT}
-    reports[BankIndex(2)] = reports_of(12)[BankIndex(2)]
+    diagnosis = diagnose(12, reports, {})
+    assert conditions(diagnosis) == {7: Condition.SILENT}
+    assert diagnosis.missing[0].detail == "7 of 11 banks hear nothing of it"
+    few = {**reports, BankIndex(0): reports_of(12)[BankIndex(0)]}
+    few[BankIndex(1)] = reports_of(12)[BankIndex(1)]
+    assert conditions(diagnose(12, few, {})) == {}
+
+
+def test_a_bank_that_has_just_come_back_is_not_silent() -> None:
+    """It is linked, and the others have not counted a message of it yet."""
+    reports = {
+        bank: report if bank == 7 else deaf_to(7, report, heard_ms=300)
+        for bank, report in reports_of(12).items()
+    }
     assert conditions(diagnose(12, reports, {})) == {}
+
+
+def test_what_a_bank_that_is_cut_off_hears_counts_nothing() -> None:
+    cut = both_ways((4, other) for other in range(12) if other != 4)
+    reports = reports_of(12, cut=cut)
+    deaf = changed(reports[BankIndex(4)], missing=banks(*[b for b in range(12) if b != 4]))
+    reports[BankIndex(4)] = deaf
+    assert conditions(diagnose(12, reports, {})) == {4: Condition.UNLINKED}
 
 
 def test_a_liar_is_named_once_two_banks_refused_its_messages() -> None:

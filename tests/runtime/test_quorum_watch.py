@@ -29,8 +29,7 @@ def test_a_paused_bank_is_told_once_and_its_return_too() -> None:
     assert watch.take(paused) == [
         Notice(
             NoticeKind.BANK_MISSING,
-            "nothing comes from dunmere (paused); "
-            "votes 11/12, margin 1, missing: dunmere (paused)",
+            "nothing comes from dunmere (paused); votes 11/12, margin 1",
             3,
         )
     ]
@@ -67,3 +66,11 @@ def test_a_start_under_way_is_not_news() -> None:
     )
     assert watch.take(starting) == []
     assert BankIndex(3) in {item.bank for item in starting.missing}
+
+
+def test_what_may_be_the_moment_between_two_reports_is_told_at_the_second_look() -> None:
+    watch = QuorumWatch()
+    unheard = without(bank_3=ProcessCondition.RUNNING)
+    assert watch.take(unheard) == []
+    assert [notice.kind for notice in watch.take(unheard)] == [NoticeKind.BANK_MISSING]
+    assert watch.take(unheard) == []
