@@ -140,6 +140,7 @@ class ByzantineConsensus:
         blocks: Sequence[Block] = (),
         transactions_available: int = 0,
         silent_through: Height | None = None,
+        evidence: Sequence[bytes] = (),
     ) -> list[Effect]:
         """As `Consensus.restart`; the style starts from nothing."""
         effects = self._consensus.restart(
@@ -150,6 +151,7 @@ class ByzantineConsensus:
             blocks=blocks,
             transactions_available=transactions_available,
             silent_through=silent_through,
+            evidence=evidence,
         )
         return self.take_over(tip, active_set).effects(effects)
 
