@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tx": ("node.cli.transaction", "Show where a transaction stands, and what is public."),
     "block": ("node.cli.block", "Show a block, who sealed it and what is in it."),
     "proof": ("node.cli.proof", "Prove that a transaction is sealed; verify a proof offline."),
+    "evidence": ("node.cli.evidence", "Show who is accused of what, verified here."),
     "treasury": ("node.cli.treasury", "Show stakes, penalties, fees, pots, and that they add up."),
     "stake": ("node.cli.stake", "Move money between a bank's public account and its stake."),
     "readmit": ("node.cli.readmit", "Let a removed bank return, with a quorum's approval."),
@@ -35,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "bench": ("node.cli.bench", "Measure what this machine does."),
     "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),
     "fault": ("node.cli.fault", "Break a running consortium on purpose, and mend it."),
+    "revoke": ("node.cli.revoke", "Revoke a party's certificate, and give it another."),
     "doctor": ("node.cli.doctor", "Verify every bank's ledger and compare them all."),
 }
 """Module and short help of each command; the module holds a click command named `command`."""

@@ -123,6 +123,7 @@ class Authority:
     @staticmethod
     def create(root: Path, consortium: str) -> Authority:
         authority, now = CertificateAuthority.create(consortium, utc_now()), utc_now()
+        authority.save(root)
         for bank in range(BANKS):
             for kind, identity in (
                 ("bank", Identity.of_bank(consortium, bank)),
