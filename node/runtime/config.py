@@ -65,6 +65,8 @@ class NodeConfig:
     mempool_transactions: int = 4_000
     mempool_bytes: int = 40 << 20
     log_level: str = "INFO"
+    scrub_percent: int = 1
+    """Share of one core for reading the stored history again, which finds damage; 0 for never."""
     join: str = field(default=REPLAY)
     """How an empty database gets the ledger: `REPLAY` or `SNAPSHOT`."""
     supervised: bool = field(default=False)
@@ -97,6 +99,13 @@ def _required(table: dict[str, Any], key: str, kind: type[T], where: str) -> T:
 def _optional(table: dict[str, Any], key: str, default: T, where: str) -> T:
     """Return a value of the default's type, the default itself if the key is absent."""
     return _required(table, key, type(default), where) if key in table else default
+
+
+def _percent(table: dict[str, Any], key: str, default: int, where: str) -> int:
+    value = _optional(table, key, default, where)
+    if not 0 <= value <= 100:
+        raise ConfigurationError(f"{where}: `{key}` must be from 0 to 100")
+    return value
 
 
 def _peers(document: dict[str, Any], path: Path) -> tuple[PeerAddress, ...]:
@@ -159,6 +168,7 @@ def load_node_config(path: Path) -> NodeConfig:
         mempool_transactions=_optional(limits, "mempool_transactions", 4_000, in_limits),
         mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
         log_level=_optional(log, "level", "INFO", in_log),
+        scrub_percent=_percent(limits, "scrub_percent", 1, in_limits),
         join=_join(bank, in_bank),
         supervised=_optional(bank, "supervised", False, in_bank),
         allow_faults=_optional(bank, "allow_faults", False, in_bank),
@@ -206,6 +216,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         "[limits]",
         f"mempool_transactions = {config.mempool_transactions}",
         f"mempool_bytes = {config.mempool_bytes}",
+        f"scrub_percent = {config.scrub_percent}",
         "",
         "[log]",
         f"level = {quote(config.log_level)}",

@@ -91,23 +91,23 @@ class Integrity:
         await self._reported.wait()
 
 
-async def run_unless_damaged(integrity: Integrity, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` until it ends or damage is reported, whichever comes first.
+async def run_unless_damaged(integrity: Integrity, *work: Coroutine[Any, Any, None]) -> None:
+    """Run all `work` until one part of it fails or damage is reported, whichever comes first.
 
-    Raises what `work` raises, unless that is the damage itself.
+    Raises what failed, unless that is the damage itself.
     """
-    running = asyncio.create_task(work)
-    damaged = asyncio.create_task(integrity.wait())
+    tasks = [asyncio.create_task(part) for part in (*work, integrity.wait())]
     try:
-        await asyncio.wait([running, damaged], return_when=asyncio.FIRST_COMPLETED)
-        if running.done() and integrity.violation is None:
-            running.result()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if integrity.violation is None:
+                task.result()
     except IntegrityViolation as violation:
         integrity.report(violation)
     finally:
-        for task in (running, damaged):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(running, damaged, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def check_tip(genesis: Genesis, tip: Tip, verifier: Verifier) -> None:

@@ -48,6 +48,7 @@ from node.runtime.fault_links import DisturbedPeerBackend
 from node.runtime.guard_file import GuardCorrupt, GuardFile, GuardLocked, SignaturePoint
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.integrity import Integrity, check_record, check_tip, run_unless_damaged
+from node.runtime.integrity_scrubber import IntegrityScrubber
 from node.runtime.ledger_backend import LedgerBackend
 from node.runtime.mempool import Mempool, MempoolLimits
 from node.runtime.operator_backend import OperatorBackend
@@ -397,11 +398,22 @@ class Node:
         What is cancelled may be a statement whose record was just written: it is never sent.
         """
         if self._integrity.violation is None:
-            await run_unless_damaged(self._integrity, self._driver.run(initial))
+            await run_unless_damaged(self._integrity, self._driver.run(initial), self._scrub())
         self._driver.end()
         await server.set_ready(False)
         await self._remember_damage()
         await asyncio.Event().wait()
+
+    async def _scrub(self) -> None:
+        """Look for damage in the whole history until cancelled."""
+        if self._config.scrub_percent == 0:
+            await asyncio.Event().wait()
+        await IntegrityScrubber(
+            self._chain.genesis,
+            self._database,
+            lambda: self._chain.height,
+            self._config.scrub_percent,
+        ).run()
 
     async def _remember_damage(self) -> None:
         violation = self._integrity.violation

@@ -30,6 +30,7 @@ from node.storage.errors import IntegrityViolation, WriterLost
 from node.storage.evidence_reader import EvidenceReader
 from node.storage.failures import storage_errors
 from node.storage.genesis_installation import install_genesis
+from node.storage.history_reader import HistoryReader
 from node.storage.integrity_reader import IntegrityReader
 from node.storage.journal import Journal
 from node.storage.migrations import migrate_async, require_schema
@@ -43,7 +44,9 @@ INSERT INTO integrity_findings (damaged_table, height, detail) VALUES (%b, %b, %
 """
 
 
-class Database(ChainReader, NoteReader, DigestReader, EvidenceReader, IntegrityReader):
+class Database(
+    ChainReader, NoteReader, DigestReader, EvidenceReader, IntegrityReader, HistoryReader
+):
     """The open database of one bank: every question of the readers, and the writes."""
 
     def __init__(

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Row, Select, TextClause
+from sqlalchemy import Row, Select, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from node.ledger.genesis import Genesis
@@ -89,6 +89,20 @@ class Reader:
                 async with driver.cursor(binary=True) as cursor:
                     await cursor.execute(statement, parameters)
                     return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def _driver_snapshot(self) -> AsyncIterator[psycopg.AsyncCursor[Any]]:
+        """Yield the driver's cursor, in its binary format, on one moment of the database."""
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                # The transaction begins with SQLAlchemy, so that the pool rolls it back.
+                await connection.execute(text("SELECT 1"))
+                pooled = await connection.get_raw_connection()
+                driver = pooled.driver_connection
+                assert isinstance(driver, psycopg.AsyncConnection)
+                async with driver.cursor(binary=True) as cursor:
+                    yield cursor
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -1,0 +1,238 @@
+"""The stored history as it is, row by row, for whoever checks it against what it must hash to.
+
+Every answer comes from one snapshot of the database, so a block that is applied meanwhile is seen
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from node.ledger.types import Height
+from node.storage.reading import Reader
+from node.storage.records import StoredBlock
+
+SELECT_BLOCK = """
+SELECT b.block_hash, b.block_number, b.header, b.contents, b.seal, b.previous_hash, b.merkle_root,
+       (extract(epoch FROM b.timestamp) * 1000)::bigint, b.miner_idx, b.state_root,
+       b.transaction_count, t.block_hash, t.merkle_root
+FROM blocks b LEFT JOIN transaction_batches t ON t.batch_id = b.block_number
+WHERE b.block_number = %b
+"""
+SELECT_TRANSACTIONS = """
+SELECT t.transaction_id, t.sequence_number, t.position, t.kind, t.asset, t.fee,
+       t.redeem, t.leaf_hash, t.size, b.body
+FROM transactions t LEFT JOIN transaction_bodies b ON b.transaction_id = t.transaction_id
+WHERE t.batch_id = %b ORDER BY t.position
+"""
+SELECT_NULLIFIERS = """
+SELECT sequence, nullifier FROM nullifiers
+WHERE transaction_sequence >= %b AND transaction_sequence < %b ORDER BY sequence
+"""
+SELECT_NOTES = """
+SELECT n.sequence, n.transaction_sequence, n.output_index, b.asset,
+       n.one_time_key || n.commitment || n.ephemeral_key
+           || set_byte('\\x00'::bytea, 0, n.view_tag) || n.ciphertext
+FROM notes n LEFT JOIN bins b ON b.bin_id = n.bin_id
+WHERE n.transaction_sequence >= %b AND n.transaction_sequence < %b ORDER BY n.sequence
+"""
+SELECT_STATE = """
+SELECT s.state, s.account_entry_count, s.treasury_count, b.block_number, b.state_root
+FROM ledger_state s LEFT JOIN blocks b ON b.block_hash = s.block_hash
+"""
+SELECT_NOTE_PAGE = """
+SELECT n.sequence, b.asset, n.bin_id, n.position, n.output_index,
+       n.one_time_key || n.commitment || n.ephemeral_key
+           || set_byte('\\x00'::bytea, 0, n.view_tag) || n.ciphertext
+FROM notes n LEFT JOIN bins b ON b.bin_id = n.bin_id
+WHERE n.sequence >= %b ORDER BY n.sequence LIMIT %b
+"""
+SELECT_NULLIFIER_PAGE = """
+SELECT sequence, nullifier FROM nullifiers WHERE sequence >= %b ORDER BY sequence LIMIT %b
+"""
+SELECT_BIN_PAGE = """
+SELECT closed_sequence, bin_id, note_count, digest FROM bins
+WHERE closed_sequence >= %b ORDER BY closed_sequence LIMIT %b
+"""
+SELECT_BANKS = """
+SELECT b.id, b.stake, b.account_balance, b.offences, b.is_active, m.blocks_mined,
+       m.total_rewards, m.is_active
+FROM banks b LEFT JOIN miners m ON m.idx = b.id ORDER BY b.id
+"""
+SELECT_TREASURY_SUMS = """
+SELECT bank_id, sum(CASE type WHEN 'stake' THEN amount WHEN 'penalty' THEN -amount END)
+FROM treasury WHERE type IN ('stake', 'penalty') GROUP BY bank_id ORDER BY bank_id
+"""
+SELECT_ACCOUNT_SUMS = """
+SELECT bank_id,
+       sum(CASE WHEN kind IN ('payout', 'stake-top-up') THEN -amount ELSE amount END)
+FROM account_entries GROUP BY bank_id ORDER BY bank_id
+"""
+SELECT_COUNTS = """
+SELECT (SELECT count(*) FROM treasury), (SELECT coalesce(max(record) + 1, 0) FROM treasury),
+       (SELECT count(*) FROM account_entries),
+       (SELECT coalesce(max(entry) + 1, 0) FROM account_entries)
+"""
+SELECT_DAMAGED_EVIDENCE = """
+SELECT evidence_id, block_number FROM evidence WHERE sha256(raw) <> evidence_id LIMIT 1
+"""
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionHistory:
+    """A row of `transactions` and the body beside it, None if there is none."""
+
+    transaction_id: bytes
+    sequence_number: int
+    position: int
+    kind: int
+    asset: bytes | None
+    fee: int
+    redeem: int
+    leaf_hash: bytes
+    size: int
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHistory:
+    """Everything that is stored of one block."""
+
+    stored: StoredBlock
+    previous_hash: bytes | None
+    merkle_root: bytes
+    time_ms: int
+    miner: int | None
+    state_root: bytes
+    transaction_count: int
+    batch: tuple[bytes, bytes] | None
+    """Block hash and Merkle root of the batch row."""
+    transactions: tuple[TransactionHistory, ...] = ()
+    nullifiers: Rows = field(default=())
+    """(sequence, nullifier) in ledger order."""
+    notes: Rows = field(default=())
+    """(sequence, transaction sequence, output index, asset, output of 281 bytes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Consecutive rows of a list that the state certifies, and the state at that moment."""
+
+    state: bytes
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerBooks:
+    """What mirrors the state or adds up to it, and the state at that moment."""
+
+    state: bytes
+    account_entry_count: int
+    treasury_count: int
+    banks: Rows
+    """id, stake, balance, offences, active, blocks mined, rewards, active as creator."""
+    stakes: Rows
+    """(bank, stake rows less penalty rows)."""
+    balances: Rows
+    """(bank, sum of account entries)."""
+    treasury_rows: tuple[int, int]
+    """How many there are, and the highest number plus 1."""
+    account_rows: tuple[int, int]
+    damaged_evidence: tuple[bytes, int | None] | None
+    """Id and height of an evidence item whose bytes do not hash to its id."""
+
+
+class HistoryReader(Reader):
+    """Questions of whoever looks for damage."""
+
+    async def block_history(self, height: Height, *, whole: bool) -> BlockHistory | None:
+        """Return what is stored of a block, None if there is no such row.
+
+        Without `whole` the header's row alone, as below a snapshot.
+        """
+        async with self._driver_snapshot() as cursor:
+            row = await (await cursor.execute(SELECT_BLOCK, [height])).fetchone()
+            if row is None:
+                return None
+            transactions: list[TransactionHistory] = []
+            nullifiers: Rows = ()
+            notes: Rows = ()
+            if whole:
+                await cursor.execute(SELECT_TRANSACTIONS, [height])
+                transactions = [TransactionHistory(*item) for item in await cursor.fetchall()]
+            if transactions:
+                numbers = [item.sequence_number for item in transactions]
+                span = [min(numbers), max(numbers) + 1]
+                nullifiers = await (await cursor.execute(SELECT_NULLIFIERS, span)).fetchall()
+                notes = await (await cursor.execute(SELECT_NOTES, span)).fetchall()
+        return BlockHistory(
+            stored=StoredBlock(row[0], row[1], row[2], row[3], row[4] or b""),
+            previous_hash=row[5],
+            merkle_root=row[6],
+            time_ms=row[7],
+            miner=row[8],
+            state_root=row[9],
+            transaction_count=row[10],
+            batch=None if row[11] is None else (row[11], row[12]),
+            transactions=tuple(transactions),
+            nullifiers=nullifiers,
+            notes=notes,
+        )
+
+    async def note_page(self, first: int, limit: int) -> ListPage:
+        """Return (sequence, asset, bin id, position, output index, output) in ledger order."""
+        return await self._page(SELECT_NOTE_PAGE, first, limit)
+
+    async def nullifier_page(self, first: int, limit: int) -> ListPage:
+        """Return (sequence, nullifier) in ledger order."""
+        return await self._page(SELECT_NULLIFIER_PAGE, first, limit)
+
+    async def closed_bin_page(self, first: int, limit: int) -> ListPage:
+        """Return (sequence, bin id, real notes, digest) in closing order."""
+        return await self._page(SELECT_BIN_PAGE, first, limit)
+
+    async def books(self) -> LedgerBooks:
+        """Return everything that mirrors the state or adds up to it."""
+        async with self._driver_snapshot() as cursor:
+            state, entry_count, treasury_count = await self._state(cursor)
+
+            async def rows(statement: str) -> Rows:
+                return await (await cursor.execute(statement)).fetchall()
+
+            counts = (await rows(SELECT_COUNTS))[0]
+            damaged = await rows(SELECT_DAMAGED_EVIDENCE)
+            return LedgerBooks(
+                state=state,
+                account_entry_count=entry_count,
+                treasury_count=treasury_count,
+                banks=await rows(SELECT_BANKS),
+                stakes=await rows(SELECT_TREASURY_SUMS),
+                balances=await rows(SELECT_ACCOUNT_SUMS),
+                treasury_rows=(counts[0], counts[1]),
+                account_rows=(counts[2], counts[3]),
+                damaged_evidence=(damaged[0][0], damaged[0][1]) if damaged else None,
+            )
+
+    async def _page(self, statement: str, first: int, limit: int) -> ListPage:
+        async with self._driver_snapshot() as cursor:
+            state = (await self._state(cursor))[0]
+            rows = await (await cursor.execute(statement, [first, limit])).fetchall()
+            return ListPage(state, rows)
+
+    async def _state(self, cursor: psycopg.AsyncCursor[Any]) -> tuple[bytes, int, int]:
+        row = await (await cursor.execute(SELECT_STATE)).fetchone()
+        if row is None:
+            raise self._violation("ledger_state", None, "the row is missing")
+        state, account_entry_count, treasury_count, height, root = row
+        if hashlib.sha256(state).digest() != root:
+            raise self._violation(
+                "ledger_state", height, "the state does not have the root that the header names"
+            )
+        return state, account_entry_count, treasury_count
