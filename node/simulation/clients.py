@@ -51,7 +51,8 @@ class Clients:
         self._random = random
         self._made = 0
         self._values: dict[TransactionId, tuple[Amount, ...]] = {}
-        self._tip: LedgerPoint = ledger.genesis
+        self.tip: LedgerPoint = ledger.genesis
+        """The ledger that wallets have followed, as far as any bank applied it."""
         self.unspent: dict[bytes, Note] = {}
         """Notes on the ledger, by nullifier."""
         self._offered: set[bytes] = set()
@@ -113,7 +114,7 @@ class Clients:
         if note is not None:
             return self._transfer(note)
         if draw > 0.9:
-            rich = [bank.index for bank in self._tip.state.banks if bank.balance >= 10]
+            rich = [bank.index for bank in self.tip.state.banks if bank.balance >= 10]
             if rich:
                 return self._register(
                     self._mint_raw(Kind.PAYOUT, 1, bank=self._random.choice(rich), amount=10),
@@ -155,7 +156,7 @@ class Clients:
 
     def _beneficiary(self) -> BankIndex:
         """Whose account is redeemed into: a removed bank's first, which needs it for its stake."""
-        banks = self._tip.state.banks
+        banks = self.tip.state.banks
         removed = [bank.index for bank in banks if not bank.active]
         return self._random.choice(removed or [bank.index for bank in banks])
 
@@ -184,13 +185,13 @@ class Clients:
         return self._made
 
     def _expiry(self) -> int:
-        return self._tip.header.height + EXPIRY_HEIGHTS
+        return self.tip.header.height + EXPIRY_HEIGHTS
 
     def _on_applied(self, bank: Bank, block: Block, outcome: Valid) -> None:
         after = outcome.after
         assert isinstance(after, LedgerPoint), "clients live on the production ledger"
-        if block.height > self._tip.header.height:
-            self._tip = after
+        if block.height > self.tip.header.height:
+            self.tip = after
             self._learn(after.transition)
         if bank.index in self._cluster.byzantine:
             return

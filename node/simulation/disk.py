@@ -9,8 +9,9 @@ from node.consensus.effects import Persist
 from node.consensus.messages import SealedBlock
 from node.consensus.record import DurableRecord
 from node.ledger.blocks import Block
+from node.ledger.state_records import PunishedOffence
 from node.ledger.types import BlockId, Height, TransactionId, View
-from node.simulation.ledger import Point
+from node.simulation.ledger import Point, Valid
 
 
 class SignaturePoint(NamedTuple):
@@ -36,8 +37,8 @@ class Disk:
     """Blocks of this height that statements rest on."""
     bodies: set[TransactionId] = field(default_factory=set)
     """Transactions whose bytes are stored: those of `blocks` and of `chain`."""
-    evidence: dict[bytes, bytes] = field(default_factory=dict)
-    """Accepted evidence that is not punished yet, by its key's encoding."""
+    evidence: dict[PunishedOffence, bytes] = field(default_factory=dict)
+    """Accepted evidence that is not punished yet, by its key."""
     guard: SignaturePoint | None = None
     """The guard file, which a restored backup does not bring back."""
 
@@ -58,10 +59,12 @@ class Disk:
         """Fsync the guard file, after the database and before anything is sent (D4)."""
         self.guard = SignaturePoint(effect.height, effect.view, effect.step)
 
-    def apply(self, item: SealedBlock, point: Point) -> None:
+    def apply(self, item: SealedBlock, outcome: Valid) -> None:
         """Store a sealed block with its outcome and drop the height's record, in one go (P7)."""
         self.chain.append(item)
-        self.point = point
+        self.point = outcome.after
+        for key in outcome.punished:
+            self.evidence.pop(key, None)
         self.bodies.update(item.block.transaction_ids)
         self.record = None
         self.recorded = None

@@ -88,6 +88,7 @@ class Core(Protocol):
         blocks: Sequence[Block] = (),
         transactions_available: int = 0,
         silent_through: Height | None = None,
+        evidence: Sequence[bytes] = (),
     ) -> list[Effect]:
         """Start from what is on disk."""
         ...
@@ -235,6 +236,7 @@ class Cluster:
             blocks=tuple(disk.blocks.values()),
             transactions_available=0,
             silent_through=disk.silent_through(),
+            evidence=tuple(disk.evidence.values()),
         )
         self.watch.restarted(bank)
         self._execute(bank, effects)
@@ -526,7 +528,7 @@ class Cluster:
         if not isinstance(verdict, Valid):
             return ApplyFailed(effect.ticket, verdict)
         block = effect.block
-        bank.disk.apply(SealedBlock(block, effect.seal), verdict.after)
+        bank.disk.apply(SealedBlock(block, effect.seal), verdict)
         self._refresh_pool(bank, block)
         self.watch.applied(bank, block, effect.seal, verdict)
         if self.on_applied is not None:
@@ -554,5 +556,5 @@ class Cluster:
     def _examine(self, bank: Bank, effect: ExamineEvidence) -> Event:
         examined = self.ledger.examine(bank.disk.point, effect.item)
         if examined.key is not None:
-            bank.disk.evidence.setdefault(repr(examined.key).encode(), effect.item)
+            bank.disk.evidence.setdefault(examined.key, effect.item)
         return EvidenceExamined(effect.item, examined.key, examined.detail)

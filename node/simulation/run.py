@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -46,6 +47,8 @@ from node.simulation.schedule import (
     Weather,
 )
 
+INTERNAL = "internal error"
+"""Named as the checker where production code or the simulator itself raised."""
 CALM_MS = 30
 """Longest delay once everything has healed."""
 RECOVERY_HEIGHTS = 3
@@ -131,6 +134,11 @@ class Run:
             self.cluster.watch.finish()
         except Violation as violation:
             self.outcome.violation = violation
+        except Exception as error:  # edge: whatever breaks inside a run is a finding with a seed
+            trail = "".join(traceback.format_exception(error)[-3:])
+            self.outcome.violation = Violation(
+                INTERNAL, f"{type(error).__name__}: {error}\n{trail}"
+            )
         self._count()
         return self.outcome
 
@@ -291,7 +299,7 @@ class Run:
                 f"not punished {CONVICTION_LIMIT_MS} ms after recovery: "
                 + ", ".join(
                     f"bank {item.bank}, class {item.offence_class}, height {item.height} "
-                    f"(seen whole by bank {offences.provable[item]})"
+                    f"(held by banks {sorted(offences.holders(item))})"
                     for item in offences.outstanding()
                 )
             )

@@ -70,11 +70,14 @@ class EveryOffence(Checker):
         self._logs: dict[BankIndex, StatementLog] = {}
         self._since: dict[BankIndex, Height] = {}
         self._sets: dict[Height, ActiveSet] = {Height(1): cluster.ledger.genesis.active_set}
-        self.provable: dict[PunishedOffence, BankIndex] = {}
-        """Each offence that a correct bank could prove, and the first such bank."""
+        self.provable: dict[PunishedOffence, set[BankIndex]] = {}
+        """Offences, and the correct banks that were shown a whole proof in their present life."""
 
     def restarted(self, bank: Bank) -> None:
-        """A new life remembers nothing of earlier heights."""
+        """A new life remembers nothing of earlier heights but what is on disk."""
+        for offence, banks in self.provable.items():
+            if offence not in bank.disk.evidence:
+                banks.discard(bank.index)
         self._logs[bank.index] = StatementLog()
         self._since[bank.index] = Height(bank.height + 1)
 
@@ -117,17 +120,30 @@ class EveryOffence(Checker):
             offence = PunishedOffence(
                 conflict.height, conflict.bank, conflict.offence.offence_class
             )
-            self.provable.setdefault(offence, bank.index)
+            self.provable.setdefault(offence, set()).add(bank.index)
 
     def outstanding(self) -> list[PunishedOffence]:
         """Return what should still be punished, as the correct bank that is furthest sees it."""
-        correct = [bank for bank in self.cluster.banks if bank.index not in self.cluster.byzantine]
+        correct = [
+            bank
+            for bank in self.cluster.banks
+            if bank.up and bank.index not in self.cluster.byzantine
+        ]
         furthest = max(correct, key=lambda bank: bank.height)
         point = furthest.disk.point
         assert isinstance(point, LedgerPoint), "slashes exist on the production ledger alone"
         oldest = point.state.oldest_punishable(point.genesis)
+        up = {bank.index for bank in correct}
+        known = {offence: None for offence, banks in self.provable.items() if banks & up}
+        for bank in correct:
+            known |= dict.fromkeys(bank.disk.evidence)
         return [
             offence
-            for offence in self.provable
+            for offence in known
             if offence.height >= oldest and offence not in point.state.punished
         ]
+
+    def holders(self, offence: PunishedOffence) -> set[BankIndex]:
+        """Return the banks that can prove an offence."""
+        stored = {bank.index for bank in self.cluster.banks if offence in bank.disk.evidence}
+        return stored | self.provable.get(offence, set())
