@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.consensus import certificates, prosecution
+from node.consensus import certificates, prosecution, waiting
 from node.consensus.certificates import (
     CertificateInvalid,
     QuorumCertificate,
@@ -30,6 +30,7 @@ def form_quorum_certificate(state: State) -> bool:
     if certificate is None:
         return False
     state.broadcast(certificate)
+    waiting.restart_retry(state)
     adopt_quorum_certificate(state, certificate)
     return True
 

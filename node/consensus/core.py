@@ -20,6 +20,7 @@ from node.consensus import (
     sealing,
     view_change,
     voting,
+    waiting,
 )
 from node.consensus.effects import Effect
 from node.consensus.events import (
@@ -61,6 +62,7 @@ def rules() -> tuple[Rule, ...]:
         certifying.form_quorum_certificate,
         view_change.form_reject_certificate,
         view_change.amplify,
+        view_change.follow_rejections,
         proposing.propose,
         voting.request_validation,
         voting.vote,
@@ -172,6 +174,8 @@ class Consensus:
             case TimerKind.VIEW:
                 view_change.on_view_timer(state)
             case TimerKind.RETRY:
+                waiting.on_retry(state)
+                view_change.on_retry(state)
                 if state.timed_out:
                     view_change.repeat_timeout(state)
                 else:

@@ -14,6 +14,7 @@ from node.consensus import (
     prosecution,
     sealing,
     view_change,
+    waiting,
 )
 from node.consensus.certificates import (
     CertificateInvalid,
@@ -46,7 +47,7 @@ def receive(state: State, sender: BankIndex, message: Message) -> None:
     """Take a message from the authenticated link of `sender`."""
     if sender not in state.peers:
         return
-    state.presence.heard_at[sender] = state.presence.tick
+    waiting.note_heard(state, sender)
     pacemaker.trust(state, sender)
     if state.halted is not None and not isinstance(message, SyncRequest):
         return
@@ -209,6 +210,7 @@ def _accept_status(state: State, sender: BankIndex, status: Status) -> None:
         view_change.accept_timeout_certificate(state, status.timeout_certificate)
     if status.view < state.view:
         state.send(sender, pacemaker.status_message(state))
+    waiting.answer(state, sender, status)
 
 
 def _proposal_is_whole(state: State, proposal: Proposal) -> bool:

@@ -84,11 +84,14 @@ class Status:
     """Of view-1, if that is how the sender entered its view."""
     quorum_certificate: QuorumCertificate | None
     """The highest that the sender holds; without it the timeout certificate could not be used."""
+    asks: bool = False
+    """Whether the sender, whose view stalls, asks everybody in it to say that he is there."""
 
     def write(self, writer: Writer) -> Writer:
         write_place(writer, self.height, self.view)
         writer.optional(self.timeout_certificate, lambda out, item: item.write(out))
-        return writer.optional(self.quorum_certificate, lambda out, item: item.write(out))
+        writer.optional(self.quorum_certificate, lambda out, item: item.write(out))
+        return writer.flag(self.asks)
 
     @staticmethod
     def read(reader: Reader) -> Status:
@@ -98,6 +101,7 @@ class Status:
             view=view,
             timeout_certificate=reader.optional(TimeoutCertificate.read),
             quorum_certificate=reader.optional(QuorumCertificate.read),
+            asks=reader.flag(),
         )
 
 
@@ -232,7 +236,7 @@ _FORMATS: dict[type[Any], _Format] = {
     RejectCertificate: _Format(7, REJECT_CERTIFICATE_MAX_BYTES, RejectCertificate.read),
     Status: _Format(
         8,
-        _PLACE_BYTES + 1 + TIMEOUT_CERTIFICATE_MAX_BYTES + 1 + QUORUM_CERTIFICATE_MAX_BYTES,
+        _PLACE_BYTES + 1 + TIMEOUT_CERTIFICATE_MAX_BYTES + 1 + QUORUM_CERTIFICATE_MAX_BYTES + 1,
         Status.read,
     ),
     SyncRequest: _Format(9, 8, SyncRequest.read),

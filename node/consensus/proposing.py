@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.consensus import journal
+from node.consensus import journal, waiting
 from node.consensus.certificates import QuorumCertificate
 from node.consensus.effects import BuildBlock
 from node.consensus.events import Approved, BlockBuilt, TimerKind
@@ -92,6 +92,7 @@ def _sign(state: State, block: Block, certificate: QuorumCertificate | None) -> 
         # its body is ordered to disk again (D2).
         state.durable_blocks.pop(block.block_id, None)
     state.broadcast(state.proposed)
+    waiting.restart_retry(state)
     state.inbox.append(state.proposed)
 
 

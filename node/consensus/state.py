@@ -30,6 +30,9 @@ from node.ledger.blocks import Header
 from node.ledger.state_records import PunishedOffence
 from node.ledger.types import NO_VIEW, BankIndex, BlockId, Height, View
 
+PATIENCE = 2
+"""For how many RETRY the end of a view waits for the verdict on its proposal (R2, V2)."""
+
 
 @dataclass(slots=True)
 class Work:
@@ -83,8 +86,24 @@ class Presence:
     refused: dict[BankIndex, int] = field(default_factory=dict)
     """Messages of each peer that failed a check."""
     last_refusal: str = ""
+    absent: dict[BankIndex, bool] = field(default_factory=dict)
+    """Banks of which nothing came since all were asked (`waiting`)."""
     suspected: dict[BankIndex, bool] = field(default_factory=dict)
     """Banks whose last view ended without a proposal, and from which nothing came since."""
+
+
+@dataclass(slots=True)
+class Stall:
+    """What was found out about a view that does not get on (`waiting`)."""
+
+    asked: bool = False
+    """Whether all were asked who is there, or were told that the view is given up."""
+    heard: dict[BankIndex, bool] = field(default_factory=dict)
+    """Who was heard since."""
+    place: tuple[int, int, str] | None = None
+    """Height, view and what was awaited when RETRY fired last."""
+    overdue: tuple[BankIndex, ...] = ()
+    """Whose statement was missing then."""
 
 
 @dataclass(slots=True)
@@ -197,7 +216,11 @@ class State:
         self.nothing_to_build = False
         self.batch_elapsed = False
         self.rejected_by_many = False
-        """A reject certificate of this view was acted on and forwarded."""
+        """A reject certificate of this view is here and was forwarded."""
+        self.patience = PATIENCE
+        self.stall = Stall()
+        if view > 0 and self.timers.running(TimerKind.RETRY):
+            self.timers.set(TimerKind.RETRY, self.parameters.retry_ms)
         self.timers.cancel(TimerKind.VIEW)
         self.timers.cancel(TimerKind.BATCH)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.consensus import pacemaker
+from node.consensus import pacemaker, waiting
 from node.consensus.effects import Alarm
 from node.consensus.signing import Decision
 from node.consensus.state import State
+from node.consensus.waiting import WaitingFor, waiting_for
 from node.ledger.types import BankIndex, Height, View
 
 
@@ -38,9 +39,13 @@ class ConsensusStatus:
     highest_view: View
     """View of the highest quorum certificate known at this height, -1 for none."""
     missing: tuple[BankIndex, ...]
-    """Active banks not heard from for a whole round of status messages."""
+    """Active banks that keep the height waiting or are not there: whose statement has been missing
+    for RETRY, of which nothing came since all were asked, or which said nothing for a whole round
+    of status messages."""
     margin: int
-    """Votes still possible above the quorum; negative means that nothing can be sealed."""
+    """Banks that still answer above the quorum; negative means that nothing can be sealed."""
+    waiting_for: WaitingFor
+    """What has to come next at this bank."""
     sealed: bool
     """Whether a seal of this height is known and being applied."""
     behind: bool
@@ -57,7 +62,7 @@ class ConsensusStatus:
 def status_of(state: State) -> ConsensusStatus:
     """Return the status as of the last event."""
     votes = state.votes.of_view(state.view)
-    missing = pacemaker.silent_banks(state)
+    missing = missing_banks(state)
     reachable = state.active_set.size - len(missing)
     if state.bank in state.active_set and not state.may_sign:
         reachable -= 1
@@ -81,6 +86,7 @@ def status_of(state: State) -> ConsensusStatus:
         highest_view=state.highest_view,
         missing=tuple(missing),
         margin=reachable - state.active_set.quorum,
+        waiting_for=waiting_for(state),
         sealed=state.seal is not None,
         behind=any(claim > state.height for claim in state.catch_up.claims.values()),
         refused=tuple(sorted(state.presence.refused.items())),
@@ -88,3 +94,15 @@ def status_of(state: State) -> ConsensusStatus:
         alarms=tuple(state.alarms),
         halted=state.halted,
     )
+
+
+def missing_banks(state: State) -> list[BankIndex]:
+    """Return the active banks that do not answer, in increasing index."""
+    silent = pacemaker.silent_banks(state)
+    overdue = waiting.overdue(state)
+    absent = state.presence.absent
+    return [
+        bank
+        for bank in state.active_set.banks
+        if bank in silent or bank in overdue or bank in absent
+    ]

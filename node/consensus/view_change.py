@@ -8,11 +8,17 @@ that holds a quorum certificate at least as high as the highest claim in it. Oth
 bank could claim a certificate that it shows to nobody, complete a timeout certificate with it
 before the others do, and leave a correct leader without anything it may propose, view after view.
 Every message that carries a timeout certificate therefore carries the quorum certificate too.
+
+One rule is more patient than the specification: a bank that would give up because others did, or
+because others rejected the block (V2, R2), first answers the proposal that it is judging. After
+the timeout it may not say any more what it thinks of the block, and the creator of an invalid one
+would go free for want of a quorum of rejections (E6). The wait is bounded by the view timer and
+by T0, and it is asked for nothing in the argument for liveness, where every view ends by timers.
 """
 
 from __future__ import annotations
 
-from node.consensus import certificates, journal, pacemaker, prosecution
+from node.consensus import certificates, journal, pacemaker, prosecution, voting, waiting
 from node.consensus.certificates import (
     CertificateInvalid,
     RejectCertificate,
@@ -38,7 +44,9 @@ def time_out(state: State) -> bool:
         return False
     state.timers.cancel(TimerKind.VIEW)
     pacemaker.suspect_leader(state)
+    waiting.note_absent(state)
     _sign(state)
+    waiting.restart_retry(state)
     return True
 
 
@@ -61,9 +69,22 @@ def amplify(state: State) -> bool:
     """Join once rq banks gave up this view: no quorum is left in it (V2)."""
     if not state.deciding or state.timed_out:
         return False
-    if len(state.timeouts.of_view(state.view)) < state.active_set.reject_threshold:
+    if not _given_up_by_many(state):
         return False
-    return time_out(state)
+    return _answer_then_time_out(state)
+
+
+def follow_rejections(state: State) -> bool:
+    """Give up once a reject certificate of this view is here (R2)."""
+    if not state.deciding or state.timed_out or not state.rejected_by_many:
+        return False
+    return _answer_then_time_out(state)
+
+
+def on_retry(state: State) -> None:
+    """Lose patience with the verdict that the end of the view waits for."""
+    if state.rejected_by_many or _given_up_by_many(state):
+        state.patience -= 1
 
 
 def form_reject_certificate(state: State) -> bool:
@@ -90,11 +111,10 @@ def accept_reject_certificate(state: State, certificate: RejectCertificate) -> N
 
 
 def follow_reject_certificate(state: State, certificate: RejectCertificate) -> None:
-    """Behave exactly as if the view timer had run out, and forward it once: no more (R2)."""
+    """Forward it once; the view then ends as if its timer had run out, and no more (R2)."""
     state.rejected_by_many = True
     if state.deciding and not state.timed_out:
         state.broadcast(certificate)
-        time_out(state)
 
 
 def form_timeout_certificate(state: State) -> bool:
@@ -129,6 +149,16 @@ def accept_timeout_certificate(state: State, certificate: TimeoutCertificate) ->
 def adopt_timeout_certificate(state: State, certificate: TimeoutCertificate) -> None:
     """Enter the next view (P1)."""
     state.enter_view(View(certificate.view + 1), certificate)
+
+
+def _given_up_by_many(state: State) -> bool:
+    return len(state.timeouts.of_view(state.view)) >= state.active_set.reject_threshold
+
+
+def _answer_then_time_out(state: State) -> bool:
+    if voting.answer_pending(state) and state.patience > 0:
+        return False
+    return time_out(state)
 
 
 def _sign(state: State) -> None:

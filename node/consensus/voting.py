@@ -37,6 +37,15 @@ def vote_pending(state: State) -> bool:
     )
 
 
+def answer_pending(state: State) -> bool:
+    """Whether a vote is pending and its block is here: the host's verdict will come."""
+    return (
+        vote_pending(state)
+        and state.proposal is not None
+        and state.blocks.get(state.proposal.block.block_id) is not None
+    )
+
+
 def commit_pending(state: State) -> bool:
     """Whether the quorum certificate of this view waits for my commit (P5)."""
     rejected = state.voted is not None and state.voted.decision is Decision.REJECT

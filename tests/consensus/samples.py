@@ -162,7 +162,7 @@ def messages() -> dict[str, Message]:
         "seal": seal(),
         "reject certificate": reject_certificate(),
         "status": Status(HEIGHT, VIEW, timeout_certificate(), quorum_certificate()),
-        "status at view 0": Status(HEIGHT, View(0), None, None),
+        "status at view 0": Status(HEIGHT, View(0), None, None, asks=True),
         "sync request": SyncRequest(Height(4)),
         "sync response": SyncResponse((SealedBlock(block(), seal()),), Height(9)),
         "block request": BlockRequest(HEIGHT, block().block_id),

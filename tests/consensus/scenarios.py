@@ -94,6 +94,8 @@ def certificate_after_giving_up() -> None:
         if isinstance(message, QuorumCertificate) and cluster.now_ms < release_ms:
             cluster.at(release_ms, lambda: cluster.hand(source, target, message))
             return None
+        if isinstance(message, Status) and cluster.now_ms < release_ms:
+            return None
         if isinstance(message, Timeout) and cluster.now_ms < heal_ms:
             return None
         return message

@@ -215,7 +215,9 @@ def test_messages_for_the_next_height_wait_and_are_replayed_after_the_seal() -> 
     desk.receive(first.seal)
     desk.apply()
     assert desk.core.status().height == 2
-    assert desk.core.status().gave_up == (3, 4, 5, 11)
+    assert desk.core.status().gave_up == (3, 4, 5)
+    desk.judge()  # It answers the proposal, and then joins those who gave up.
+    assert desk.said() == [at_2.approve(ME, second), at_2.timeout(ME)]
 
 
 def test_the_next_proposal_brings_the_seal_that_was_missed() -> None:
