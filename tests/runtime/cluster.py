@@ -92,10 +92,15 @@ def make_cluster(
     make_database_url: Callable[[], str],
     banks: int = 4,
     parameters: Parameters = FAST,
+    *,
+    age_ms: int = 1,
 ) -> Cluster:
-    """Write keys, certificates and databases of a consortium; nothing runs yet."""
+    """Write keys, certificates and databases of a consortium; nothing runs yet.
+
+    Its genesis is `age_ms` old.
+    """
     genesis = make_genesis(banks=banks, parameters=parameters)
-    genesis = replace(genesis, time_ms=TimeMs(SystemClock().wall_ms() - 1))
+    genesis = replace(genesis, time_ms=TimeMs(SystemClock().wall_ms() - age_ms))
     genesis = _with_possessions(genesis)
     genesis_file = directory / "genesis.json"
     genesis_file.write_text(json.dumps(genesis.to_json_object()))
