@@ -38,7 +38,6 @@ _ADVICE: tuple[tuple[type[Exception], int, str], ...] = (
     (StartFailed, EXIT_FAILED, ""),
     (PostgresError, EXIT_FAILED, ""),
     (StorageError, EXIT_FAILED, ""),
-    (BrokenPipeError, EXIT_FAILED, ""),
     (OSError, EXIT_FAILED, "check the path and its permissions"),
 )
 """The first class that fits decides; an empty advice is for messages that already carry one."""

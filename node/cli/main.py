@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from node.cli.failure import CommandFailed
+from node.cli.failure import EXIT_FAILED, CommandFailed
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("node.cli.up", "Start a consortium, run it, and stop it with Ctrl-C."),
@@ -66,6 +66,10 @@ class LazyGroup(click.Group):
             raise
         except KeyboardInterrupt:
             raise click.Abort from None
+        except BrokenPipeError:
+            # Whoever read the answer has seen enough; what is left of it must not be flushed.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(EXIT_FAILED) from None
         except Exception as error:  # edge: a person reads one sentence, not a traceback
             if ctx.params.get("debug"):
                 raise
