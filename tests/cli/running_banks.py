@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -44,8 +44,8 @@ class RunningBanks:
     """Four banks that run, and their directory."""
 
     consortium: Consortium
-    stopping: list[asyncio.Event]
-    nodes: list[asyncio.Task[ExitCode]]
+    stopping: dict[int, asyncio.Event]
+    nodes: dict[int, asyncio.Task[ExitCode]]
 
     @property
     def directory(self) -> ConsortiumDirectory:
@@ -67,6 +67,21 @@ class RunningBanks:
         self.stopping[bank].set()
         return await self.nodes[bank]
 
+    def start(self, bank: int) -> None:
+        """Run the bank's node; it walks through no history, so that only readers find damage."""
+        config = load_node_config(self.directory.bank(bank).config_file)
+        self.stopping[bank] = asyncio.Event()
+        self.nodes[bank] = asyncio.create_task(
+            run_node_until(replace(config, scrub_percent=0), self.stopping[bank])
+        )
+
+    async def forget_damage(self, bank: int) -> None:
+        """Let a bank that halted on rows that are whole again go on."""
+        await self.stop(bank)
+        self.execute(bank, "TRUNCATE integrity_findings")
+        self.start(bank)
+        await until_linked(self)
+
 
 @contextlib.asynccontextmanager
 async def running_banks(
@@ -77,25 +92,20 @@ async def running_banks(
     create_consortium(directory, bank_count=BANKS, parameters=FAST)
     for bank in range(BANKS):
         write_private(directory.bank(bank).database_url_file, make_database_url().encode())
-    stopping = [asyncio.Event() for _ in range(BANKS)]
-    nodes = [
-        asyncio.create_task(
-            run_node_until(load_node_config(directory.bank(bank).config_file), stopping[bank])
-        )
-        for bank in range(BANKS)
-    ]
-    running = RunningBanks(Consortium.load(directory), stopping, nodes)
+    running = RunningBanks(Consortium.load(directory), {}, {})
+    for bank in range(BANKS):
+        running.start(bank)
     try:
         async with asyncio.timeout(READY_WITHIN_S):
-            await _until_linked(running)
+            await until_linked(running)
         yield running
     finally:
-        for event in stopping:
+        for event in running.stopping.values():
             event.set()
-        await asyncio.gather(*nodes)
+        await asyncio.gather(*running.nodes.values())
 
 
-async def _until_linked(running: RunningBanks) -> None:
+async def until_linked(running: RunningBanks) -> None:
     for bank in running.consortium.genesis.banks:
         async with running.consortium.operator(bank.index) as client:
             while True:
