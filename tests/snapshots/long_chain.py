@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import psycopg
@@ -113,10 +113,3 @@ def copy_database(source_url: str, target_url: str, bank: BankIndex) -> None:
                 for data in rows:
                     copy.write(data)
         target.execute("UPDATE ledger_identity SET bank_id = %s", [bank])
-
-
-def begun_before(chain: Chain, heights: int, now_ms: int) -> Chain:
-    """A ledger of the same banks whose tip, so many blocks later, is not ahead of now."""
-    genesis = chain.genesis
-    time_ms = now_ms - (heights + 60) * BLOCK_INTERVAL_MS
-    return Chain(replace(genesis, time_ms=type(genesis.time_ms)(time_ms)))
