@@ -7,19 +7,18 @@ correct one. An adversary that finds no fork there would prove nothing by findin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from node.consensus.accusations import pair_of
 from node.consensus.core import Consensus
-from node.consensus.evidence import Conflict, StatementLog
+from node.consensus.evidence import StatementLog
 from node.consensus.evidence_items import encode_item
-from node.consensus.evidence_verification import verify_evidence
 from node.consensus.messages import Seal
-from node.ledger.active_set import ActiveSet
-from node.ledger.blocks import Block, Header
-from node.ledger.offences import VerifiedEvidence
-from node.ledger.rejection import Reason, Rejection
+from node.ledger.blocks import Block
+from node.ledger.offences import Offence, VerifiedEvidence
+from node.ledger.state_records import PunishedOffence
 from node.ledger.types import BankIndex, BlockId, Height, View
 from node.simulation.byzantine.coalition import Coalition
 from node.simulation.checker import Checker
@@ -29,7 +28,7 @@ from node.simulation.genesis import make_genesis
 from node.simulation.ledger import Valid
 from node.simulation.network import Network
 from node.simulation.oracle import OracleSigner, public_key
-from node.simulation.production_ledger import ProductionLedger
+from node.simulation.production_ledger import LedgerPoint, ProductionLedger
 
 LIMIT_MS = 120_000
 """Virtual time in which the coalition must succeed."""
@@ -107,7 +106,8 @@ def run_fork(seed: int, *, bank_count: int = 12, byzantine: int = 8) -> ForkOutc
     """
     random = Random(f"fork/{seed}/{bank_count}/{byzantine}")
     watch = _TwoBranches()
-    cluster, members = _set_up(seed, random, watch, bank_count, byzantine)
+    ledger = ProductionLedger(make_genesis(bank_count))
+    cluster, members = _set_up(ledger, seed, random, watch, byzantine)
     cluster.start()
     correct = [bank for bank in cluster.banks if bank.index not in cluster.byzantine]
 
@@ -124,7 +124,7 @@ def run_fork(seed: int, *, bank_count: int = 12, byzantine: int = 8) -> ForkOutc
             Branch(block_id, banks[0][1], tuple(sorted(bank for bank, _ in banks)))
             for block_id, banks in branches.items()
         ),
-        evidence=pooled_evidence(cluster, correct),
+        evidence=tuple(pooled_evidence(ledger, correct)),
         heights=max(bank.height for bank in correct),
         events=cluster.events_handled,
         messages=cluster.messages_sent,
@@ -133,9 +133,10 @@ def run_fork(seed: int, *, bank_count: int = 12, byzantine: int = 8) -> ForkOutc
 
 
 def _set_up(
-    seed: int, random: Random, watch: Checker, bank_count: int, byzantine: int
+    ledger: ProductionLedger, seed: int, random: Random, watch: Checker, byzantine: int
 ) -> tuple[Cluster, tuple[BankIndex, ...]]:
-    members = tuple(BankIndex(bank) for bank in sorted(random.sample(range(bank_count), byzantine)))
+    banks = ledger.genesis.active_set.banks
+    members = tuple(sorted(random.sample(banks, byzantine)))
     coalition = Coalition(random)
 
     def make_core(bank: BankIndex, consensus: Consensus) -> Core:
@@ -143,7 +144,6 @@ def _set_up(
             return consensus
         return coalition.join(bank, consensus, OracleSigner(public_key(bank)))
 
-    ledger = ProductionLedger(make_genesis(bank_count))
     cluster = Cluster(
         ledger,
         seed=f"fork/{seed}",
@@ -158,28 +158,27 @@ def _set_up(
     return cluster, members
 
 
-def pooled_evidence(cluster: Cluster, correct: list[Bank]) -> tuple[VerifiedEvidence, ...]:
-    """Put the statement logs of correct banks together and verify what they prove."""
+def pooled_evidence(ledger: ProductionLedger, correct: Sequence[Bank]) -> list[VerifiedEvidence]:
+    """Put together what correct banks hold, statements and stored items; return what it proves.
+
+    One item for each offence of each bank at each height; every item is verified.
+    """
     log = StatementLog()
+    items: dict[bytes, bool] = {}
     for bank in correct:
+        items.update(dict.fromkeys(bank.disk.evidence.values(), True))
         assert isinstance(bank.core, Consensus), "a correct bank that is up runs the core itself"
         for statement in bank.core.statements():
             log.observe(statement)
-    return tuple(_verified(cluster, conflict) for conflict in log.conflicts())
-
-
-def _verified(cluster: Cluster, conflict: Conflict) -> VerifiedEvidence:
-    active_set: ActiveSet = cluster.ledger.genesis.active_set
-    item = pair_of(conflict.first, conflict.second)
-    assert item is not None, "the log knows what convicts"
-    return verify_evidence(
-        encode_item(item),
-        chain_id=cluster.ledger.genesis.header.chain_id,
-        active_set_at=lambda height: active_set,
-        verifier=cluster.verifier,
-        disprove=_disprove_nothing,
-    )
-
-
-def _disprove_nothing(header: Header, proof: bytes) -> Reason:
-    raise Rejection(Reason.EVIDENCE, "conflicting statements need no proof of invalidity")
+    for conflict in log.conflicts():
+        pair = pair_of(conflict.first, conflict.second)
+        assert pair is not None, "the log knows what convicts"
+        items[encode_item(pair)] = True
+    farthest = max(correct, key=lambda bank: bank.height).disk.point
+    assert isinstance(farthest, LedgerPoint), "the banks run the production ledger"
+    verdicts = [ledger.evidence.verdict(farthest.state, item) for item in items]
+    proven: dict[tuple[PunishedOffence, Offence], VerifiedEvidence] = {}
+    for verdict in verdicts:
+        if isinstance(verdict, VerifiedEvidence):
+            proven.setdefault((verdict.key, verdict.offence), verdict)
+    return list(proven.values())
