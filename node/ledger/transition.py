@@ -317,10 +317,9 @@ class Execution:
         )
 
     def _next_punished(self) -> tuple[PunishedOffence, ...]:
-        oldest = self._oldest_punishable
-        kept = [offence for offence in self._parent.punished if offence.height >= oldest]
         added = [punishment.key for punishment in self._treasury.punishments]
-        return tuple(sorted([*kept, *added])) if added else tuple(kept)
+        known = sorted([*self._parent.punished, *added]) if added else self._parent.punished
+        return tuple([key for key in known if key.height >= self._oldest_punishable])
 
     def _next_set_records(self, banks: Sequence[BankState]) -> tuple[SetRecord, ...]:
         active = tuple([bank.index for bank in banks if bank.active])

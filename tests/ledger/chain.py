@@ -19,16 +19,26 @@ from crypto.errors import NotMine
 from crypto.note import SessionKeys, scan_output
 from crypto.randomness import Coins
 from crypto.ring import ClosedBin
-from crypto.signature import public_key_of
-from crypto.transaction import Kind, Mint, Transfer, decode_transaction
+from crypto.signature import public_key_of, sign
+from crypto.transaction import Kind
 from node.ledger.block_validity import BuiltBlock, build_block, validate_block
 from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.facts import BlockFacts, CarriesTransaction, FactsNeeded, facts_needed
 from node.ledger.genesis import AssetDefinition, BankDefinition, Genesis, Parameters, Sector
+from node.ledger.governance import (
+    Approval,
+    GovernanceKind,
+    LedgerTransaction,
+    ReadmissionTerms,
+    approve_readmission,
+    assemble_readmission,
+    sign_stake_movement,
+)
 from node.ledger.offences import Offence, VerifiedEvidence
 from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transactions
 from node.ledger.rejection import Reason, Rejection
+from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_header
 from node.ledger.types import Amount, AssetId, BankIndex, Height, TimeMs, View
 
@@ -50,6 +60,10 @@ def issuer_secret(bank: int) -> bytes:
     return hashlib.sha256(b"issuer %d" % bank).digest()
 
 
+def consensus_secret(bank: int) -> bytes:
+    return hashlib.sha256(b"consensus %d" % bank).digest()
+
+
 def ballot_key(bank: int) -> BallotKey:
     return BallotKey(1000 + bank)
 
@@ -67,7 +81,7 @@ def make_genesis(
                 index=BankIndex(bank),
                 name=f"Bank {bank}",
                 sector=Sector.PUBLIC if bank % 3 else Sector.PRIVATE,
-                consensus_key=public_key_of(hashlib.sha256(b"consensus %d" % bank).digest()),
+                consensus_key=public_key_of(consensus_secret(bank)),
                 ballot_key=ballot_key(bank).public,
                 ballot_possession=bytes(64),
                 issuer_key=public_key_of(issuer_secret(bank)),
@@ -152,6 +166,12 @@ class History:
 def refusal(rejection: Rejection) -> tuple[Reason, str, int | None]:
     """All that a rejection says."""
     return rejection.reason, rejection.message, rejection.transaction_index
+
+
+def approve(terms: ReadmissionTerms, bank: int) -> Approval:
+    return approve_readmission(
+        terms, BankIndex(bank), lambda statement: sign(consensus_secret(bank), statement)
+    )
 
 
 class Chain:
@@ -256,12 +276,51 @@ class Chain:
             if note.asset == asset and note.bin_id in self.history.closed_bins
         ]
 
+    def move_stake(
+        self,
+        kind: GovernanceKind,
+        amount: int,
+        *,
+        bank: int = 1,
+        nonce: int | None = None,
+        expiry: int = FAR,
+        chain_id: bytes | None = None,
+        secret: bytes | None = None,
+    ) -> bytes:
+        return sign_stake_movement(
+            kind=kind,
+            chain_id=chain_id or self.genesis.chain_id,
+            bank=BankIndex(bank),
+            amount=Amount(amount),
+            nonce=self.state.banks[bank].stake_nonce if nonce is None else nonce,
+            expiry=Height(expiry),
+            issuer_secret=secret or issuer_secret(bank),
+        )
+
+    def terms(self, bank: int, expiry: int = FAR) -> ReadmissionTerms:
+        """What the banks of the present active set would be asked to approve."""
+        return ReadmissionTerms(
+            self.genesis.chain_id,
+            BankIndex(bank),
+            self.state.active_set(self.genesis).set_hash,
+            self.state.governance_nonce,
+            expiry,
+        )
+
+    def readmission(
+        self, terms: ReadmissionTerms, approvers: Iterable[int] | None = None
+    ) -> bytes:
+        """Approved by these banks, or by as many of the active ones as it takes."""
+        active = self.state.active_set(self.genesis)
+        chosen = active.banks[: active.quorum] if approvers is None else approvers
+        return assemble_readmission(terms, [approve(terms, bank) for bank in chosen])
+
     # What a bank does
 
-    def decode(self, raw: bytes) -> Transfer | Mint:
-        return decode_transaction(raw, self.genesis.parameters.ring_base)
+    def decode(self, raw: bytes) -> LedgerTransaction:
+        return decode(raw, self.genesis)
 
-    def facts(self, items: Iterable[Transfer | Mint | CarriesTransaction]) -> BlockFacts:
+    def facts(self, items: Iterable[LedgerTransaction | CarriesTransaction]) -> BlockFacts:
         return self.history.facts(facts_needed(items))
 
     def judge(self, raws: Sequence[bytes]) -> tuple[VerifiedTransaction | Rejection, ...]:
