@@ -25,6 +25,10 @@ from node.consensus.state import State
 from node.ledger.encoding import Writer
 from node.ledger.types import BankIndex, Height
 
+SERVED_PER_GAP = 8
+"""Answers to one peer in one gap: 160 blocks, far more than it can apply meanwhile. A peer that
+asks from every height in turn must not have the whole chain read for it at once (section 12)."""
+
 
 def note_ahead(state: State, sender: BankIndex, height: Height, message: Message) -> None:
     """A peer speaks of a later height: remember it, keep what is for the next height, ask.
@@ -146,10 +150,10 @@ def serve(state: State, to: BankIndex, from_height: Height) -> None:
     """Have sealed blocks loaded for a peer, once per gap unless it has made progress."""
     if not 1 <= from_height <= state.tip.height:
         return
-    served = state.catch_up.served
-    if to in served and from_height <= served[to]:
+    served = state.catch_up.served.setdefault(to, [])
+    if len(served) >= SERVED_PER_GAP or (served and from_height <= served[-1]):
         return
-    served[to] = from_height
+    served.append(from_height)
     state.timers.ensure(TimerKind.SERVE, state.parameters.sync_gap_ms)
     state.emit(ServeBlocks(to, from_height))
 

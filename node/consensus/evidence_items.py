@@ -325,7 +325,7 @@ class ApprovedInvalid:
     def read(reader: Reader) -> ApprovedInvalid:
         bank, view = BankIndex(reader.u16()), View(reader.u32())
         signature = reader.fixed(SIGNATURE_BYTES)
-        # Looked at before it is read: an approval of an approval, and so on, would nest without end.
+        # Looked at before it is read: approvals of approvals would nest without end.
         inner = Reader(reader.blob(MAX_EVIDENCE_BYTES))
         kind = inner.u8()
         read_invalid = _INVALID_BLOCK_READERS.get(kind)

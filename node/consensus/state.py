@@ -61,8 +61,8 @@ class CatchUp:
     """Sealed blocks waiting to be checked in order, with who sent them."""
     buffer: dict[tuple[BankIndex, type[Message]], Message] = field(default_factory=dict)
     """Messages for exactly the next height, the latest of each sender and type."""
-    served: dict[BankIndex, Height] = field(default_factory=dict)
-    """From where each peer was last served since the SERVE timer was set."""
+    served: dict[BankIndex, list[Height]] = field(default_factory=dict)
+    """From where each peer was served since the SERVE timer was set, in rising order."""
     answered: dict[tuple[BankIndex, BlockId], bool] = field(default_factory=dict)
     """Single blocks given to peers since the SERVE timer was set."""
     late: dict[BankIndex, bool] = field(default_factory=dict)

@@ -232,6 +232,7 @@ class Desk:
         active_set: ActiveSet | None = None,
         silent_through: int | None = None,
         transactions_available: int = 0,
+        evidence: Sequence[bytes] = (),
     ) -> None:
         self.consortium = consortium
         self.bank = BankIndex(bank)
@@ -254,6 +255,7 @@ class Desk:
                 blocks=blocks,
                 silent_through=None if silent_through is None else Height(silent_through),
                 transactions_available=transactions_available,
+                evidence=evidence,
             )
         )
 
