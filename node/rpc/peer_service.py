@@ -149,7 +149,7 @@ class PeerService(PeerServicer):
             if isinstance(error, MalformedMessage)
             else CallReason.IMPERSONATION
         )
-        _log.warning(
+        _log.debug(
             "peer_misbehaved", extra={"peer": sender, "reason": reason.value, "detail": str(error)}
         )
         self._backend.misbehaved(sender, reason.value, str(error))

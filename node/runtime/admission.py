@@ -33,6 +33,8 @@ GATHER_S = 0.05
 """How long a batch waits for company under load: what a block waits to fill (BATCH_WAIT)."""
 WAITING_LIMIT = 4_000
 """Transactions that may wait for verification; beyond it clients are told to come back."""
+WAITING_LIMIT_OF_SOURCE = 2_000
+"""Of these, transactions of one client or peer: a flood must leave room for everybody else."""
 REMEMBERED_VERDICTS = 4_000
 """Verified transactions kept for blocks that name them, whether the mempool has them or not."""
 EQUATION_REASONS = frozenset({Reason.RANGE, Reason.SPEND, Reason.ISSUE})
@@ -63,7 +65,8 @@ class Admission:
         self._clock = clock
         self._on_blame = on_blame
         self._lanes = VerificationLanes()
-        self._answers: dict[bytes, asyncio.Future[VerifiedTransaction]] = {}
+        self._pending: dict[bytes, Pending] = {}
+        """Until the verdict, by canonical bytes."""
         self._verdicts: OrderedDict[TransactionId, VerifiedTransaction] = OrderedDict()
         self._arrived = asyncio.Event()
         self._last_batch_s = clock.monotonic_s() - BUSY_S
@@ -93,19 +96,45 @@ class Admission:
 
         The same bytes arriving again while they wait share one verification.
         """
-        answer = self._answers.get(raw)
-        if answer is None:
-            if len(self._lanes) >= WAITING_LIMIT:
-                raise Rejection(
-                    Reason.MEMPOOL_FULL,
-                    f"{len(self._lanes)} transactions wait for verification; try again later",
-                )
-            answer = asyncio.get_running_loop().create_future()
-            self._answers[raw] = answer
-            self._lanes.put(Pending(raw, source, answer))
-            self._arrived.set()
+        pending = self._pending.get(raw)
+        if pending is None:
+            self._require_room(source)
+            pending = self._wait(raw, source, urgent=False)
         # Shielded: one caller giving up must not take the verdict from the others.
-        return await asyncio.shield(answer)
+        return await asyncio.shield(pending.ticket)
+
+    async def verify_named(self, raw: bytes, source: str) -> VerifiedTransaction:
+        """Verify what a block names before everything else; raises `Rejection`.
+
+        A vote waits for it: a flood of other transactions must neither refuse it nor stand in
+        front of it. There are never more than a block's worth of them for each view.
+        """
+        pending = self._pending.get(raw)
+        if pending is None:
+            pending = self._wait(raw, source, urgent=True)
+        else:
+            self._lanes.hurry(pending)
+        return await asyncio.shield(pending.ticket)
+
+    def _require_room(self, source: str) -> None:
+        if len(self._lanes) >= WAITING_LIMIT:
+            raise Rejection(
+                Reason.MEMPOOL_FULL,
+                f"{len(self._lanes)} transactions wait for verification; try again later",
+            )
+        if self._lanes.waiting_of(source) >= WAITING_LIMIT_OF_SOURCE:
+            raise Rejection(
+                Reason.MEMPOOL_FULL,
+                f"{WAITING_LIMIT_OF_SOURCE} transactions of {source} wait for verification; "
+                "try again later",
+            )
+
+    def _wait(self, raw: bytes, source: str, *, urgent: bool) -> Pending:
+        pending = Pending(raw, source, asyncio.get_running_loop().create_future())
+        self._pending[raw] = pending
+        self._lanes.put(pending, urgent=urgent)
+        self._arrived.set()
+        return pending
 
     async def run(self) -> None:
         """Verify until cancelled."""
@@ -138,9 +167,9 @@ class Admission:
         except BaseException:
             # Whoever waits must hear of our failure; the node itself stops on it.
             for pending in batch:
-                answer = self._answers.pop(pending.raw, None)
-                if answer is not None and not answer.done():
-                    answer.cancel()
+                self._pending.pop(pending.raw, None)
+                if not pending.ticket.done():
+                    pending.ticket.cancel()
             raise
         self._last_batch_s = self._clock.monotonic_s()
         for pending, verdict in zip(batch, verdicts, strict=True):
@@ -153,12 +182,13 @@ class Admission:
         )
 
     def _settle(self, pending: Pending, verdict: VerifiedTransaction | Rejection) -> None:
-        answer = self._answers.pop(pending.raw, None)
+        self._pending.pop(pending.raw, None)
+        answer = pending.ticket
         if isinstance(verdict, Rejection):
             self.counters.refused += 1
             if verdict.reason in EQUATION_REASONS and self._lanes.blame(pending.source):
                 self._on_blame(pending.source, verdict)
-            if answer is not None and not answer.done():
+            if not answer.done():
                 answer.set_exception(verdict)
                 # A caller may have left; an unread refusal is no defect.
                 answer.exception()
@@ -166,7 +196,7 @@ class Admission:
         self.counters.verified += 1
         self._lanes.credit(pending.source)
         self._remember(verdict)
-        if answer is not None and not answer.done():
+        if not answer.done():
             answer.set_result(verdict)
 
     def _remember(self, verified: VerifiedTransaction) -> None:

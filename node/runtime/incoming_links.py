@@ -19,6 +19,10 @@ class IncomingLink:
     """As of its last hello or block: a claim."""
     heard_s: float | None = None
     """Monotonic time of its last frame."""
+    misbehaved: int = 0
+    """Streams that ended because of what the bank sent on them."""
+    alarm_due_s: dict[str, float] = field(default_factory=dict)
+    """Monotonic time from which the next alarm about each kind of misbehaviour may be raised."""
 
 
 class IncomingLinks:

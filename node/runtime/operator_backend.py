@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 import psutil
 
 from node.consensus.core import Consensus
+from node.consensus.status import ConsensusStatus
 from node.ledger.types import BankIndex, BlockId, Height
 from node.rpc.backend import NotFound
 from node.runtime.admission import Admission
@@ -128,11 +130,16 @@ class OperatorBackend:
             missing=status.missing,
             margin=status.margin,
             highest_view=status.highest_view,
-            refused=tuple([RefusedReport(bank, count) for bank, count in status.refused]),
+            refused=self._refused(status),
             last_refusal=status.last_refusal,
             behind=status.behind,
             active=status.active,
         )
+
+    def _refused(self, status: ConsensusStatus) -> tuple[RefusedReport, ...]:
+        """What the core refused, and what ended a bank's stream before it reached the core."""
+        counts = Counter(dict(status.refused)) + Counter(self._network.misbehaved())
+        return tuple([RefusedReport(bank, counts[bank]) for bank in sorted(counts)])
 
     def _mempool(self) -> MempoolReport:
         counters = self._admission.counters

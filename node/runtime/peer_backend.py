@@ -24,6 +24,8 @@ from node.wire.snapshot_records import SnapshotPart
 
 logger = logging.getLogger(__name__)
 
+MISBEHAVIOUR_ALARM_S = 60.0
+"""Between two alarms about the same misbehaviour of one bank: it must not push out all others."""
 GOSSIP_IN_FLIGHT = 1_000
 """Transactions of one bank that may wait for verification here; beyond it its stream waits."""
 
@@ -90,6 +92,11 @@ class PeerBackend:
             self._room[sender].release()
 
     def misbehaved(self, sender: BankIndex, reason: str, message: str) -> None:
+        link, now_s = self._incoming[sender], self._clock.monotonic_s()
+        link.misbehaved += 1
+        if now_s < link.alarm_due_s.get(reason, now_s):
+            return
+        link.alarm_due_s[reason] = now_s + MISBEHAVIOUR_ALARM_S
         self._raise_alarm("peer-misbehaved", f"bank {sender}: {reason}: {message}")
         logger.warning("peer misbehaved", extra={"peer": sender, "reason": reason})
 

@@ -71,6 +71,11 @@ class PeerNetwork:
         """Banks that a message would not reach now."""
         return tuple([bank for bank, link in self._links.items() if not link.linked])
 
+    def misbehaved(self) -> dict[BankIndex, int]:
+        """Return how often each bank's stream was ended for what the bank sent, if it ever was."""
+        counts = {bank: self._incoming[bank].misbehaved for bank in self._links}
+        return {bank: count for bank, count in counts.items() if count}
+
     def disturb(self, bank: BankIndex, conditions: LinkConditions) -> None:
         """Disturb what is sent to one bank, on purpose."""
         self._links[bank].set_conditions(conditions)

@@ -260,13 +260,11 @@ class TransactionPool:
             if (identity := TransactionId(compute_transaction_id(raw))) in named
         }
         answers = await asyncio.gather(
-            *(self._admission.verify(raw, source) for raw in wanted.values()),
+            *(self._admission.verify_named(raw, source) for raw in wanted.values()),
             return_exceptions=True,
         )
         for (identity, raw), answer in zip(wanted.items(), answers, strict=True):
             if isinstance(answer, Rejection):
-                if answer.reason is Reason.MEMPOOL_FULL:
-                    raise BodiesUnavailable("verification is overloaded")
                 found[identity] = Body(answer, leaf_hash(raw), raw)
             elif isinstance(answer, BaseException):
                 raise answer

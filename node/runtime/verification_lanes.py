@@ -8,8 +8,11 @@ own expense, until it has behaved for a while (BFT-12 section 12).
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
+from collections import Counter, deque
 from dataclasses import dataclass, field
+
+from node.ledger.proofs import VerifiedTransaction
 
 PENANCE = 200
 """Valid transactions that bring a source back into the common batches."""
@@ -29,17 +32,23 @@ class Pending:
 
     raw: bytes
     source: str
-    ticket: object
-    """The caller's handle to the answer."""
+    ticket: asyncio.Future[VerifiedTransaction]
+    """The answer."""
 
 
 class VerificationLanes:
-    """A common queue and one queue for every source in bad standing."""
+    """What blocks need at once, a common queue, and one queue for every source in bad standing."""
 
     def __init__(self) -> None:
+        self._urgent: deque[Pending] = deque()
         self._common: deque[Pending] = deque()
         self._suspects: dict[str, _Lane] = {}
         self._waiting = 0
+        self._waiting_of: Counter[str] = Counter()
+
+    def waiting_of(self, source: str) -> int:
+        """Return how many transactions of one source wait."""
+        return self._waiting_of[source]
 
     def __len__(self) -> int:
         return self._waiting
@@ -49,27 +58,50 @@ class VerificationLanes:
         """Sources in bad standing, for status and alarms."""
         return tuple(sorted(self._suspects))
 
-    def put(self, pending: Pending) -> None:
+    def put(self, pending: Pending, *, urgent: bool = False) -> None:
+        """Let a transaction wait; an urgent one overtakes all that are not."""
         lane = self._suspects.get(pending.source)
-        (self._common if lane is None else lane.waiting).append(pending)
+        if urgent:
+            self._urgent.append(pending)
+        else:
+            (self._common if lane is None else lane.waiting).append(pending)
         self._waiting += 1
+        self._waiting_of[pending.source] += 1
+
+    def hurry(self, pending: Pending) -> None:
+        """Make a waiting transaction urgent; one that is being verified already is left alone."""
+        lane = self._suspects.get(pending.source)
+        queues = [self._common] if lane is None else [self._common, lane.waiting]
+        for queue in queues:
+            if pending in queue:
+                queue.remove(pending)
+                self._urgent.append(pending)
 
     def take(self, limit: int) -> list[Pending]:
-        """Return the next batch: at most `limit` of the common queue, or one of a suspect.
+        """Return the next batch: at most `limit` urgent ones, or of the common queue, or one of a
+        suspect.
 
         Suspects are served when nobody else waits, and after every common batch one of them.
         """
-        batch = [self._common.popleft() for _ in range(min(limit, len(self._common)))]
+        queue = self._urgent or self._common
+        batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
         if not batch:
             batch = self._take_suspect()
-        self._waiting -= len(batch)
+        self._left(batch)
         return batch
 
     def take_suspect(self) -> list[Pending]:
         """Return one transaction of one suspect, or nothing."""
         batch = self._take_suspect()
-        self._waiting -= len(batch)
+        self._left(batch)
         return batch
+
+    def _left(self, batch: list[Pending]) -> None:
+        self._waiting -= len(batch)
+        for pending in batch:
+            self._waiting_of[pending.source] -= 1
+            if not self._waiting_of[pending.source]:
+                del self._waiting_of[pending.source]
 
     def _take_suspect(self) -> list[Pending]:
         for source, lane in list(self._suspects.items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from node.consensus.catch_up import SERVED_PER_GAP
 from node.consensus.effects import Apply, Send, ServeBlocks, SetTimer
 from node.consensus.events import ApplyFailed, BlocksLoaded, BodyUnusable, TimerKind
 from node.consensus.messages import (
@@ -165,6 +166,23 @@ def test_a_laggard_is_served_what_it_asks_for_once_per_moment() -> None:
     desk.fire(TimerKind.SERVE)
     desk.receive(SyncRequest(Height(3)), sender=4)
     assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(3))]
+
+
+def test_section_12_a_flood_of_rising_requests_is_answered_a_few_times_a_moment() -> None:
+    """Each answer reads 20 blocks: asking from every height in turn must not read the chain."""
+    desk = at_height(20)
+    served = []
+    for height in range(1, 20):
+        desk.receive(SyncRequest(Height(height)), sender=4)
+        served += desk.all(ServeBlocks)
+    assert served == [
+        ServeBlocks(C.banks[4], Height(height)) for height in range(1, SERVED_PER_GAP + 1)
+    ]
+    desk.receive(SyncRequest(Height(19)), sender=5)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[5], Height(19))]
+    desk.fire(TimerKind.SERVE)
+    desk.receive(SyncRequest(Height(19)), sender=4)
+    assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(19))]
 
 
 def test_nothing_is_served_that_is_not_sealed_here() -> None:

@@ -116,6 +116,21 @@ async def test_above_the_waiting_limit_clients_are_told_to_come_back(
     assert bank.admission.waiting == 0
 
 
+async def test_section_12_one_source_leaves_room_for_others_and_for_what_blocks_name(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission_module, "WAITING_LIMIT", 3)
+    monkeypatch.setattr(admission_module, "WAITING_LIMIT_OF_SOURCE", 2)
+    raws = [bank.ledger.mint([value]) for value in (44, 45, 46, 47, 48)]
+    flood = [asyncio.create_task(bank.admission.verify(raw, "client/a")) for raw in raws[:3]]
+    other = asyncio.create_task(bank.admission.verify(raws[3], "client/b"))
+    named = asyncio.create_task(bank.admission.verify_named(raws[4], "bank/1"))
+    answers = await asyncio.gather(*flood, other, named, return_exceptions=True)
+    assert isinstance(answers[2], Rejection)
+    assert answers[2].reason is Reason.MEMPOOL_FULL
+    assert all(isinstance(answers[index], VerifiedTransaction) for index in (0, 1, 3, 4))
+
+
 async def test_a_batch_has_a_limit(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission_module, "BATCH_LIMIT", 2)
     raws = [bank.ledger.mint([value]) for value in (51, 52, 53)]

@@ -6,7 +6,7 @@ from node.runtime.verification_lanes import PENANCE, Pending, VerificationLanes
 
 
 def pending(source: str, number: int = 0) -> Pending:
-    return Pending(bytes([number]), source, None)
+    return Pending(bytes([number]), source, None)  # type: ignore[arg-type]
 
 
 def test_sources_in_good_standing_share_a_batch() -> None:
@@ -63,3 +63,30 @@ def test_valid_transactions_restore_a_source() -> None:
     lanes.credit("client/a")
     assert lanes.suspects == ()
     assert lanes.take(100) == [waiting]
+
+
+def test_what_a_block_names_overtakes_everything_that_waits() -> None:
+    lanes = VerificationLanes()
+    lanes.blame("client/liar")
+    flood = [pending("client/a", number) for number in range(3)]
+    liars = [pending("client/liar", number) for number in range(2)]
+    named = pending("bank/1")
+    for item in (*flood, *liars):
+        lanes.put(item)
+    lanes.put(named, urgent=True)
+    lanes.hurry(flood[1])
+    lanes.hurry(liars[1])
+    assert lanes.take(100) == [named, flood[1], liars[1]]
+    assert lanes.take(100) == [flood[0], flood[2]]
+    lanes.hurry(flood[0])
+    assert lanes.take(100) == [liars[0]]
+    assert len(lanes) == 0
+
+
+def test_how_much_one_source_has_waiting_is_known() -> None:
+    lanes = VerificationLanes()
+    for source in ("client/a", "client/a", "bank/1"):
+        lanes.put(pending(source))
+    assert (lanes.waiting_of("client/a"), lanes.waiting_of("bank/1")) == (2, 1)
+    lanes.take(100)
+    assert lanes.waiting_of("client/a") == 0
