@@ -9,12 +9,19 @@ inputs (the genesis, the bytes of proven transactions), so checking it draws no 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
+from crypto.merkle import merkle_root
 from crypto.transaction import Kind
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block, Header
+from node.ledger.governance import GovernanceKind
+from node.ledger.invalidity import prove_invalidity
+from node.ledger.offences import Offence, VerifiedEvidence
+from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import (
     Accumulated,
     FillingBin,
@@ -136,6 +143,99 @@ def example_chain() -> list[dict[str, object]]:
     return blocks
 
 
+def evidence_object(item: VerifiedEvidence) -> dict[str, object]:
+    return {
+        "raw": item.raw.hex(),
+        "evidence_id": item.evidence_id.hex(),
+        "offence": item.offence.value,
+        "bank": item.bank,
+        "height": item.height,
+        "set_hash": item.set_hash.hex(),
+    }
+
+
+def read_evidence(pinned: dict[str, Any]) -> VerifiedEvidence:
+    return VerifiedEvidence(
+        bytes.fromhex(pinned["raw"]),
+        Offence(pinned["offence"]),
+        BankIndex(pinned["bank"]),
+        Height(pinned["height"]),
+        bytes.fromhex(pinned["set_hash"]),
+    )
+
+
+def example_governance() -> dict[str, object]:
+    """Six banks: bank 5 is slashed seven times and removed, tops its stake up and returns; then it
+    withdraws what it topped up too much."""
+    chain = Chain(make_genesis(banks=6), seed="governance vectors")
+    blocks: list[dict[str, object]] = []
+
+    def seal(*raws: bytes, evidence: Sequence[VerifiedEvidence] = ()) -> None:
+        built = chain.seal(*raws, evidence=evidence, after_ms=2_000)
+        blocks.append(
+            {
+                "transactions": [raw.hex() for raw in raws],
+                "evidence": [evidence_object(item) for item in built.evidence],
+                "block": built.block.encode().hex(),
+                "block_id": built.block.block_id.hex(),
+                "state_root": chain.state.root().hex(),
+                "stakes": [bank.stake for bank in chain.state.banks],
+                "active": list(chain.state.active_set(chain.genesis).banks),
+            }
+        )
+
+    one_of_each_class = (Offence.DOUBLE_BALLOT, *(*Offence,)[1:5], Offence.APPROVED_INVALID)
+    account = chain.genesis.account_of(BankIndex(5))
+    seal(chain.mint([50_000]))
+    seal(evidence=[chain.evidence(5, 1, offence) for offence in one_of_each_class])
+    seal(
+        chain.transfer(chain.mature(), redeem=45_000, account=account),
+        evidence=[chain.evidence(5, 2)],
+    )
+    bank = chain.state.banks[5]
+    missing = bank.initial_stake - bank.stake
+    seal(chain.move_stake(GovernanceKind.STAKE_TOP_UP, missing + 500, bank=5))
+    terms = chain.terms(5)
+    seal(chain.readmission(terms))
+    seal(chain.move_stake(GovernanceKind.STAKE_WITHDRAWAL, 500, bank=5))
+    return {
+        "terms": {"encoding": terms.encode().hex(), "statement": terms.statement.hex()},
+        "blocks": blocks,
+    }
+
+
+def example_invalidity() -> list[dict[str, object]]:
+    """One proof of each form, with the header that it disproves."""
+    chain = Chain(make_genesis(), seed="invalidity vectors")
+    good = chain.mint([1])
+    forged = good[:-1] + bytes([good[-1] ^ 1])
+    faulty = [(Reason.SIGNATURE, [good, forged]), (Reason.DUPLICATE_TRANSACTION, [good, good])]
+    honest = chain.build().block.header
+    cases = [
+        (reason, raws, replace(
+            honest, transaction_count=len(raws), transactions_root=merkle_root(raws)
+        ))
+        for reason, raws in faulty
+    ]  # fmt: skip
+    cases.append((Reason.TRANSACTION_COUNT, [], replace(honest, transaction_count=101)))
+    return [
+        {
+            "header": header.encode().hex(),
+            "reason": reason.value,
+            "transactions": [raw.hex() for raw in raws],
+            "proof": required(
+                prove_invalidity(chain.genesis, header, raws, Rejection(reason, "", 1))
+            ).hex(),
+        }
+        for reason, raws, header in cases
+    ]
+
+
+def required(proof: bytes | None) -> bytes:
+    assert proof is not None
+    return proof
+
+
 def make() -> dict[str, object]:
     genesis = make_genesis()
     twelve = make_genesis(banks=12)
@@ -166,6 +266,8 @@ def make() -> dict[str, object]:
             "root": example_state().root().hex(),
         },
         "chain": example_chain(),
+        "governance": example_governance(),
+        "invalidity": example_invalidity(),
     }
 
 

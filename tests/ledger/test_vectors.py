@@ -9,6 +9,9 @@ import pytest
 
 from node.ledger.blocks import Block, Header
 from node.ledger.genesis import Genesis
+from node.ledger.governance import ReadmissionTerms
+from node.ledger.invalidity import disprove, prove_invalidity
+from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState, genesis_header, genesis_state
 from node.ledger.types import BankIndex
 from tests.ledger import make_vectors
@@ -80,3 +83,43 @@ def test_a_pinned_chain_leads_to_its_pinned_states(vectors: dict[str, Any]) -> N
         chain.apply(block, chain.validate(block, verified, block.header.time_ms))
         assert chain.header.block_id.hex() == pinned["block_id"]
         assert chain.state.root().hex() == pinned["state_root"]
+
+
+def test_pinned_slashes_stakes_and_a_return_lead_to_their_pinned_states(
+    vectors: dict[str, Any],
+) -> None:
+    """BFT-12 9, 10, 18: from the bytes alone, under the rules of today."""
+    chain = Chain(make_genesis(banks=6), seed="another")
+    pinned_terms = vectors["governance"]["terms"]
+    terms = ReadmissionTerms.decode(bytes.fromhex(pinned_terms["encoding"]))
+    assert terms.statement.hex() == pinned_terms["statement"]
+    for pinned in vectors["governance"]["blocks"]:
+        block = Block.decode(bytes.fromhex(pinned["block"]))
+        verified = chain.verify(*(bytes.fromhex(raw) for raw in pinned["transactions"]))
+        evidence = [make_vectors.read_evidence(item) for item in pinned["evidence"]]
+        assert [make_vectors.evidence_object(item) for item in evidence] == pinned["evidence"]
+        time_ms = block.header.time_ms
+        chain.apply(block, chain.validate(block, verified, time_ms, evidence))
+        assert chain.header.block_id.hex() == pinned["block_id"]
+        assert chain.state.root().hex() == pinned["state_root"]
+        assert [bank.stake for bank in chain.state.banks] == pinned["stakes"]
+        assert list(chain.state.active_set(chain.genesis).banks) == pinned["active"]
+    stakes = [pinned["stakes"][5] for pinned in vectors["governance"]["blocks"]]
+    assert stakes == [45_005, 15_763, 12_611, 45_505, 45_505, 45_005]
+    active = [len(pinned["active"]) for pinned in vectors["governance"]["blocks"]]
+    assert active == [6, 6, 5, 5, 6, 6]
+
+
+def test_pinned_proofs_disprove_their_headers(vectors: dict[str, Any]) -> None:
+    """BFT-12 9, E5."""
+    genesis = Genesis.from_json_object(vectors["genesis"]["object"])
+    reasons = []
+    for pinned in vectors["invalidity"]:
+        header = Header.decode(bytes.fromhex(pinned["header"]))
+        proof = bytes.fromhex(pinned["proof"])
+        raws = [bytes.fromhex(raw) for raw in pinned["transactions"]]
+        rejection = Rejection(Reason(pinned["reason"]), "", 1)
+        assert prove_invalidity(genesis, header, raws, rejection) == proof
+        assert disprove(genesis, header, proof) == pinned["reason"]
+        reasons.append(pinned["reason"])
+    assert reasons == ["signature", "duplicate-transaction", "transaction-count"]
