@@ -23,6 +23,7 @@ from node.simulation.schedule import (
     ByzantineBank,
     ClockSkew,
     Crash,
+    Departure,
     Disturbance,
     Flicker,
     LateJoiner,
@@ -36,6 +37,8 @@ from node.simulation.schedule import (
 
 HIGH_SLASH_FLOOR_PERCENT = 96
 """One slash of 5 % removes a bank: the short way to a smaller active set."""
+STALL_MS = 4_000
+"""Twice T0: a height that began in a partition of this length was given up by everybody."""
 UNMEMOISED = 16
 """In one seed of so many, every bank computes everything by itself."""
 
@@ -65,7 +68,8 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
     if byzantine is None:
         count = chance.choice(range(tolerated + 1))
         faulty = faulty[:count]
-        liars = [bank for bank in faulty if chance.random() < 0.7]
+        lying = chance.choice([0, 0.7, 1])
+        liars = [bank for bank in faulty if chance.random() < lying]
     else:
         liars = faulty = chance.sample(range(bank_count), byzantine)
     gone = frozenset(BankIndex(bank) for bank in faulty if bank not in liars)
@@ -85,7 +89,11 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
             ByzantineBank(BankIndex(bank), chance.choice(styles)) for bank in sorted(liars)
         ),
         gone=gone,
-        disturbances=_trouble(chance, bank_count, trouble_ms, liars, tolerated - len(faulty)),
+        disturbances=(
+            *_trouble(chance, bank_count, trouble_ms, liars, tolerated - len(faulty)),
+            *_departures(chance, sorted(gone), trouble_ms),
+            *_blackout_in_a_stall(chance, bank_count, trouble_ms, len(gone) == tolerated),
+        ),
     )
 
 
@@ -156,6 +164,32 @@ def _trouble(
         bank = BankIndex(chance.choice(liars))
         items.append(PoisonedBlock(chance.randint(0, end_ms // 2), bank))
     return tuple(items)
+
+
+def _departures(
+    chance: Random, gone: list[BankIndex], end_ms: int
+) -> tuple[Disturbance, ...]:
+    """Some of those who stay away leave early, so that others' recovery has to do without them."""
+    return tuple(
+        Departure(chance.randint(0, end_ms // 2), bank) for bank in gone if chance.random() < 0.8
+    )
+
+
+def _blackout_in_a_stall(
+    chance: Random, bank_count: int, end_ms: int, likely: bool
+) -> tuple[Disturbance, ...]:
+    """Cut the banks in two until all of them have given up the view, and take all power then:
+    afterwards a quorum may need every single statement, also those that banks told themselves."""
+    if chance.random() > (0.6 if likely else 0.15):
+        return ()
+    begin_ms = chance.randint(0, end_ms - STALL_MS)
+    least = max(1, bank_count // 4)
+    inside = chance.sample(range(bank_count), chance.randint(least, bank_count - least))
+    members = frozenset(BankIndex(bank) for bank in inside)
+    return (
+        Partition(begin_ms, begin_ms + STALL_MS, members, False),
+        Blackout(begin_ms + chance.randint(STALL_MS * 2 // 3, STALL_MS), 1),
+    )
 
 
 def _weather(chance: Random, at_ms: int) -> Weather:

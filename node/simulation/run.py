@@ -36,6 +36,7 @@ from node.simulation.schedule import (
     ByzantineBank,
     ClockSkew,
     Crash,
+    Departure,
     Disturbance,
     Flicker,
     LateJoiner,
@@ -188,6 +189,10 @@ class Run:
                     self._power_off(
                         index, cluster.now_ms + self._absences.randint(1, item.max_absence_ms)
                     )
+            case Departure():
+                if item.bank in self.schedule.gone:
+                    self._absent.add(item.bank)
+                    cluster.crash(item.bank)
             case LateJoiner():
                 cluster.at(item.until_ms, partial(self._join, item.bank))
             case RestoredBackup():

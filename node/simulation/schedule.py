@@ -78,6 +78,17 @@ class Blackout:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """A bank that stays down when everything heals is down from now on."""
+
+    at_ms: int
+    bank: BankIndex
+
+    def __str__(self) -> str:
+        return f"bank {self.bank} loses power for good"
+
+
+@dataclass(frozen=True, slots=True)
 class LateJoiner:
     """One bank is not there before `until_ms`."""
 
@@ -142,6 +153,7 @@ Disturbance = (
     | Crash
     | Flicker
     | Blackout
+    | Departure
     | LateJoiner
     | RestoredBackup
     | ClockSkew
