@@ -17,6 +17,7 @@ from pathlib import Path
 
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.ledger_client import LedgerClient
+from node.client.operator_client import OperatorClient
 from node.ledger.genesis import Genesis, Parameters
 from node.ledger.types import Amount, BankIndex, TimeMs
 from node.rpc.certificates import CertificateAuthority, utc_now
@@ -70,6 +71,7 @@ class Cluster:
     genesis: Genesis
     banks: list[RunningBank]
     credentials: ClientCredentials
+    operator_credentials: ClientCredentials
 
     def start(self) -> None:
         for bank in self.banks:
@@ -87,6 +89,10 @@ class Cluster:
         )
 
 
+    def operator(self, bank: int) -> OperatorClient:
+        return OperatorClient(self.endpoint(bank), self.operator_credentials)
+
+
 def make_cluster(
     directory: Path,
     make_database_url: Callable[[], str],
@@ -94,6 +100,7 @@ def make_cluster(
     parameters: Parameters = FAST,
     *,
     age_ms: int = 1,
+    allow_faults: bool = False,
 ) -> Cluster:
     """Write keys, certificates and databases of a consortium; nothing runs yet.
 
@@ -128,13 +135,17 @@ def make_cluster(
                     key_directory=keys,
                     guard_file=keys / "signing.guard",
                     database=DatabaseSettings(keys / "database.url", pool_size=2, max_overflow=2),
+                    allow_faults=allow_faults,
                 )
             )
         )
-    client = directory / "client"
-    client.mkdir()
-    TlsFiles(client).write(authority.issue(Identity(slug, Role.CLIENT, "tester"), utc_now()))
-    return Cluster(genesis, running, ClientCredentials.load(client))
+    credentials = []
+    for role in (Role.CLIENT, Role.OPERATOR):
+        files = directory / role.value
+        files.mkdir()
+        TlsFiles(files).write(authority.issue(Identity(slug, role, "tester"), utc_now()))
+        credentials.append(ClientCredentials.load(files))
+    return Cluster(genesis, running, *credentials)
 
 
 def _peers(addresses: Sequence[str], bank: int) -> tuple[PeerAddress, ...]:
