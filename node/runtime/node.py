@@ -38,7 +38,7 @@ from node.runtime.audit import Audit
 from node.runtime.block_feed import BlockFeed
 from node.runtime.chain import Chain
 from node.runtime.clock import SystemClock
-from node.runtime.config import ConfigurationError, NodeConfig
+from node.runtime.config import SNAPSHOT, ConfigurationError, NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.driver import ConsensusDriver
 from node.runtime.evidence_examiner import EvidenceExaminer
@@ -55,7 +55,6 @@ from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.secrets_directory import load_bank_secrets, read_private
-from node.runtime.snapshot_join import join_if_asked
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.storage.configuration import DatabaseConfig
@@ -515,7 +514,11 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
             stack.callback(guard.close)
             database = await open_database(config, genesis, lost, integrity.report)
             stack.push_async_callback(database.close)
-            await join_if_asked(config, genesis, database)
+            if config.join == SNAPSHOT:
+                # It carries the client's verification with it, which a running node never needs.
+                from node.runtime.snapshot_join import join_if_asked
+
+                await join_if_asked(config, genesis, database)
             tip = await database.load_tip()
             for violation in await database.findings():
                 integrity.report(violation)
