@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "fault": ("node.cli.fault", "Break a running consortium on purpose, and mend it."),
     "revoke": ("node.cli.revoke", "Revoke a party's certificate, and give it another."),
     "simulate": ("node.cli.simulate", "Run whole consortiums under many seeds, and check them."),
+    "chaos": ("node.cli.chaos", "Break a consortium at random under load; count what is lost."),
     "doctor": ("node.cli.doctor", "Verify every bank's ledger and compare them all."),
 }
 """Module and short help of each command; the module holds a click command named `command`."""

@@ -130,9 +130,15 @@ class FaultInjection:
         kind = "disconnect" if conditions.cut else "slow"
         directions = {way for _, way in ways}
         direction = LinkDirection.BOTH if len(directions) > 1 else directions.pop()
-        everyone = peers == self._banks
-        text = describe_link(conditions, direction, () if everyone else peers)
-        return FaultReport(kind, text, peers, age_ms)
+        shown = LinkFault(
+            () if peers == self._banks else peers,
+            direction,
+            conditions.cut,
+            conditions.delay_ms,
+            conditions.jitter_ms,
+            conditions.loss_per_mille,
+        )
+        return FaultReport(kind, describe_link(shown), peers, age_ms)
 
     def _disturb(
         self,
@@ -174,19 +180,17 @@ def set_byzantine(
     driver.replace_core(liar)
 
 
-def describe_link(
-    conditions: LinkConditions, direction: LinkDirection, peers: tuple[BankIndex, ...]
-) -> str:
+def describe_link(fault: LinkFault) -> str:
     """Say in words what was done to links; no peers stand for all."""
     way = {
         LinkDirection.OUT: "sending to",
         LinkDirection.IN: "receiving from",
         LinkDirection.BOTH: "links with",
-    }[direction]
-    whom = ", ".join(f"bank {peer}" for peer in peers) if peers else "all banks"
-    if conditions.cut:
+    }[fault.direction]
+    whom = ", ".join(f"bank {peer}" for peer in fault.peers) if fault.peers else "all banks"
+    if fault.cut:
         return f"{way} {whom} cut"
-    parts = [f"{conditions.delay_ms} ms late"] if conditions.delay_ms else []
-    parts += [f"jitter {conditions.jitter_ms} ms"] if conditions.jitter_ms else []
-    parts += [f"{conditions.loss_per_mille / 10:g} % lost"] if conditions.loss_per_mille else []
+    parts = [f"{fault.delay_ms} ms late"] if fault.delay_ms else []
+    parts += [f"jitter {fault.jitter_ms} ms"] if fault.jitter_ms else []
+    parts += [f"{fault.loss_per_mille / 10:g} % lost"] if fault.loss_per_mille else []
     return f"{way} {whom}: {', '.join(parts)}"

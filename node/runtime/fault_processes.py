@@ -22,6 +22,7 @@ from node.runtime.secrets_directory import read_private
 
 CONNECT_TIMEOUT_S = 5
 ENDED_WITHIN_S = 10.0
+POLL_S = 0.02
 STARTS_WITHIN_S = 15.0
 """A process so young that does not answer is starting."""
 
@@ -84,7 +85,7 @@ def bank_process(directory: ConsortiumDirectory, bank: int) -> psutil.Process:
 def crash(directory: ConsortiumDirectory, bank: int) -> int:
     """Kill a bank's process (`kill -9`); return its id. Raises `FaultRefused`."""
     process = bank_process(directory, bank)
-    with contextlib.suppress(psutil.NoSuchProcess):
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
         process.kill()
         process.wait(ENDED_WITHIN_S)
     return int(process.pid)
@@ -140,7 +141,9 @@ def kill_server(directory: ConsortiumDirectory) -> int:
             "PostgreSQL does not run; the launcher starts it when a bank misses it"
         )
     with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        process.kill()
-        process.wait(ENDED_WITHIN_S)
+        psutil.Process(pid).kill()
+    # The launcher is its parent and may not ask for its end: a zombie is gone, too.
+    deadline_s = time.monotonic() + ENDED_WITHIN_S
+    while server.pid == pid and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
     return pid
