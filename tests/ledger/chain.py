@@ -40,6 +40,7 @@ from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transa
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_header
+from node.ledger.transition import execute
 from node.ledger.types import Amount, AssetId, BankIndex, Height, TimeMs, View
 
 BASE = AssetId(b"base-asset-00001")
@@ -335,6 +336,40 @@ class Chain:
         if rejected:
             raise rejected[0]
         return tuple(item for item in verdicts if isinstance(item, VerifiedTransaction))
+
+    def refusal_at_admission(self, raw: bytes) -> tuple[Reason, str]:
+        """How admission refuses these bytes; a voter calls the same function."""
+        try:
+            facts = self.facts([self.decode(raw)])
+        except Rejection:
+            facts = self.facts([])
+        view = AdmissionView(self.genesis, self.state, facts)
+        (verdict,) = verify_transactions([raw], view, self.coins.take)
+        assert isinstance(verdict, Rejection)
+        assert verdict.reason.is_deterministic
+        assert not verdict.reason.is_not_yet
+        return verdict.reason, verdict.message
+
+    def refusal_in_block(self, *raws: bytes) -> tuple[Reason, str, int | None]:
+        """Admission lets these in; the builder leaves the last one out, and a voter refuses it."""
+        verified = self.verify(*raws)
+        built = self.build(verified)
+        (out,) = built.dropped
+        assert out.transaction_id == verified[-1].transaction_id
+        try:
+            execute(
+                self.genesis,
+                self.state,
+                height=Height(self.height + 1),
+                time_ms=built.block.header.time_ms,
+                proposer=self.leader(),
+                transactions=verified,
+                facts=self.facts(verified),
+            )
+        except Rejection as rejection:
+            assert refusal(rejection) == refusal(out.rejection.at(len(raws) - 1))
+            return refusal(out.rejection)
+        raise AssertionError("a voter would let it in")
 
     def leader(self, view: int = 0) -> BankIndex:
         return self.state.active_set(self.genesis).leader(Height(self.height + 1), View(view))

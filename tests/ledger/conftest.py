@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from tests.ledger.chain import GOLD, Chain
+from node.ledger.governance import GovernanceKind
+from node.ledger.offences import Offence
+from node.ledger.types import BankIndex
+from tests.ledger.chain import GOLD, Chain, make_genesis
 
 # A verdict must not depend on how busy the machine is.
 settings.register_profile("untimed", deadline=None)
@@ -25,3 +28,42 @@ def funded_chain() -> Chain:
 def chain(funded_chain: Chain) -> Chain:
     """The funded ledger, for this test alone."""
     return funded_chain.fork()
+
+
+@pytest.fixture
+def funded(chain: Chain) -> Chain:
+    """Bank 1 has 900 in its public account: 867 redeemed, and 33 as creator of that block."""
+    chain.seal(chain.transfer(chain.mature()[:1], redeem=867))
+    return chain
+
+
+@pytest.fixture(scope="session")
+def removed_once() -> Chain:
+    """Six banks, of which bank 5 was slashed seven times and removed; do not change, fork.
+
+    Its account holds 40000, which is enough to bring its stake of 12611 back to 45005.
+    """
+    chain = Chain(make_genesis(banks=6))
+    chain.seal_matured(chain.mint([41_000, 1_000]))
+    everything = [chain.evidence(5, 1), chain.evidence(5, 1, Offence.DOUBLE_PROPOSAL)]
+    everything += [chain.evidence(5, 1, offence) for offence in (*Offence,)[2:5]]
+    everything += [chain.evidence(5, 1, Offence.APPROVED_INVALID), chain.evidence(5, 2)]
+    built = chain.seal(evidence=everything)
+    assert built.transition.removed == (5,)
+    account = chain.genesis.account_of(BankIndex(5))
+    chain.seal(chain.transfer(chain.mature()[:1], redeem=40_000, account=account))
+    return chain
+
+
+@pytest.fixture
+def removed(removed_once: Chain) -> Chain:
+    return removed_once.fork()
+
+
+@pytest.fixture
+def restored(removed: Chain) -> Chain:
+    """Bank 5 has topped its stake up to the initial amount."""
+    bank = removed.state.banks[5]
+    missing = bank.initial_stake - bank.stake
+    removed.seal(removed.move_stake(GovernanceKind.STAKE_TOP_UP, missing, bank=5))
+    return removed
