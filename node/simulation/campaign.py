@@ -18,6 +18,7 @@ from node.simulation.run import Outcome, play
 
 CHUNK = 5
 """Seeds handed to a process at once."""
+SCHEDULER_TIMEOUT_S = 10
 CHUNKS_AHEAD = 3
 """Chunks under way for each process, so that none waits for the next one."""
 
@@ -127,7 +128,7 @@ def run_on_dask(campaign: Campaign, address: str) -> Iterator[Outcome]:
         import distributed
     except ImportError as error:
         raise DaskMissing("the package `distributed` is not installed") from error
-    client: Any = distributed.Client(address)
+    client: Any = distributed.Client(address, timeout=SCHEDULER_TIMEOUT_S)
     try:
         chunks = list(_chunks(campaign.numbers))
         futures = client.map(_run_chunk, [campaign] * len(chunks), chunks, pure=False)

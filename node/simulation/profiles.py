@@ -74,7 +74,7 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
         liars = faulty = chance.sample(range(bank_count), byzantine)
     gone = frozenset(BankIndex(bank) for bank in faulty if bank not in liars)
     styles = sorted(STYLES)
-    trouble_ms = chance.randint(4_000, 9_000)
+    trouble_ms = chance.randint(5_000, 10_000)
     return Schedule(
         profile="live",
         seed=seed,
@@ -83,7 +83,7 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
         fiscal_year_seconds=chance.choice([None, SHORT_FISCAL_YEAR_S]),
         readmission=chance.random() < 0.5,
         memoise=seed % UNMEMOISED != 0,
-        load_period_ms=chance.choice([200, 400, 700]),
+        load_period_ms=chance.choice([150, 300, 600]),
         trouble_ms=trouble_ms,
         byzantine=tuple(
             ByzantineBank(BankIndex(bank), chance.choice(styles)) for bank in sorted(liars)
@@ -149,6 +149,8 @@ def _trouble(
         items.append(Flicker(*span(1), chance.choice([0.001, 0.003, 0.01])))
     if chance.random() < 0.4:
         items.append(Blackout(chance.randint(200, end_ms), chance.choice([1, 500, 3_000])))
+    if chance.random() < 0.15:
+        items += _dark_end(chance, correct, end_ms)
     if chance.random() < 0.25:
         items.append(LateJoiner(0, chance.randint(500, end_ms), chance.choice(correct)))
     if restorable > 0 and chance.random() < 0.35:
@@ -192,12 +194,22 @@ def _blackout_in_a_stall(
     )
 
 
+def _dark_end(chance: Random, correct: list[BankIndex], end_ms: int) -> list[Disturbance]:
+    """Nobody finds a quorum, then all lose power, and only then it heals.
+
+    With n-q banks gone for good, the height then needs every single durable statement (D3).
+    """
+    half = frozenset(correct[: len(correct) // 2])
+    begin_ms = max(0, end_ms - chance.randint(1_000, 4_000))
+    return [Partition(begin_ms, end_ms, half, False), Blackout(end_ms - 1, 1)]
+
+
 def _weather(chance: Random, at_ms: int) -> Weather:
     return Weather(
         at_ms,
         loss=chance.choice([0, 0, 0.05, 0.15, 0.3]),
         duplication=chance.choice([0, 0.2]),
-        max_delay_ms=chance.choice([5, 20, 50, 50, 300, 1_500, 5_000]),
+        max_delay_ms=chance.choice([5, 20, 50, 50, 50, 300, 300, 1_500, 5_000]),
     )
 
 

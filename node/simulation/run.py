@@ -52,10 +52,11 @@ INTERNAL = "internal error"
 """Named as the checker where production code or the simulator itself raised."""
 CALM_MS = 30
 """Longest delay once everything has healed."""
-RECOVERY_HEIGHTS = 3
+RECOVERY_HEIGHTS = 4
 RECOVERY_LIMIT_MS = 120_000
 CONVICTION_LIMIT_MS = 60_000
-OPERATORS_MS = 1_500
+READMISSION_LIMIT_MS = 60_000
+OPERATORS_MS = 500
 
 
 @dataclass(slots=True)
@@ -132,6 +133,7 @@ class Run:
             if PROFILES[self.schedule.profile].promises_liveness:
                 self._recover()
                 self._convict()
+                self._readmit()
             self.cluster.watch.finish()
         except Violation as violation:
             self.outcome.violation = violation
@@ -161,7 +163,8 @@ class Run:
             if isinstance(item, LateJoiner):
                 self._absent.add(item.bank)
             cluster.at(item.at_ms, partial(self._disturb, item))
-        end_ms = schedule.trouble_ms + RECOVERY_LIMIT_MS + CONVICTION_LIMIT_MS
+        limits_ms = RECOVERY_LIMIT_MS + CONVICTION_LIMIT_MS + READMISSION_LIMIT_MS
+        end_ms = schedule.trouble_ms + limits_ms
         self.clients.submit_every(schedule.load_period_ms, end_ms)
         self.operators.act_every(OPERATORS_MS, end_ms)
         cluster.start([bank for bank in cluster.indices if bank not in self._absent])
@@ -307,6 +310,17 @@ class Run:
                     f"(held by banks {sorted(offences.holders(item))})"
                     for item in offences.outstanding()
                 )
+            )
+
+    def _readmit(self) -> None:
+        """Return (section 10): topped up and voted for, a removed bank is active again."""
+        convictions = self.convictions
+        if not self.schedule.readmission or not convictions.removed:
+            return
+        if not self.cluster.run_until(lambda: convictions.readmitted > 0, READMISSION_LIMIT_MS):
+            raise Violation(
+                "readmission",
+                f"no removed bank is active again {READMISSION_LIMIT_MS} ms after recovery",
             )
 
     def _count(self) -> None:
