@@ -1,4 +1,4 @@
-"""`consortium node`: run one bank's node, or start and stop one of a running consortium."""
+"""`consortium node`: run one bank's node; start, stop or rebuild one of a consortium."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from node.cli.options import data_option
-from node.runtime.config import load_node_config
+from node.cli.options import data_option, json_option
+from node.runtime.config import REPLAY, SNAPSHOT, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.structured_log import configure_logging
 
@@ -21,18 +21,21 @@ CONFIG = click.Path(path_type=Path, dir_okay=False)
 @click.option("--config", type=CONFIG, help="Configuration of the node to run.")
 @click.pass_context
 def command(context: click.Context, config: Path | None) -> None:
-    """Run one bank's node, or start and stop one of a running consortium.
+    """Run one bank's node, or start, stop and rebuild one of a running consortium.
 
     \b
     Examples:
       consortium node --config .consortium/banks/03-dunmere/node.toml
       consortium node stop dunmere
       consortium node start dunmere
+      consortium node rebuild dunmere
     """
     if context.invoked_subcommand is not None:
         return
     if config is None:
-        raise click.UsageError("give --config FILE, or one of the commands run, start, stop")
+        raise click.UsageError(
+            "give --config FILE, or one of the commands run, start, stop and rebuild"
+        )
     _run(config)
 
 
@@ -91,3 +94,45 @@ def start(bank: str, directory: ConsortiumDirectory) -> None:
     from node.cli.node_control import start_node
 
     start_node(directory, bank)
+
+
+@command.command()
+@click.argument("bank")
+@click.option("--yes", "confirmed", is_flag=True, help="Do not ask.")
+@click.option("--drop-old", is_flag=True, help="Drop the old database instead of keeping it.")
+@click.option(
+    "--snapshot",
+    is_flag=True,
+    help="Join by a verified snapshot of the state instead of replaying every block.",
+)
+@json_option
+@data_option
+def rebuild(
+    bank: str,
+    confirmed: bool,
+    drop_old: bool,
+    snapshot: bool,
+    as_json: bool,
+    directory: ConsortiumDirectory,
+) -> None:
+    """Replace the database of BANK and have it learn the ledger from the other banks again.
+
+    For a bank that has halted because its stored data is damaged. Keys and guard file stay; the
+    bank verifies everything that the others give it, and signs nothing at heights at which it may
+    have signed before. The old database is kept under another name unless --drop-old is given.
+
+    \b
+    Examples:
+      consortium node rebuild dunmere
+      consortium node rebuild dunmere --yes --drop-old --json
+    """
+    from node.cli.rebuild import rebuild_node
+
+    rebuild_node(
+        directory,
+        bank,
+        join=SNAPSHOT if snapshot else REPLAY,
+        confirmed=confirmed,
+        drop_old=drop_old,
+        as_json=as_json,
+    )

@@ -10,10 +10,12 @@ import contextlib
 import json
 import secrets
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import psycopg
+from psycopg import sql
 
 from node.runtime.config import ConfigurationError
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
@@ -49,6 +51,18 @@ class DatabaseServer(Protocol):
 
     def provide(self, bank: BankDirectory) -> None:
         """Make sure that the bank has its database, and write its URL."""
+        ...
+
+    def replace(self, bank: BankDirectory, label: str) -> str | None:
+        """Give the bank an empty database under the same URL; the node must be stopped.
+
+        `label` tells the old one apart. Returns what the old one is called now, None if there was
+        none. Raises `PostgresError`, or `ConfigurationError` if the server does not allow it.
+        """
+        ...
+
+    def drop_replaced(self, bank: BankDirectory, name: str) -> None:
+        """Drop what `replace` kept under this name."""
         ...
 
     def flush(self) -> None:
@@ -91,6 +105,19 @@ class EmbeddedServer:
             self._server.create_database(name, name, password)
         # The server's port may be another one than before.
         _write_url(bank, self._server.url(name, name, password))
+
+    def replace(self, bank: BankDirectory, label: str) -> str | None:
+        name = f"bank_{bank.bank:02d}"
+        present = _written_url(bank)
+        if present is None or present.password is None:
+            raise ConfigurationError(f"{bank.database_url_file} names no database and password")
+        aside = f"{name}_{label}"
+        renamed = self._server.rename_database(name, aside)
+        self._server.create_database(name, name, present.password)
+        return aside if renamed else None
+
+    def drop_replaced(self, bank: BankDirectory, name: str) -> None:
+        self._server.drop_database(name)
 
     def flush(self) -> None:
         # A server that is gone or going has nothing to flush.
@@ -159,6 +186,31 @@ class ExternalServer:
                 parts._replace(netloc=f"{name}:{password}@{host}", path=f"/{name}")
             ),
         )
+
+    def replace(self, bank: BankDirectory, label: str) -> str | None:
+        """Within the database, for its role may make no other: the old tables get a schema."""
+        with self._as_bank(bank) as connection:
+            name = sql.Identifier(label)
+            connection.execute(sql.SQL("ALTER SCHEMA public RENAME TO {}").format(name))
+            connection.execute("CREATE SCHEMA public")
+        return label
+
+    def drop_replaced(self, bank: BankDirectory, name: str) -> None:
+        with self._as_bank(bank) as connection:
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+
+    @contextlib.contextmanager
+    def _as_bank(self, bank: BankDirectory) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """Open one transaction as the bank's own role."""
+        url = read_private(bank.database_url_file).decode("utf-8").strip()
+        try:
+            with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise ConfigurationError(
+                f"the database of {bank.short_name} could not be replaced ({type(error).__name__});"
+                f" make an empty one and write its URL into {bank.database_url_file}"
+            ) from None
 
     def flush(self) -> None:
         """Its own operator's business."""

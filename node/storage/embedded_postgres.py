@@ -190,6 +190,14 @@ class EmbeddedPostgres:
             )
             postgres_roles.create_database(connection, name, role)
 
+    def rename_database(self, name: str, new_name: str) -> bool:
+        """Rename a database, ending its connections; False if there is none of that name.
+
+        Raises `ValueError`, `PostgresNotRunning` or `PostgresError`.
+        """
+        with self._superuser() as connection:
+            return postgres_roles.rename_database(connection, name, new_name)
+
     def drop_database(self, name: str, role: str | None = None) -> None:
         """Drop a database, and the role that owned it if one is given; none is no error.
 

@@ -75,6 +75,31 @@ def create_database(connection: Connection, name: str, owner: str) -> None:
     )
 
 
+def rename_database(connection: Connection, name: str, new_name: str) -> bool:
+    """Rename a database with everything in it, ending its connections; False if there is none.
+
+    Raises `ValueError` if a name is not plain.
+    """
+    _check_name(name)
+    _check_name(new_name)
+    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if found is None:
+        return False
+    # Nobody new gets in between the end of the old connections and the new name.
+    limit = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
+    connection.execute(limit.format(sql.Identifier(name), sql.Literal(False)))
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
+    )
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+            sql.Identifier(name), sql.Identifier(new_name)
+        )
+    )
+    connection.execute(limit.format(sql.Identifier(new_name), sql.Literal(True)))
+    return True
+
+
 def drop_database(connection: Connection, name: str) -> None:
     """Drop a database with everything in it, ending its connections; none is no error."""
     _check_name(name)

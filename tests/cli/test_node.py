@@ -32,7 +32,7 @@ def node(*arguments: str) -> Result:
 def test_it_needs_a_configuration_or_a_command() -> None:
     result = node()
     assert result.exit_code == 2
-    assert "give --config FILE, or one of the commands run, start, stop" in result.stderr
+    assert "give --config FILE, or one of the commands run, start, stop and rebuild" in result.stderr
 
 
 @pytest.mark.parametrize("form", [["--config"], ["run", "--config"]], ids=" ".join)
