@@ -7,17 +7,24 @@ Reading order, inner to outer:
 `rejection`                     the reason enum and the one error that carries it
 `parameters`, `definitions`, `genesis`, `fiscal_year`    what all banks agree on beforehand
 `state_records`, `state`, `accumulators`                 what the state root commits to
+`governance`                    transactions about the banks: stakes, return to the active set
 `facts`, `rules`, `proofs`      judging a transaction by itself; proofs are verified once
-`effects`, `bins`, `transition` executing a block
+`offences`, `slashing`          evidence that was verified; which may be punished, and how
+`effects`, `bins`, `treasury`, `transition`              executing a block
 `block_validity`                judging and building whole blocks
+`invalidity`                    proving to others that a block is invalid
 `invariants`                    conservation of money over the public totals
 
 The host's loop: decode what arrived, look up `facts_needed`, `verify_transactions`; keep the
-verdicts by id; `build_block` when leading, `validate_block` when voting and applying; store the
-`Transition` it returns in one database transaction; go on with `transition.state`.
+verdicts by id; verify evidence (`node.consensus`) and ask `check_offence`; `build_block` when
+leading, `validate_block` when voting and applying; store the `Transition` it returns in one
+database transaction; go on with `transition.state`.
 
 Where this differs from the protocol's text, and why: the state root covers everything but the id of
 the block itself (a header cannot contain its own hash); a header's creator must be the leader of
 its height and original view, which every correct proposal satisfies and which makes "proposer in
-the active set" exact; proofs of possession stand outside the chain id, which they are bound to.
+the active set" exact; proofs of possession stand outside the chain id, which they are bound to;
+stake movements are applied in the order of the block's transactions, which they belong to; an
+approval also signs the expiry of what it approves; the range proof of a TRANSFER is no matter of
+E5, because its challenges hash the rings.
 """

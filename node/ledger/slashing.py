@@ -8,6 +8,7 @@ evidence about their heights is refused for its age ever after.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,12 +59,18 @@ def check_offence(genesis: Genesis, state: LedgerState, evidence: VerifiedEviden
             f"the evidence was checked under another active set than that of height "
             f"{evidence.height}",
         )
-    if evidence.key in state.punished:
+    if is_punished(state, evidence.key):
         raise Rejection(
             Reason.EVIDENCE_PUNISHED,
             f"bank {evidence.bank} was punished for its {evidence.offence} "
             f"at height {evidence.height}",
         )
+
+
+def is_punished(state: LedgerState, key: PunishedOffence) -> bool:
+    """Whether the key was punished inside the evidence window."""
+    place = bisect_left(state.punished, key)
+    return place < len(state.punished) and state.punished[place] == key
 
 
 def check_evidence(
@@ -97,14 +104,11 @@ def select_evidence(
     budget_bytes = EVIDENCE_BUDGET_BYTES
     for item in by_key.values():
         size = LENGTH_PREFIX_BYTES + len(item.raw)
-        if len(selected) < MAX_EVIDENCE and size <= budget_bytes and _fits(item):
+        fits = len(item.raw) <= MAX_EVIDENCE_BYTES and size <= budget_bytes
+        if fits and len(selected) < MAX_EVIDENCE:
             selected.append(item)
             budget_bytes -= size
     return tuple(selected)
-
-
-def _fits(evidence: VerifiedEvidence) -> bool:
-    return len(evidence.raw) <= MAX_EVIDENCE_BYTES
 
 
 def punish(bank: BankState, evidence: VerifiedEvidence) -> Punishment:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crypto.errors import MerkleProofInvalid
 from crypto.merkle import (
     EMPTY_ROOT,
+    claimed_index,
     leaf_hash,
     merkle_root,
     merkle_root_of_hashes,
@@ -63,6 +64,15 @@ def test_every_leaf_has_a_verifying_proof_11_3(leaves: list[bytes], data: st.Dat
     proof = prove_inclusion(leaves, index)
     assert proof == prove_inclusion_of_hashes([leaf_hash(leaf) for leaf in leaves], index)
     verify_inclusion(leaves[index], proof, merkle_root(leaves), size=len(leaves))
+
+
+@given(leaf_lists, st.data())
+def test_a_proof_says_of_which_leaf_it_is_11_2(leaves: list[bytes], data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(leaves) - 1))
+    proof = prove_inclusion(leaves, index)
+    assert claimed_index(proof) == index
+    with pytest.raises(MerkleProofInvalid):
+        claimed_index(proof[:-1])
 
 
 def test_proof_lengths_at_one_hundred_leaves_11_2() -> None:
