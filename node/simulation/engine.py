@@ -72,7 +72,7 @@ from node.simulation.oracle import OracleSigner, OracleVerifier, public_key
 BODIES_DEADLINE_MS = 10_000
 """Longest search for the transactions of one block, as on the node."""
 WIRE_MEMORY = 1_000
-"""Messages whose decoded copy is kept for a repetition."""
+"""Messages whose encoding is kept for a repetition."""
 FETCH_TIMEOUT_MS = 500
 """How long one peer is waited for in that search."""
 
@@ -199,7 +199,7 @@ class Cluster:
         }
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
-        self._wire: dict[int, tuple[Message, Message]] = {}
+        self._wire: dict[int, tuple[Message, bytes, Message]] = {}
 
     # Stage directions.
 
@@ -435,24 +435,27 @@ class Cluster:
             bank.disk.write_guard(effect)
 
     def _transmit(self, bank: Bank, targets: Sequence[BankIndex], message: Message) -> None:
+        _, _, decoded = self._wired(message)
         self.watch.sent(bank, message, targets)
         self.messages_sent += len(targets)
-        message = self._over_the_wire(message)
         source, network = bank.index, self.network
         for target in targets:
             for delay_ms in network.delays_ms(source, target, self.random):
-                self._carry(source, target, message, delay_ms)
+                self._carry(source, target, decoded, delay_ms)
 
-    def _over_the_wire(self, message: Message) -> Message:
-        """Return what its encoding decodes to; the same message said again is not done again."""
+    def encoded(self, message: Message) -> bytes:
+        """Return the canonical bytes of a message that was, or is about to be, sent."""
+        return self._wired(message)[1]
+
+    def _wired(self, message: Message) -> tuple[Message, bytes, Message]:
+        """Return a message, its encoding, and what that decodes to; once for what is repeated."""
         known = self._wire.get(id(message))
-        if known is not None and known[0] is message:
-            return known[1]
-        if len(self._wire) > WIRE_MEMORY:
-            self._wire.clear()
-        decoded = decode_message(encode_message(message))
-        self._wire[id(message)] = (message, decoded)
-        return decoded
+        if known is None or known[0] is not message:
+            if len(self._wire) > WIRE_MEMORY:
+                self._wire.clear()
+            data = encode_message(message)
+            known = self._wire[id(message)] = (message, data, decode_message(data))
+        return known
 
     def _carry(self, source: BankIndex, target: BankIndex, message: Message, delay_ms: int) -> None:
         self.at(self.now_ms + delay_ms, lambda: self._arrive(source, target, message))

@@ -45,6 +45,8 @@ class LedgerPoint:
     known_notes: frozenset[bytes] = frozenset()
     sealed: frozenset[bytes] = frozenset()
     closed_bins: Mapping[int, ClosedBin] = field(default_factory=dict)
+    admitted: dict[TransactionId, bool | None] = field(default_factory=dict)
+    """What admission said here, remembered."""
 
     @property
     def state(self) -> LedgerState:
@@ -102,7 +104,7 @@ class ProductionLedger:
         self.make_transaction: MintTransaction | None = None
         """How `transaction` makes one; the clients' part."""
         self._memoise = memoise
-        self._judged: dict[tuple[object, ...], Valid | Rejected] = {}
+        self._judged: dict[tuple[object, ...], Valid | Rejected | BodyUnusable] = {}
 
     def build(
         self,
@@ -153,33 +155,35 @@ class ProductionLedger:
         self, point: LedgerPoint, block: Block, *, clock_ms: int | None
     ) -> Valid | Rejected | BodyUnusable:
         """Judge with `validate_block`, after the host's part: are the lists the header's?"""
-        unusable = self._unusable(block)
-        if unusable is not None:
-            return BodyUnusable(unusable)
         skew_ms = self.definition.parameters.max_clock_skew_ms
-        if clock_ms is not None and block.header.time_ms > clock_ms + skew_ms:
-            return self._validate(point, block, clock_ms)
-        if not self._memoise:
-            return self._validate(point, block, None)
+        ahead = clock_ms is not None and block.header.time_ms > clock_ms + skew_ms
+        if ahead or not self._memoise:
+            return self._judge(point, block, clock_ms)
         key = (point.header.block_id, block.block_id, block.transaction_ids, block.evidence)
         judged = self._judged.get(key)
         if judged is None:
-            judged = self._judged[key] = self._validate(point, block, None)
+            judged = self._judged[key] = self._judge(point, block, None)
         return judged
 
-    def _unusable(self, block: Block) -> str | None:
+    def _judge(
+        self, point: LedgerPoint, block: Block, clock_ms: int | None
+    ) -> Valid | Rejected | BodyUnusable:
+        unusable = self._unusable(block)
+        return self._validate(point, block, clock_ms) if unusable is None else unusable
+
+    def _unusable(self, block: Block) -> BodyUnusable | None:
         header = block.header
         if header.transaction_count != len(block.transaction_ids):
-            return "the list of transactions is not the header's"
+            return BodyUnusable("the list of transactions is not the header's")
         if block.parent_ballots and header.ballots_root == EMPTY_ROOT:
-            return "the ballots are not the header's"
+            return BodyUnusable("the ballots are not the header's")
         if merkle_root_of_hashes([leaf_hash(raw) for raw in block.evidence]) != (
             header.evidence_root
         ):
-            return "the evidence is not the header's"
+            return BodyUnusable("the evidence is not the header's")
         leaves = [self.oracle.leaf(item) for item in block.transaction_ids]
         if merkle_root_of_hashes(leaves) != header.transactions_root:
-            return "the transactions do not hash to the header's root"
+            return BodyUnusable("the transactions do not hash to the header's root")
         return None
 
     def _validate(self, point: LedgerPoint, block: Block, clock_ms: int | None) -> Valid | Rejected:
@@ -209,10 +213,14 @@ class ProductionLedger:
 
     def admit(self, point: LedgerPoint, transaction_id: TransactionId) -> bool | None:
         """Judge as admission does."""
-        verdict = self.oracle.judge(transaction_id, point.view)
-        if isinstance(verdict, VerifiedTransaction):
-            return True
-        return None if verdict.reason.is_not_yet else False
+        known = point.admitted
+        if transaction_id not in known or not self._memoise:
+            verdict = self.oracle.judge(transaction_id, point.view)
+            if isinstance(verdict, VerifiedTransaction):
+                known[transaction_id] = True
+            else:
+                known[transaction_id] = None if verdict.reason.is_not_yet else False
+        return known[transaction_id]
 
     def examine(self, point: LedgerPoint, item: bytes) -> Examined:
         """Verify an evidence item and ask the state whether it can still be punished."""

@@ -74,14 +74,14 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
         liars = faulty = chance.sample(range(bank_count), byzantine)
     gone = frozenset(BankIndex(bank) for bank in faulty if bank not in liars)
     styles = sorted(STYLES)
-    trouble_ms = chance.randint(5_000, 10_000)
+    trouble_ms = chance.randint(4_000, 9_000)
     return Schedule(
         profile="live",
         seed=seed,
         bank_count=bank_count,
         slash_floor_percent=chance.choice([30, HIGH_SLASH_FLOOR_PERCENT]),
         fiscal_year_seconds=chance.choice([None, SHORT_FISCAL_YEAR_S]),
-        readmission=chance.random() < 0.5,
+        readmission=chance.random() < 0.3,
         memoise=seed % UNMEMOISED != 0,
         load_period_ms=chance.choice([150, 300, 600]),
         trouble_ms=trouble_ms,

@@ -26,6 +26,8 @@ class Agreement(Checker):
         self.chain: dict[Height, Header] = {genesis.header.height: genesis.header}
         self.active_sets: dict[Height, ActiveSet] = {Height(1): genesis.active_set}
         self._sealed: dict[Height, BlockId] = {}
+        self._verified: dict[Height, Seal] = {}
+        """The seal of each height that was looked at last: most banks have the same one."""
 
     def sent(self, bank: Bank, message: Message, targets: Sequence[BankIndex]) -> None:
         """A seal that a correct bank sends is one that it verified or formed."""
@@ -38,12 +40,14 @@ class Agreement(Checker):
             return
         header = block.header
         active_set = self.active_sets[header.height]
-        try:
-            verify_seal(seal, header.chain_id, active_set, self.cluster.verifier)
-        except CertificateInvalid as error:
-            raise self.violation(
-                f"bank {bank.index} applied height {header.height} under a bad seal: {error}"
-            ) from error
+        if self._verified.get(header.height) is not seal:
+            try:
+                verify_seal(seal, header.chain_id, active_set, self.cluster.verifier)
+            except CertificateInvalid as error:
+                raise self.violation(
+                    f"bank {bank.index} applied height {header.height} under a bad seal: {error}"
+                ) from error
+            self._verified[header.height] = seal
         self._one_seal_per_height(header.height, header.block_id)
         if seal.block_id != header.block_id:
             raise self.violation(f"bank {bank.index} applied a block under another block's seal")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from node.consensus.effects import Persist
 from node.consensus.messages import Commit, Message, Proposal, Timeout, Vote
-from node.consensus.record import DurableRecord
 from node.consensus.signing import Decision
 from node.ledger.types import BankIndex, BlockId
 from node.simulation.checker import Checker
@@ -25,7 +24,6 @@ class WriteAhead(Checker):
         """Nobody has signed anything."""
         super().begin(cluster)
         self._points: dict[BankIndex, SignaturePoint] = {}
-        self._records: dict[bytes, DurableRecord] = {}
 
     def persisted(self, bank: Bank, effect: Persist) -> None:
         """(height, view, step) only grows: what the rollback guard relies on (D4)."""
@@ -38,7 +36,10 @@ class WriteAhead(Checker):
         self._points[bank.index] = point
 
     def sent(self, bank: Bank, message: Message, targets: Sequence[BankIndex]) -> None:
-        """D1: what leaves is on disk. D2: so is the block that an approval stands for."""
+        """D1: what leaves is on disk. D2: so is the block that an approval stands for.
+
+        A record holds statements in the encoding in which they are sent, after the type byte.
+        """
         if bank.index in self.cluster.byzantine or not isinstance(message, Statement):
             return
         disk = bank.disk
@@ -46,10 +47,7 @@ class WriteAhead(Checker):
             raise self.violation(
                 f"bank {bank.index} sent a statement without any record: {message}"
             )
-        record = self._records.get(disk.record)
-        if record is None:
-            record = self._records[disk.record] = DurableRecord.decode(disk.record)
-        if message not in (record.proposed, record.voted, record.committed, record.timeout):
+        if self.cluster.encoded(message)[1:] not in disk.record:
             raise self.violation(f"bank {bank.index} sent what is not on disk: {message}")
         needed = _vouched_for(message)
         if needed is None:
