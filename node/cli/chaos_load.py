@@ -39,9 +39,15 @@ RETRY_S = 0.5
 class ChaosLoad:
     """Pays until it is left; `async with ChaosLoad(...) as load:`."""
 
-    def __init__(self, consortium: Consortium, seed: int, pause_s: float) -> None:
-        """`pause_s` is how long a payer rests between two payments."""
+    def __init__(
+        self, consortium: Consortium, seed: int, pause_s: float, *, payers: int = PAYERS
+    ) -> None:
+        """`pause_s` is how long a payer rests between two payments.
+
+        The payers have their homes at the first banks.
+        """
         self._consortium = consortium
+        self._payers = payers
         self._random = random.Random(seed)
         self._pause_s = pause_s
         self._wallets: list[DemoWallet] = []
@@ -55,9 +61,7 @@ class ChaosLoad:
 
     async def __aenter__(self) -> ChaosLoad:
         await self._open()
-        self._tasks = [
-            asyncio.create_task(self._pay_for_ever(wallet)) for wallet in self._wallets
-        ]
+        self._tasks = [asyncio.create_task(self._pay_for_ever(wallet)) for wallet in self._wallets]
         return self
 
     async def __aexit__(
@@ -93,7 +97,7 @@ class ChaosLoad:
         return self.waiting
 
     async def _open(self) -> None:
-        banks = [bank.index for bank in self._consortium.genesis.banks][:PAYERS]
+        banks = [bank.index for bank in self._consortium.genesis.banks][: self._payers]
         self._ledgers = [timed_ledger(self._consortium, bank) for bank in banks]
         for bank, ledger in zip(banks, self._ledgers, strict=True):
             name = f"chaos-{short_name(bank)}"

@@ -237,9 +237,7 @@ def _bank(directory: ConsortiumDirectory, text: str) -> BankIndex:
     return find_bank(Consortium.load(directory).genesis, text)
 
 
-def _peers(
-    consortium: Consortium, bank: BankIndex, texts: Sequence[str]
-) -> tuple[BankIndex, ...]:
+def _peers(consortium: Consortium, bank: BankIndex, texts: Sequence[str]) -> tuple[BankIndex, ...]:
     peers = tuple(find_bank(consortium.genesis, text) for text in texts)
     if bank in peers:
         raise CommandFailed(

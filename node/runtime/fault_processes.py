@@ -109,9 +109,7 @@ def end_sessions(directory: ConsortiumDirectory, bank: int) -> int:
     """End a bank's database sessions; return how many there were. Raises `FaultRefused`."""
     url = read_private(directory.bank(bank).database_url_file).decode("utf-8").strip()
     try:
-        with psycopg.connect(
-            url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-        ) as connection:
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
             rows = connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -137,9 +135,7 @@ def kill_server(directory: ConsortiumDirectory) -> int:
         )
     pid = server.pid
     if pid is None:
-        raise FaultRefused(
-            "PostgreSQL does not run; the launcher starts it when a bank misses it"
-        )
+        raise FaultRefused("PostgreSQL does not run; the launcher starts it when a bank misses it")
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).kill()
     # The launcher is its parent and may not ask for its end: a zombie is gone, too.

@@ -11,6 +11,7 @@ import psutil
 
 from node.consensus.core import Consensus
 from node.consensus.status import ConsensusStatus
+from node.consensus.waiting import WaitingFor
 from node.ledger.types import BankIndex, BlockId, Height
 from node.rpc.backend import NotFound
 from node.runtime.admission import Admission
@@ -132,6 +133,7 @@ class OperatorBackend:
             highest_view=status.highest_view,
             refused=self._refused(status),
             last_refusal=status.last_refusal,
+            waiting_for="" if status.waiting_for is WaitingFor.NOTHING else status.waiting_for,
             behind=status.behind,
             active=status.active,
         )
