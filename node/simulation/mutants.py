@@ -7,13 +7,22 @@ passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import node.ledger.active_set
-from node.consensus import certificates, certifying, journal, restart, view_change, voting
+from node.consensus import (
+    certificates,
+    certifying,
+    evidence_verification,
+    journal,
+    restart,
+    view_change,
+    voting,
+)
 from node.consensus.certificates import (
     QuorumCertificate,
     RejectCertificate,
@@ -22,9 +31,16 @@ from node.consensus.certificates import (
 )
 from node.consensus.core import Consensus
 from node.consensus.effects import Effect, Persist
+from node.consensus.record import DurableRecord
 from node.consensus.signing import SigningContext
 from node.consensus.state import State
-from node.ledger.types import NO_VIEW
+from node.ledger import block_validity
+from node.ledger.active_set import ActiveSet
+from node.ledger.blocks import Block, Header
+from node.ledger.effects import Transition
+from node.ledger.genesis import Genesis
+from node.ledger.transition import Execution
+from node.ledger.types import NO_VIEW, BankIndex, Height
 
 Replacement = tuple[object, str, object]
 """An owner (a module or a class), the name of its function, and what stands there instead."""
@@ -120,6 +136,73 @@ def _quorum_of_eight() -> tuple[Replacement, ...]:
     return ((node.ledger.active_set, "quorum_size", lambda bank_count: min(8, bank_count)),)
 
 
+def _no_rollback_guard() -> tuple[Replacement, ...]:
+    start = Consensus.restart
+
+    def unguarded(
+        core: Consensus,
+        record: bytes | None,
+        *,
+        silent_through: Height | None = None,
+        **rest: Any,
+    ) -> list[Effect]:
+        return start(core, record, **rest)
+
+    return ((Consensus, "restart", unguarded),)
+
+
+def _lock_forgotten_at_restart() -> tuple[Replacement, ...]:
+    restore = restart._restore
+
+    def without_lock(state: State, record: DurableRecord, blocks: Sequence[Block]) -> None:
+        restore(state, record, blocks)
+        state.highest = state.committed = None
+
+    return ((restart, "_restore", without_lock),)
+
+
+def _duplicate_signers() -> tuple[Replacement, ...]:
+    def count_only(banks: Sequence[BankIndex], active_set: ActiveSet, required: int) -> None:
+        if len(banks) < required:
+            raise certificates.CertificateInvalid("too few signatures")
+
+    return ((certificates, "require_signers", count_only),)
+
+
+def _evidence_not_rechecked() -> tuple[Replacement, ...]:
+    return ((evidence_verification._Court, "hear", lambda court, item: None),)
+
+
+def _evidence_never_recorded() -> tuple[Replacement, ...]:
+    return ((block_validity, "select_evidence", lambda genesis, state, evidence: ()),)
+
+
+def _evidence_not_durable() -> tuple[Replacement, ...]:
+    start = Consensus.restart
+
+    def forgetful(
+        core: Consensus,
+        record: bytes | None,
+        *,
+        evidence: Sequence[bytes] = (),
+        **rest: Any,
+    ) -> list[Effect]:
+        return start(core, record, **rest)
+
+    return ((Consensus, "restart", forgetful),)
+
+
+def _punished_twice() -> tuple[Replacement, ...]:
+    return ((Execution, "_next_punished", lambda execution: ()),)
+
+
+def _state_root_unchecked() -> tuple[Replacement, ...]:
+    def unchecked(genesis: Genesis, header: Header, transition: Transition) -> None:
+        return None
+
+    return ((block_validity, "_check_outcome", unchecked),)
+
+
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
         mutant.name: mutant
@@ -194,7 +277,63 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
                 None,
                 _quorum_of_eight,
             ),
+            Mutant(
+                "no-rollback-guard",
+                "a bank restored from a backup signs at once (D4)",
+                "live",
+                None,
+                _no_rollback_guard,
+            ),
+            Mutant(
+                "lock-forgotten-at-restart",
+                "a restarted bank does not know what it is locked on (D3)",
+                "live",
+                None,
+                _lock_forgotten_at_restart,
+            ),
+            Mutant(
+                "duplicate-signers",
+                "one bank's signature counts as often as it is repeated (section 2)",
+                "safe",
+                None,
+                _duplicate_signers,
+            ),
+            Mutant(
+                "evidence-not-rechecked",
+                "whatever is well-formed convicts (section 9)",
+                "live",
+                None,
+                _evidence_not_rechecked,
+            ),
+            Mutant(
+                "evidence-never-recorded",
+                "no leader puts evidence into a block (section 9)",
+                "live",
+                None,
+                _evidence_never_recorded,
+            ),
+            Mutant(
+                "evidence-not-durable",
+                "a restarted bank forgets the evidence that it accepted (section 9)",
+                "live",
+                None,
+                _evidence_not_durable,
+            ),
+            Mutant(
+                "punished-twice",
+                "the ledger does not remember what it punished (section 9)",
+                "live",
+                None,
+                _punished_twice,
+            ),
+            Mutant(
+                "state-root-unchecked",
+                "any state root is valid (section 8)",
+                "live",
+                None,
+                _state_root_unchecked,
+            ),
         )
     }
 )
-"""By name, in the order of BFT-12 section 15."""
+"""By name: those of BFT-12 section 15 in its order, then our own."""

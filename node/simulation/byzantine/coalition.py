@@ -11,6 +11,7 @@ votes and gives up views like a bank that never heard of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 
 from node.consensus.core import Consensus
@@ -132,6 +133,11 @@ class Colluder(Style):
         changed += self._due
         self._due = []
         return changed + self._coalition.take_outbox(self.situation.bank)
+
+    @property
+    def protected(self) -> Collection[BankIndex]:
+        """All members."""
+        return self._coalition.signers.keys()
 
     def _obey(self, orders: Orders) -> None:
         self._due += self._coalition.follow(orders)

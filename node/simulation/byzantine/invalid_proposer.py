@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from node.consensus.effects import Broadcast, Effect
-from node.consensus.statements import Proposal
+from dataclasses import replace
+
+from node.consensus.events import BlockBuilt, Event
 from node.simulation.byzantine.equivocating_leader import with_wrong_state_root
-from node.simulation.byzantine.style import Style
+from node.simulation.byzantine.invalid_approver import InvalidApprover
 
 
-class InvalidProposer(Style):
-    """Proposes blocks whose state root no execution gives: a quorum's rejections prove it (E6)."""
+class InvalidProposer(InvalidApprover):
+    """Proposes blocks whose state root no execution gives: a quorum's rejections prove it (E6).
 
-    def effects(self, effects: list[Effect]) -> list[Effect]:
-        return [self._spoiled(effect) for effect in effects]
+    Its own core takes them for what it built, so that it would seal them if it were let. A block
+    that is invalid by its bytes alone (E5) holds an invalid transaction, which only the host can
+    come by: hand it one, and this bank proposes it like anybody's.
+    """
 
-    def _spoiled(self, effect: Effect) -> Effect:
-        if not isinstance(effect, Broadcast) or not isinstance(effect.message, Proposal):
-            return effect
-        honest = effect.message
-        if honest.quorum_certificate is not None or honest.height != self.situation.height:
-            return effect
-        block = with_wrong_state_root(honest.block)
-        return Broadcast(self.situation.propose_instead(honest, block))
+    def events(self, event: Event) -> list[Event]:
+        if isinstance(event, BlockBuilt) and event.block is not None:
+            return [replace(event, block=with_wrong_state_root(event.block))]
+        return super().events(event)

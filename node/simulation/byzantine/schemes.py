@@ -242,6 +242,7 @@ class Scheme:
                 orders.effects += to_each(sorted(branch.seal_to), branch.seal)
             if branch.block.block_id in self._hidden:
                 self._press(branch, orders)
+            self._pad(branch, orders)
         if self._hidden:
             self._patience -= 1
             if self._patience <= 0:
@@ -337,6 +338,18 @@ class Scheme:
             self._press(branch, orders)
         else:
             orders.to_members.append(branch.seal)
+
+    def _pad(self, branch: Branch, orders: Orders) -> None:
+        """Where signatures are too few for a seal, repeat one of them: counted, they suffice."""
+        required = certificates.required_commits(self._active_set)
+        signatures = self._commits[branch.place]
+        if branch.seal is not None or not signatures or self._chance.random() < 0.5:
+            return
+        view, block_id = branch.place
+        entries = _entries(signatures, required)
+        padded = (entries[0],) * (required - len(entries)) + entries
+        seal = Seal(self.height, view, block_id, padded)
+        orders.effects += to_each(sorted(branch.proposal_to), seal)
 
     def _press(self, branch: Branch, orders: Orders) -> None:
         """Give up the view as if nobody knew of a certificate, and reject what was approved."""

@@ -13,21 +13,23 @@ rules do not bind a Byzantine one (BFT-12 section 4).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from node.consensus.certificates import QuorumCertificate, Seal, TimeoutCertificate
 from node.consensus.core import Consensus
-from node.consensus.effects import Broadcast, Effect, Send
+from node.consensus.effects import Broadcast, BuildBlock, Effect, Send
 from node.consensus.events import BlockApplied, Event
 from node.consensus.evidence import Conflict
-from node.consensus.messages import Message
+from node.consensus.evidence_items import decode_item
+from node.consensus.messages import Evidence, Message
 from node.consensus.signatures import Signer
 from node.consensus.signing import Decision, SigningContext
 from node.consensus.statements import Commit, Proposal, Timeout, Vote
 from node.consensus.status import ConsensusStatus
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block, Header
+from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import NO_VIEW, BankIndex, BlockId, Height, View
 
 
@@ -113,6 +115,11 @@ class Style:
         """
         return effects
 
+    @property
+    def protected(self) -> Collection[BankIndex]:
+        """Whom this bank does not accuse, whatever its core finds out: itself at least."""
+        return (self.situation.bank,)
+
 
 class ByzantineConsensus:
     """A `Consensus` seen through a style, with the same interface."""
@@ -153,7 +160,8 @@ class ByzantineConsensus:
             silent_through=silent_through,
             evidence=evidence,
         )
-        return self.take_over(tip, active_set).effects(effects)
+        style = self.take_over(tip, active_set)
+        return discreet(style.effects(effects), style.protected)
 
     def take_over(self, tip: Header, active_set: ActiveSet) -> Style:
         """Begin to lie around a core that runs already: on this tip, its next height's set."""
@@ -171,13 +179,34 @@ class ByzantineConsensus:
             effects += self._consensus.handle(seen)
         if isinstance(event, BlockApplied):
             style.situation.advance(event.header, event.active_set)
-        return style.effects(effects)
+        return discreet(style.effects(effects), style.protected)
 
     def status(self) -> ConsensusStatus:
         return self._consensus.status()
 
     def conflicts(self) -> tuple[Conflict, ...]:
         return self._consensus.conflicts()
+
+
+def discreet(effects: list[Effect], protected: Collection[BankIndex]) -> list[Effect]:
+    """Leave out evidence against these banks, told to others or put into a block."""
+    kept: list[Effect] = []
+    for effect in effects:
+        message = message_of(effect)
+        if isinstance(message, Evidence) and _accuses(message.item, protected):
+            continue
+        if isinstance(effect, BuildBlock) and effect.evidence:
+            others = [item for item in effect.evidence if not _accuses(item, protected)]
+            effect = replace(effect, evidence=tuple(others))
+        kept.append(effect)
+    return kept
+
+
+def _accuses(item: bytes, banks: Collection[BankIndex]) -> bool:
+    try:
+        return decode_item(item).bank in banks
+    except MalformedEncoding:
+        return False
 
 
 def to_each(banks: Iterable[BankIndex], message: Message) -> list[Effect]:
