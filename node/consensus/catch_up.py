@@ -25,6 +25,9 @@ from node.consensus.state import State
 from node.ledger.encoding import Writer
 from node.ledger.types import BankIndex, Height
 
+LOW_QUEUE = MAX_SYNC_BLOCKS // 2
+"""Queued blocks below which the next ones are asked for."""
+
 SERVED_PER_GAP = 8
 """Answers to one peer in one gap: 160 blocks, far more than it can apply meanwhile. A peer that
 asks from every height in turn must not have the whole chain read for it at once (section 12)."""
@@ -46,14 +49,20 @@ def note_ahead(state: State, sender: BankIndex, height: Height, message: Message
 
 
 def ask(state: State) -> None:
-    """Ask one peer that claims to be ahead: the same one as long as it helps, else the next."""
+    """Ask one peer that claims to be ahead: the same one as long as it helps, else the next.
+
+    The next blocks are asked for while half of an answer is still to be applied, so that applying
+    does not wait for the network.
+    """
     memory = state.catch_up
-    if state.seal is not None or memory.queue or state.halted is not None:
+    wanted = _next_wanted(state)
+    applying = state.seal is not None and not memory.queue
+    if applying or len(memory.queue) > LOW_QUEUE or state.halted is not None:
         return
-    helped = memory.asked_at is None or state.height > memory.asked_at
+    helped = memory.asked_at is None or wanted > memory.asked_at
     if memory.asked is not None and not helped:
         memory.claims.pop(memory.asked, None)
-    ahead = [peer for peer in state.peers if memory.claims.get(peer, 0) > state.height]
+    ahead = [peer for peer in state.peers if memory.claims.get(peer, 0) > wanted]
     if not ahead:
         return
     target = ahead[0]
@@ -64,8 +73,8 @@ def ask(state: State) -> None:
         elif after:
             target = after[0]
     memory.asked = target
-    memory.asked_at = state.height
-    state.send(target, SyncRequest(state.height))
+    memory.asked_at = wanted
+    state.send(target, SyncRequest(wanted))
     state.timers.set(TimerKind.SYNC, state.parameters.retry_ms)
 
 
@@ -77,8 +86,17 @@ def accept_response(state: State, sender: BankIndex, response: SyncResponse) -> 
         for item in response.blocks:
             if item.block.block_id == state.seal.block_id:
                 state.blocks.offer(item.block, sender)
-    if not memory.queue:
-        memory.queue.extend((item, sender) for item in response.blocks)
+    if memory.queue and (sender != memory.asked or len(memory.queue) > LOW_QUEUE):
+        return
+    for item in response.blocks:
+        if not memory.queue or item.block.height == memory.queue[-1][0].block.height + 1:
+            memory.queue.append((item, sender))
+
+
+def _next_wanted(state: State) -> Height:
+    """Return the height after the last one that is queued."""
+    queue = state.catch_up.queue
+    return max(state.height, Height(queue[-1][0].block.height + 1)) if queue else state.height
 
 
 def take_next(state: State) -> bool:
@@ -117,7 +135,8 @@ def on_height_begun(state: State) -> list[tuple[BankIndex, Message]]:
     for peer in state.peers:
         if memory.claims.get(peer, 0) <= state.height:
             memory.claims.pop(peer, None)
-    if not memory.queue and memory.claims:
+    waiting = memory.asked_at == _next_wanted(state) and state.timers.running(TimerKind.SYNC)
+    if memory.claims and not waiting:
         ask(state)
     elif not memory.claims:
         state.timers.cancel(TimerKind.SYNC)

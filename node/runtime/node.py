@@ -36,6 +36,7 @@ from node.rpc.server import AddressUnusable, Backends, NodeServer, serve
 from node.runtime.admission import Admission
 from node.runtime.audit import Audit
 from node.runtime.block_feed import BlockFeed
+from node.runtime.catch_up import CatchUp
 from node.runtime.chain import Chain
 from node.runtime.clock import SystemClock
 from node.runtime.config import SNAPSHOT, ConfigurationError, NodeConfig
@@ -189,6 +190,7 @@ class Node:
             self._on_linked,
         )
         self._admission = Admission(chain, os.urandom, self._clock, self._on_blame)
+        self._catch_up = CatchUp(chain, self._admission, database, self._network)
         self._pool = self._make_pool()
         self._host = ConsensusHost(
             config.bank,
@@ -220,7 +222,7 @@ class Node:
             Mempool(limits),
             self._tracker,
             self._network,
-            self._database,
+            self._catch_up,
             self._clock,
             self._on_available,
         )
@@ -237,6 +239,7 @@ class Node:
             self._network.greet,
             self._driver.post_message,
             self._host.raise_alarm,
+            self._catch_up,
         )
 
     def _make_ledger_backend(self) -> LedgerBackend:
@@ -439,6 +442,7 @@ class Node:
         self._stopping.set()
         if self._bin_timer is not None:
             self._bin_timer.cancel()
+        await self._catch_up.close()
         await self._network.close()
         self._faults.close()
         await server.stop(STOP_GRACE_S)

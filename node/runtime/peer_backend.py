@@ -10,6 +10,7 @@ from node.consensus.events import MessageReceived
 from node.consensus.messages import MAX_SYNC_BLOCKS, MAX_SYNC_BYTES, Message
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.rpc.backend import NotFound
+from node.runtime.catch_up import CatchUp
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.incoming_links import IncomingLinks
@@ -44,6 +45,7 @@ class PeerBackend:
         on_linked: Callable[[BankIndex], None],
         post: Callable[[MessageReceived], Awaitable[None]],
         raise_alarm: Callable[[str, str], None],
+        catch_up: CatchUp,
     ) -> None:
         self._bank = bank
         self._chain = chain
@@ -54,6 +56,7 @@ class PeerBackend:
         self._on_linked = on_linked
         self._post = post
         self._raise_alarm = raise_alarm
+        self._catch_up = catch_up
         self._room = {
             peer.index: asyncio.Semaphore(GOSSIP_IN_FLIGHT) for peer in chain.genesis.banks
         }
@@ -77,12 +80,14 @@ class PeerBackend:
         self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
     ) -> None:
         self._incoming[sender].heard_s = self._clock.monotonic_s()
-        for raw in transactions:
+        useful = () if self._catch_up.far_behind else transactions
+        for raw in useful:
             await self._room[sender].acquire()
             task = asyncio.get_running_loop().create_task(self._take_gossip(sender, raw))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         for message in messages:
+            self._catch_up.heard(sender, message)
             await self._post(MessageReceived(sender, message))
 
     async def _take_gossip(self, sender: BankIndex, raw: bytes) -> None:
