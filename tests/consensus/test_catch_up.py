@@ -75,11 +75,37 @@ def test_a_peer_far_ahead_is_asked_at_once_and_in_order() -> None:
     desk.receive(status(26), sender=4)
     assert requests(desk) == [(4, 1)]
     desk.receive(response(1, 20), sender=4)
-    assert apply_all(desk) == 20
-    assert requests(desk) == [(4, 21)]
+    assert applied_and_asked(desk, 9) == []
+    assert applied_and_asked(desk, 11) == [(4, 21)]
+    assert not desk.all(Apply)
     desk.receive(response(21, 25), sender=4)
-    assert apply_all(desk) == 5
-    assert requests(desk) == []
+    assert applied_and_asked(desk, 5) == []
+    assert desk.core.status().height == 26
+
+
+def applied_and_asked(desk: Desk, count: int) -> list[tuple[int, int]]:
+    """Apply so many blocks; return what was asked for meanwhile."""
+    asked = []
+    for _ in range(count):
+        assert desk.all(Apply)
+        desk.apply()
+        asked += requests(desk)
+    return asked
+
+
+def test_the_next_blocks_are_asked_for_while_the_last_are_being_applied() -> None:
+    desk = Desk(C, ME)
+    desk.receive(status(26), sender=4)
+    desk.receive(response(1, 20), sender=4)
+    assert applied_and_asked(desk, 10) == [(4, 21)]
+    desk.receive(response(21, 25), sender=5)
+    desk.receive(response(22, 25), sender=4)
+    desk.receive(response(21, 25), sender=4)
+    desk.receive(response(21, 25), sender=4)
+    # The answers came while a block was being applied: it is ordered no second time.
+    assert not desk.all(Apply)
+    desk.apply()
+    assert applied_and_asked(desk, 14) == []
     assert desk.core.status().height == 26
 
 
