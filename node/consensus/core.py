@@ -54,11 +54,22 @@ Rule = Callable[[State], bool]
 
 def rules() -> tuple[Rule, ...]:
     """Return the rules in the order in which they are asked (BFT-12 sections 5, 6, 7, 11)."""
+    return *following_rules(), *deciding_rules(), *fetching_rules()
+
+
+def following_rules() -> tuple[Rule, ...]:
+    """Return what every bank does with what others have decided."""
     return (
         catch_up.take_next,
         certifying.form_seal,
         sealing.apply,
         view_change.form_timeout_certificate,
+    )
+
+
+def deciding_rules() -> tuple[Rule, ...]:
+    """Return what only a bank does that still has something to decide at this height."""
+    return (
         certifying.form_quorum_certificate,
         view_change.form_reject_certificate,
         view_change.amplify,
@@ -67,9 +78,13 @@ def rules() -> tuple[Rule, ...]:
         voting.request_validation,
         voting.vote,
         voting.commit,
-        sealing.fetch,
         pacemaker.arm,
     )
+
+
+def fetching_rules() -> tuple[Rule, ...]:
+    """Return what is asked last, when it is known which block is missing."""
+    return (sealing.fetch,)
 
 
 class Consensus:
@@ -86,6 +101,9 @@ class Consensus:
     ) -> None:
         """`banks` are all banks of the genesis, active or not, in increasing index."""
         self._state = State(bank, banks, chain_id, parameters, signer, verifier)
+        self._following = following_rules()
+        self._deciding = deciding_rules()
+        self._fetching = fetching_rules()
 
     def restart(
         self,
@@ -162,7 +180,13 @@ class Consensus:
             acted = False
             while state.inbox:
                 intake.receive_own(state, state.inbox.popleft())
-            for rule in rules():
+            for rule in self._following:
+                acted = rule(state) or acted
+            # Each rule asks for this itself; asking once spares most events most rules.
+            if state.deciding:
+                for rule in self._deciding:
+                    acted = rule(state) or acted
+            for rule in self._fetching:
                 acted = rule(state) or acted
         effects = state.effects.copy()
         state.effects.clear()

@@ -8,7 +8,6 @@ signature was checked may enter; attachments are dropped, signatures suffice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -43,31 +42,49 @@ class Conflict:
     second: SignedStatement
 
 
+_Key = tuple[BankIndex, View]
+
+
 @dataclass(slots=True)
 class _Signed:
-    """What one bank signed at one height, by view."""
+    """What was signed at one height, by bank and view."""
 
-    proposals: dict[View, list[Proposal]] = field(default_factory=dict)
-    votes: dict[View, list[Vote]] = field(default_factory=dict)
-    commits: dict[View, list[Commit]] = field(default_factory=dict)
-    timeouts: dict[View, Timeout] = field(default_factory=dict)
+    proposals: dict[_Key, list[Proposal]] = field(default_factory=dict)
+    votes: dict[_Key, list[Vote] | QuorumCertificate] = field(default_factory=dict)
+    """The certificate itself as long as nothing else is known: hardly ever is it looked into."""
+    commits: dict[_Key, list[Commit] | Seal] = field(default_factory=dict)
+    timeouts: dict[_Key, Timeout] = field(default_factory=dict)
+
+    def votes_of(self, key: _Key) -> list[Vote]:
+        kept = self.votes.get(key, [])
+        if isinstance(kept, QuorumCertificate):
+            kept = [_vote_in(kept, key[0])]
+        self.votes[key] = kept
+        return kept
+
+    def commits_of(self, key: _Key) -> list[Commit]:
+        kept = self.commits.get(key, [])
+        if isinstance(kept, Seal):
+            kept = [_commit_in(kept, key[0])]
+        self.commits[key] = kept
+        return kept
 
     def all(self) -> list[SignedStatement]:
         found: list[SignedStatement] = []
         for proposals in self.proposals.values():
             found += proposals
-        for votes in self.votes.values():
-            found += votes
-        for commits in self.commits.values():
-            found += commits
+        for key in list(self.votes):
+            found += self.votes_of(key)
+        for key in list(self.commits):
+            found += self.commits_of(key)
         return [*found, *self.timeouts.values()]
 
 
 class StatementLog:
-    """The statements of the last heights by height and bank."""
+    """The statements of the last heights."""
 
     def __init__(self) -> None:
-        self._heights: dict[Height, dict[BankIndex, _Signed]] = {}
+        self._heights: dict[Height, _Signed] = {}
         self._conflicts: dict[tuple[Offence, BankIndex, Height], Conflict] = {}
 
     def conflicts(self) -> tuple[Conflict, ...]:
@@ -79,8 +96,7 @@ class StatementLog:
         banks are pooled, because no single one need hold both halves of a conflict."""
         return tuple(
             statement
-            for by_bank in self._heights.values()
-            for signed in by_bank.values()
+            for signed in self._heights.values()
             for statement in signed.all()
         )
 
@@ -93,14 +109,13 @@ class StatementLog:
 
     def observe(self, statement: SignedStatement) -> list[Conflict]:
         """Keep a verified statement; return the new conflicts that it completes."""
-        signed = self._heights.setdefault(statement.height, {}).setdefault(
-            statement.bank, _Signed()
-        )
+        signed = self._at(statement.height)
+        key = statement.bank, statement.view
         match statement:
             case Vote():
-                return self._pair(signed.votes, statement)
+                return self._pair(signed.votes_of(key), statement)
             case Proposal():
-                return self._pair(signed.proposals, statement)
+                return self._pair(signed.proposals.setdefault(key, []), statement)
             case Commit():
                 return self._observe_commit(signed, statement)
             case Timeout():
@@ -108,23 +123,12 @@ class StatementLog:
 
     def observe_quorum_certificate(self, certificate: QuorumCertificate) -> list[Conflict]:
         """Keep the approvals inside a verified certificate."""
-        height, view, block_id = certificate.height, certificate.view, certificate.block_id
+        signed = self._at(certificate.height)
         found = []
         for entry in certificate.signatures:
-            known = self._first(height, entry.bank, view, lambda signed: signed.votes)
-            if known is None or known.signature != entry.signature:
-                found += self.observe(
-                    Vote(
-                        entry.bank,
-                        height,
-                        view,
-                        block_id,
-                        Decision.APPROVE,
-                        "",
-                        None,
-                        entry.signature,
-                    )
-                )
+            kept = signed.votes.setdefault((entry.bank, certificate.view), certificate)
+            if kept is not certificate:
+                found += self.observe(_vote_in(certificate, entry.bank))
         return found
 
     def observe_reject_certificate(self, certificate: RejectCertificate) -> list[Conflict]:
@@ -159,64 +163,68 @@ class StatementLog:
 
     def observe_seal(self, seal: Seal) -> list[Conflict]:
         """Keep the commits inside a verified seal."""
+        signed = self._at(seal.height)
         found = []
         for entry in seal.signatures:
-            known = self._first(seal.height, entry.bank, seal.view, lambda signed: signed.commits)
-            if known is None or known.signature != entry.signature:
-                found += self.observe(
-                    Commit(entry.bank, seal.height, seal.view, seal.block_id, entry.signature)
-                )
+            kept = signed.commits.setdefault((entry.bank, seal.view), seal)
+            if kept is not seal or signed.timeouts:
+                found += self.observe(_commit_in(seal, entry.bank))
         return found
 
     # What proves a block invalid, or who approved it (E5 to E7).
 
     def creation_of(self, header: Header) -> Proposal | None:
         """Return the proposal in which its creator proposed the block of this header."""
-        signed = self._heights.get(header.height, {}).get(header.proposer)
-        kept = [] if signed is None else signed.proposals.get(header.original_view, [])
+        signed = self._heights.get(header.height)
+        if signed is None:
+            return None
+        kept = signed.proposals.get((header.proposer, header.original_view), [])
         return next((p for p in kept if p.block.block_id == header.block_id), None)
 
     def proposal_of(self, height: Height, view: View, block_id: BlockId) -> Proposal | None:
         """Return somebody's proposal of this block in this view."""
-        for signed in self._heights.get(height, {}).values():
-            for proposal in signed.proposals.get(view, ()):
-                if proposal.block.block_id == block_id:
+        signed = self._heights.get(height)
+        for kept in () if signed is None else signed.proposals.values():
+            for proposal in kept:
+                if proposal.view == view and proposal.block.block_id == block_id:
                     return proposal
         return None
 
     def votes_on(self, height: Height, block_id: BlockId) -> list[Vote]:
-        """Return every known vote on a block, of whatever view."""
-        return [
-            vote
-            for signed in self._heights.get(height, {}).values()
-            for kept in signed.votes.values()
-            for vote in kept
-            if vote.block_id == block_id
-        ]
+        """Return every known vote on a block, of whatever view, in the order of their coming."""
+        signed = self._at(height)
+        keys = list(signed.votes)
+        return [v for key in keys for v in signed.votes_of(key) if v.block_id == block_id]
+
+    def _at(self, height: Height) -> _Signed:
+        signed = self._heights.get(height)
+        if signed is None:
+            signed = self._heights[height] = _Signed()
+        return signed
 
     def _observe_commit(self, signed: _Signed, commit: Commit) -> list[Conflict]:
-        found = self._pair(signed.commits, commit)
+        found = self._pair(signed.commits_of((commit.bank, commit.view)), commit)
         for timeout in signed.timeouts.values():
-            found += self._judge(commit, timeout)
-        return found
-
-    def _observe_timeout(self, signed: _Signed, timeout: Timeout) -> list[Conflict]:
-        known = signed.timeouts.get(timeout.view)
-        if known is not None and known.highest_view <= timeout.highest_view:
-            return []
-        timeout = _without_attachments(timeout)
-        signed.timeouts[timeout.view] = timeout
-        found = []
-        for commits in signed.commits.values():
-            for commit in commits:
+            if timeout.bank == commit.bank:
                 found += self._judge(commit, timeout)
         return found
 
-    def _pair(self, known: dict[View, list[S]], statement: S) -> list[Conflict]:
+    def _observe_timeout(self, signed: _Signed, timeout: Timeout) -> list[Conflict]:
+        key = timeout.bank, timeout.view
+        known = signed.timeouts.get(key)
+        if known is not None and known.highest_view <= timeout.highest_view:
+            return []
+        signed.timeouts[key] = timeout = _without_attachments(timeout)
+        found = []
+        for key in [key for key in signed.commits if key[0] == timeout.bank]:
+            for commit in signed.commits_of(key):
+                found += self._judge(commit, timeout)
+        return found
+
+    def _pair(self, kept: list[S], statement: S) -> list[Conflict]:
         """Keep a statement if it is the first of its view, or the first to conflict with it."""
-        kept = known.get(statement.view)
-        if kept is None:
-            known[statement.view] = [_without_attachments(statement)]
+        if not kept:
+            kept.append(_without_attachments(statement))
             return []
         if any(other.signature == statement.signature for other in kept):
             return []
@@ -238,17 +246,6 @@ class StatementLog:
         self._conflicts[key] = conflict
         return [conflict]
 
-    def _first(
-        self,
-        height: Height,
-        bank: BankIndex,
-        view: View,
-        kind: Callable[[_Signed], dict[View, list[S]]],
-    ) -> S | None:
-        signed = self._heights.get(height, {}).get(bank)
-        kept = None if signed is None else kind(signed).get(view)
-        return None if kept is None else kept[0]
-
 
 def _without_attachments(statement: AnyStatement) -> AnyStatement:
     match statement:
@@ -264,3 +261,22 @@ def _without_attachments(statement: AnyStatement) -> AnyStatement:
             return replace(statement, quorum_certificate=None, timeout_certificate=None)
         case Vote() | Commit():
             return statement if statement.ballot is None else replace(statement, ballot=None)
+
+
+def _vote_in(certificate: QuorumCertificate, bank: BankIndex) -> Vote:
+    (entry,) = [entry for entry in certificate.signatures if entry.bank == bank]
+    return Vote(
+        bank=bank,
+        height=certificate.height,
+        view=certificate.view,
+        block_id=certificate.block_id,
+        decision=Decision.APPROVE,
+        reason="",
+        transaction_index=None,
+        signature=entry.signature,
+    )
+
+
+def _commit_in(seal: Seal, bank: BankIndex) -> Commit:
+    (entry,) = [entry for entry in seal.signatures if entry.bank == bank]
+    return Commit(bank, seal.height, seal.view, seal.block_id, entry.signature)

@@ -32,10 +32,10 @@ def on_heartbeat(state: State) -> None:
 def arm(state: State) -> bool:
     """Run the view and retry timers exactly while there is work."""
     if state.deciding and state.has_work:
-        if not state.timed_out:
+        if not state.timed_out and not state.timers.running(TimerKind.VIEW):
             suspected = state.leader in state.presence.suspected
             duration_ms = state.parameters.view_timeout(state.view, suspected=suspected)
-            state.timers.ensure(TimerKind.VIEW, duration_ms)
+            state.timers.set(TimerKind.VIEW, duration_ms)
         state.timers.ensure(TimerKind.RETRY, state.parameters.retry_ms)
     return False
 

@@ -202,12 +202,15 @@ class State:
         self.timers.cancel(TimerKind.RETRY)
         self.timers.cancel(TimerKind.FETCH)
         self.timers.set(TimerKind.HEARTBEAT, self.parameters.heartbeat_ms)
+        self._takes_part = self.bank in active_set and not self._silenced
         self.enter_view(View(0), None)
 
     def enter_view(self, view: View, entry: TimeoutCertificate | None) -> None:
         """Reset everything that belongs to a view (BFT-12 P1)."""
         self.blocks.keep_only(self._blocks_of_lasting_interest())
         self.view = view
+        self.leader = self.active_set.leader(self.height, view)
+        self.leading = self.leader == self.bank
         self.entry = entry
         self.voted: Vote | None = None
         self.proposed: Proposal | None = None
@@ -225,23 +228,18 @@ class State:
         self.timers.cancel(TimerKind.BATCH)
 
     @property
-    def leader(self) -> BankIndex:
-        return self.active_set.leader(self.height, self.view)
-
-    @property
-    def leading(self) -> bool:
-        return self.leader == self.bank
-
-    @property
     def may_sign(self) -> bool:
         """Whether this bank takes part: active, not silenced, not halted."""
-        silenced = self.silent_through is not None and self.tip.height <= self.silent_through
-        return self.bank in self.active_set and not silenced and self.halted is None
+        return self._takes_part and self.halted is None
+
+    @property
+    def _silenced(self) -> bool:
+        return self.silent_through is not None and self.tip.height <= self.silent_through
 
     @property
     def deciding(self) -> bool:
         """Whether this bank still has something to decide at this height."""
-        return self.may_sign and self.seal is None
+        return self.seal is None and self._takes_part and self.halted is None
 
     @property
     def timed_out_view(self) -> View:

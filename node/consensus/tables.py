@@ -24,9 +24,13 @@ class VoteTable:
 
     def __init__(self) -> None:
         self._by_view: dict[View, dict[BankIndex, Vote]] = {}
+        self._rejected: dict[View, bool] = {}
+        """Views in which somebody rejected."""
 
     def add(self, vote: Vote) -> None:
         self._by_view.setdefault(vote.view, {}).setdefault(vote.bank, vote)
+        if vote.decision is Decision.REJECT:
+            self._rejected[vote.view] = True
 
     def of_view(self, view: View) -> tuple[Vote, ...]:
         """Return the votes of a view in increasing bank index."""
@@ -37,6 +41,8 @@ class VoteTable:
         self, view: View, block_id: BlockId, required: int
     ) -> QuorumCertificate | None:
         """Return the certificate that `required` approvals make (BFT-12 P4)."""
+        if len(self._by_view.get(view, ())) < required:
+            return None
         matching = self._matching(view, block_id, Decision.APPROVE)
         if len(matching) < required:
             return None
@@ -45,6 +51,8 @@ class VoteTable:
 
     def reject_certificate(self, view: View, required: int) -> RejectCertificate | None:
         """Return the certificate that `required` rejections of one block make (BFT-12 R1)."""
+        if view not in self._rejected:
+            return None
         for block_id in {vote.block_id: None for vote in self.of_view(view)}:
             matching = self._matching(view, block_id, Decision.REJECT)
             if len(matching) < required:
@@ -94,7 +102,7 @@ class CommitTable:
 
 
 class TimeoutTable:
-    """The timeout of each bank in each view, the one with the highest claim."""
+    """The timeout of each bank in each view, the one with the highest claim; often empty."""
 
     def __init__(self) -> None:
         self._by_view: dict[View, dict[BankIndex, Timeout]] = {}
@@ -105,10 +113,18 @@ class TimeoutTable:
         if known is None or known.highest_view < timeout.highest_view:
             by_bank[timeout.bank] = timeout
 
+    def __len__(self) -> int:
+        """Return in how many views somebody gave up."""
+        return len(self._by_view)
+
     def of_view(self, view: View) -> tuple[Timeout, ...]:
         """Return the timeouts of a view in increasing bank index."""
         timeouts = self._by_view.get(view, {})
         return tuple(timeouts[bank] for bank in sorted(timeouts))
+
+    def count_of(self, view: View) -> int:
+        """Return how many banks gave up a view."""
+        return len(self._by_view.get(view, ()))
 
     def certificate(self, from_view: View, required: int) -> TimeoutCertificate | None:
         """Return the certificate of the highest view >= `from_view` that is complete (V4).
@@ -116,9 +132,9 @@ class TimeoutTable:
         The highest claims are preferred, so that as little as possible is re-decided.
         """
         for view in sorted(self._by_view, reverse=True):
-            timeouts = self.of_view(view)
-            if view < from_view or len(timeouts) < required:
+            if view < from_view or self.count_of(view) < required:
                 continue
+            timeouts = self.of_view(view)
             chosen = sorted(timeouts, key=lambda timeout: (-timeout.highest_view, timeout.bank))
             entries = [
                 TimeoutEntry(timeout.bank, timeout.highest_view, timeout.signature)

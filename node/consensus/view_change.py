@@ -119,7 +119,7 @@ def follow_reject_certificate(state: State, certificate: RejectCertificate) -> N
 
 def form_timeout_certificate(state: State) -> bool:
     """Enter the view after the highest one that q banks gave up (V4)."""
-    if state.seal is not None or state.halted is not None:
+    if state.seal is not None or state.halted is not None or not state.timeouts:
         return False
     certificate = state.timeouts.certificate(
         state.view, certificates.required_timeouts(state.active_set)
@@ -152,7 +152,8 @@ def adopt_timeout_certificate(state: State, certificate: TimeoutCertificate) -> 
 
 
 def _given_up_by_many(state: State) -> bool:
-    return len(state.timeouts.of_view(state.view)) >= state.active_set.reject_threshold
+    count = state.timeouts.count_of(state.view)
+    return count > 0 and count >= state.active_set.reject_threshold
 
 
 def _answer_then_time_out(state: State) -> bool:
