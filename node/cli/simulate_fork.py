@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.cli.failure import EXIT_FAILED
+from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from node.cli.simulate_report import FORK
 from node.cli.terminal import answer, answer_json, progress
 from node.ledger.active_set import quorum_size
@@ -12,6 +12,12 @@ from node.simulation.fork import ForkOutcome, run_fork
 def simulate_fork(seeds: int, first_seed: int, bank_count: int, *, as_json: bool) -> None:
     """Look for a fork; exit code 0 if there is one and its authors alone are convicted."""
     required = 2 * quorum_size(bank_count) - bank_count
+    if bank_count - required < 2:
+        raise CommandFailed(
+            f"2q-n of {bank_count} banks leave no two correct ones to disagree",
+            "take 6 banks or more",
+            EXIT_USAGE,
+        )
     found: ForkOutcome | None = None
     run = 0
     with progress(FORK) as meter:

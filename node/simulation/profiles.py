@@ -149,8 +149,6 @@ def _trouble(
         items.append(Flicker(*span(1), chance.choice([0.001, 0.003, 0.01])))
     if chance.random() < 0.4:
         items.append(Blackout(chance.randint(200, end_ms), chance.choice([1, 500, 3_000])))
-    if chance.random() < 0.15:
-        items += _dark_end(chance, correct, end_ms)
     if chance.random() < 0.25:
         items.append(LateJoiner(0, chance.randint(500, end_ms), chance.choice(correct)))
     if restorable > 0 and chance.random() < 0.35:
@@ -192,16 +190,6 @@ def _blackout_in_a_stall(
         Partition(begin_ms, begin_ms + STALL_MS, members, False),
         Blackout(begin_ms + chance.randint(STALL_MS * 2 // 3, STALL_MS), 1),
     )
-
-
-def _dark_end(chance: Random, correct: list[BankIndex], end_ms: int) -> list[Disturbance]:
-    """Nobody finds a quorum, then all lose power, and only then it heals.
-
-    With n-q banks gone for good, the height then needs every single durable statement (D3).
-    """
-    half = frozenset(correct[: len(correct) // 2])
-    begin_ms = max(0, end_ms - chance.randint(1_000, 4_000))
-    return [Partition(begin_ms, end_ms, half, False), Blackout(end_ms - 1, 1)]
 
 
 def _weather(chance: Random, at_ms: int) -> Weather:

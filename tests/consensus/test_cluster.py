@@ -24,7 +24,7 @@ from node.consensus.messages import (
 )
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex
-from tests.consensus import chaos, scenarios
+from tests.consensus import scenarios
 from tests.consensus.cluster import Cluster, Network
 
 SIZES = pytest.mark.parametrize("bank_count", [4, 7, 12])
@@ -333,13 +333,3 @@ def test_two_runs_of_one_seed_are_identical() -> None:
     assert len(first) > 200
     assert first == trace(3)
     assert any(isinstance(message, Timeout) for *_, message in first)
-
-
-@pytest.mark.parametrize(
-    ("bank_count", "seed"),
-    [(12, seed) for seed in range(60)]
-    + [(7, seed) for seed in range(20)]
-    + [(4, seed) for seed in range(20)],
-)
-def test_chaos(bank_count: int, seed: int) -> None:
-    chaos.run(seed, bank_count)
