@@ -19,9 +19,9 @@ from node.client.errors import ClientError
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex, Height
 from node.runtime.bank_databases import database_server
-from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.runtime.guard_file import GuardCorrupt
-from node.runtime.rebuild import end_node, replace_database, signed_up_to
+from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory, short_name
+from node.runtime.guard_file import GuardCorrupt, SignaturePoint
+from node.runtime.rebuild import end_node, replace_database, replace_guard, signed_up_to
 from node.runtime.running_consortium import is_supervised, supervisor_lock
 from node.runtime.start_requests import request_start
 from node.wire.operator_records import NodeReport
@@ -76,12 +76,11 @@ def rebuild_node(
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
     is_up = is_supervised(directory)
-    if is_up:
-        asyncio.run(_require_peers(consortium, bank))
+    sealed = asyncio.run(_require_peers(consortium, bank)) if is_up else None
     if not confirmed:
         _confirm(short_name(bank))
     begun_s = time.monotonic()
-    report = _replace(directory, bank, join=join, drop_old=drop_old, is_up=is_up)
+    report = _replace(directory, bank, join=join, drop_old=drop_old, sealed=sealed)
     if is_up:
         request_start(directory, bank)
         report = asyncio.run(_follow(consortium, bank, report))
@@ -110,8 +109,11 @@ def _confirm(name: str) -> None:
     )
 
 
-async def _require_peers(consortium: Consortium, bank: BankIndex) -> None:
-    """Refuse to empty a database that nobody could fill; warn if the ledger will stand still."""
+async def _require_peers(consortium: Consortium, bank: BankIndex) -> Height:
+    """Refuse to empty a database that nobody could fill; warn if the ledger will stand still.
+
+    Returns the highest height that another bank tells of.
+    """
     others = [item.index for item in consortium.genesis.banks if item.index != bank]
     reports = await _sound_reports(consortium, others)
     if not reports:
@@ -126,29 +128,31 @@ async def _require_peers(consortium: Consortium, bank: BankIndex) -> None:
             f"only {len(reports)} other banks can vote and {needed} are needed: nothing is sealed "
             f"until {short_name(bank)} is back"
         )
+    return max(report.height for report in reports.values())
 
 
 def _replace(
-    directory: ConsortiumDirectory, bank: BankIndex, *, join: str, drop_old: bool, is_up: bool
+    directory: ConsortiumDirectory,
+    bank: BankIndex,
+    *,
+    join: str,
+    drop_old: bool,
+    sealed: Height | None,
 ) -> RebuildReport:
-    """Stop the node and replace its database; starts and stops the server if nobody else has."""
+    """Stop the node and replace its database; starts and stops the server if nobody else has.
+
+    `sealed` is the height of the others, None while the consortium is down.
+    """
     with contextlib.ExitStack() as stack:
         databases = database_server(directory)
-        if not is_up:
+        if sealed is None:
             stack.enter_context(supervisor_lock(directory))
             databases.start()
             stack.callback(databases.stop)
         place = directory.bank(bank)
         say(f"stopping {place.short_name}")
         end_node(place, directory, patience_s=STOP_PATIENCE_S)
-        try:
-            signed = signed_up_to(place)
-        except GuardCorrupt as error:
-            raise CommandFailed(
-                f"the guard file of {place.short_name} is damaged: {error}",
-                "nobody knows what this bank has signed; its operator must decide whether it may "
-                "ever sign again with this key",
-            ) from error
+        signed = _guard(directory, place, sealed)
         say("replacing its database")
         kept = replace_database(databases, place, join, datetime.now(UTC))
         if kept is not None:
@@ -168,6 +172,26 @@ def _replace(
             silent_through=0 if signed is None else signed.height,
             seconds=0.0,
         )
+
+
+def _guard(
+    directory: ConsortiumDirectory, place: BankDirectory, sealed: Height | None
+) -> SignaturePoint | None:
+    """Return what the bank may have signed; a lost guard file is replaced by the worst case."""
+    try:
+        return signed_up_to(directory, place)
+    except GuardCorrupt as error:
+        if sealed is None:
+            raise CommandFailed(
+                f"nobody knows what {place.short_name} has signed: {error}",
+                "start the other banks with `consortium up` first: what they have sealed bounds it",
+            ) from error
+        point = replace_guard(directory, place, sealed, datetime.now(UTC))
+        warn(
+            f"{error}: {place.short_name} signs nothing until height {point.height} is sealed, "
+            "for it may have signed up to there"
+        )
+        return point
 
 
 async def _follow(consortium: Consortium, bank: BankIndex, report: RebuildReport) -> RebuildReport:

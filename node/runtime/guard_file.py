@@ -8,19 +8,26 @@ not sign until it has reached a sealed height beyond the guard's.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-_LAYOUT = struct.Struct(">8sQIIQ")
-"""Magic, height u64, view u32, step u32, CRC-32 of what stands before it as u64."""
-_MAGIC = b"BFT12GRD"
+OWNER_BYTES = 16
+_LAYOUT = struct.Struct(">8s16sQIIQ")
+"""Magic, owner, height u64, view u32, step u32, CRC-32 of what stands before it as u64."""
+_MAGIC = b"BFT12GR2"
+_OWNER_DOMAIN = b"consortium/guard/2"
 
 
 class GuardCorrupt(Exception):
     """The guard file exists but cannot be trusted; the bank must not sign."""
+
+
+class GuardForeign(GuardCorrupt):
+    """The guard file belongs to another key or another chain."""
 
 
 class GuardLocked(Exception):
@@ -36,12 +43,22 @@ class SignaturePoint:
     step: int
 
 
+def guard_owner(chain_id: bytes, consensus_key: bytes) -> bytes:
+    """Return the 16 bytes that tell whose signatures on which chain a guard file is about."""
+    return hashlib.sha256(_OWNER_DOMAIN + chain_id + consensus_key).digest()[:OWNER_BYTES]
+
+
 class GuardFile:
     """Holds an exclusive lock on the file for the life of the node."""
 
-    def __init__(self, path: Path) -> None:
-        """Open and lock; raises `GuardLocked` or `GuardCorrupt`."""
+    def __init__(self, path: Path, owner: bytes) -> None:
+        """Open and lock; `owner` is `guard_owner(...)`.
+
+        Raises `GuardLocked`, `GuardCorrupt`, or `GuardForeign` for another owner's.
+        """
+        assert len(owner) == OWNER_BYTES, "an owner is a hash"
         self._path = path
+        self._owner = owner
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -66,20 +83,32 @@ class GuardFile:
             return None
         if len(content) != _LAYOUT.size:
             raise GuardCorrupt(f"{self._path} has {len(content)} bytes, not {_LAYOUT.size}")
-        magic, height, view, step, checksum = _LAYOUT.unpack(content)
+        magic, owner, height, view, step, checksum = _LAYOUT.unpack(content)
         if magic != _MAGIC or checksum != zlib.crc32(content[:-8]):
             raise GuardCorrupt(f"{self._path} fails its checksum")
+        if owner != self._owner:
+            raise GuardForeign(f"{self._path} is the guard file of another bank or chain")
         return SignaturePoint(height, view, step)
 
     def advance(self, point: SignaturePoint) -> None:
         """Record `point` durably; a point that is not later than the last one is a no-op."""
         if self._last is not None and point <= self._last:
             return
-        body = struct.pack(">8sQII", _MAGIC, point.height, point.view, point.step)
+        body = _LAYOUT.pack(_MAGIC, self._owner, point.height, point.view, point.step, 0)[:-8]
         os.pwrite(self._descriptor, body + zlib.crc32(body).to_bytes(8, "big"), 0)
         # One write of less than a sector: a torn write fails the checksum and stops the bank.
         os.fsync(self._descriptor)
+        if self._last is None:
+            # The first time, the file's name must be on disk too.
+            self._sync_directory()
         self._last = point
+
+    def _sync_directory(self) -> None:
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -46,7 +46,13 @@ from node.runtime.evidence_examiner import EvidenceExaminer
 from node.runtime.exit_code import ExitCode
 from node.runtime.fault_injection import FaultInjection, set_byzantine
 from node.runtime.fault_links import DisturbedPeerBackend
-from node.runtime.guard_file import GuardCorrupt, GuardFile, GuardLocked, SignaturePoint
+from node.runtime.guard_file import (
+    GuardCorrupt,
+    GuardFile,
+    GuardLocked,
+    SignaturePoint,
+    guard_owner,
+)
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.integrity import Integrity, check_record, check_tip, run_unless_damaged
 from node.runtime.integrity_scrubber import IntegrityScrubber
@@ -514,7 +520,9 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
         async with AsyncExitStack() as stack:
             genesis = load_genesis(config)
             signer = load_signer(config, genesis)
-            guard = GuardFile(config.guard_file)
+            guard = GuardFile(
+                config.guard_file, guard_owner(genesis.chain_id, signer.public_key)
+            )
             stack.callback(guard.close)
             database = await open_database(config, genesis, lost, integrity.report)
             stack.push_async_callback(database.close)

@@ -11,13 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from node.ledger.types import Height
 from node.runtime.bank_databases import DatabaseServer, bring_up_to_date
 from node.runtime.config import load_node_config, render_node_config
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
-from node.runtime.guard_file import GuardFile, SignaturePoint
+from node.runtime.guard_file import GuardCorrupt, GuardFile, SignaturePoint, guard_owner
 from node.runtime.running_consortium import (
-    ProcessReference,
-    RunningConsortium,
     end_processes,
     node_processes,
 )
@@ -28,13 +27,6 @@ def aside_label(now: datetime) -> str:
     return f"replaced_{now.astimezone(UTC):%Y%m%d_%H%M%S}"
 
 
-def process_of(directory: ConsortiumDirectory, bank: int) -> ProcessReference | None:
-    """Return the bank's process if the supervisor started one that still runs."""
-    running = RunningConsortium.load(directory)
-    reference = None if running is None else running.banks[bank].process
-    return reference if reference is not None and reference.find() is not None else None
-
-
 def end_node(bank: BankDirectory, directory: ConsortiumDirectory, *, patience_s: float) -> None:
     """End whatever process still runs this bank, asking first."""
     config = str(bank.config_file.resolve())
@@ -43,18 +35,40 @@ def end_node(bank: BankDirectory, directory: ConsortiumDirectory, *, patience_s:
         end_processes(mine, patience_s=patience_s)
 
 
-def signed_up_to(bank: BankDirectory) -> SignaturePoint | None:
+def signed_up_to(directory: ConsortiumDirectory, bank: BankDirectory) -> SignaturePoint | None:
     """Return the last signature that the guard file knows of; the node must be stopped.
 
-    Raises `GuardLocked` if it is not, and `GuardCorrupt`.
+    Raises `GuardLocked` if it is not, and `GuardCorrupt` also for a file that is gone.
     """
     if not bank.guard_file.exists():
-        return None
-    guard = GuardFile(bank.guard_file)
+        raise GuardCorrupt(f"{bank.guard_file} is gone")
+    guard = GuardFile(bank.guard_file, _owner(directory, bank))
     try:
         return guard.last
     finally:
         guard.close()
+
+
+def replace_guard(
+    directory: ConsortiumDirectory, bank: BankDirectory, sealed_height: Height, now: datetime
+) -> SignaturePoint:
+    """Put a lost or damaged guard file's worst case in its place, and return it.
+
+    `sealed_height` is the highest that any bank tells of. This bank may have applied one block
+    more than all that answer, and signed at the height after it; nowhere above.
+    """
+    if bank.guard_file.exists():
+        bank.guard_file.rename(bank.guard_file.with_suffix(f".{aside_label(now)}"))
+    guard = GuardFile(bank.guard_file, _owner(directory, bank))
+    point = SignaturePoint(sealed_height + 2, 0, 0)
+    guard.advance(point)
+    guard.close()
+    return point
+
+
+def _owner(directory: ConsortiumDirectory, bank: BankDirectory) -> bytes:
+    genesis = directory.genesis()
+    return guard_owner(genesis.chain_id, genesis.banks[bank.bank].consensus_key)
 
 
 def replace_database(

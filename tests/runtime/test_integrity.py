@@ -20,7 +20,7 @@ from node.consensus.signing import SigningContext
 from node.consensus.statements import Timeout
 from node.ledger.state import genesis_header, genesis_state
 from node.ledger.types import NO_VIEW, BankIndex, Height, View
-from node.runtime.guard_file import GuardFile, SignaturePoint
+from node.runtime.guard_file import GuardFile, SignaturePoint, guard_owner
 from node.runtime.integrity import Integrity, check_record, check_tip
 from node.runtime.node import ExitCode
 from node.runtime.secrets_directory import write_private
@@ -109,7 +109,9 @@ class Damaged:
 
     def guard(self) -> SignaturePoint | None:
         """The last signature that the victim made; only while it does not run."""
-        guard = GuardFile(self.cluster.banks[VICTIM].config.guard_file)
+        genesis = self.cluster.genesis
+        owner = guard_owner(genesis.chain_id, genesis.banks[VICTIM].consensus_key)
+        guard = GuardFile(self.cluster.banks[VICTIM].config.guard_file, owner)
         try:
             return guard.last
         finally:

@@ -122,7 +122,7 @@ def assemble(bank: Bank, directory: Path, guard: GuardFile) -> Operated:
 
 @pytest_asyncio.fixture
 async def operated(tmp_path: Path, make_database_url: Callable[[], str]) -> AsyncIterator[Operated]:
-    guard = GuardFile(tmp_path / "signing.guard")
+    guard = GuardFile(tmp_path / "signing.guard", bytes(16))
     url = make_database_url()
     async with open_bank(Chain(seed="operated"), lambda: url) as bank:
         await funded(bank)
