@@ -199,6 +199,7 @@ class SmallBank:
     """Raised by the next submissions, one each."""
     swallows: bool = False
     """Admits, and passes nothing on."""
+    held_evidence: list[EvidenceItem] = field(default_factory=list)
     forge: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     """By method: what this bank makes of the truth."""
     waiting: dict[bytes, bytes] = field(default_factory=dict)
@@ -227,7 +228,9 @@ class SmallBank:
             self.ledger.chain.decode(transaction)
         except Rejected as error:
             raise Rejection.of(error) from error
-        self.ledger.chain.verify(transaction)
+        built = self.ledger.chain.build(self.ledger.chain.verify(transaction))
+        if built.dropped:
+            raise built.dropped[0].rejection
         if not self.swallows:
             self.waiting[transaction_id] = transaction
         if self.seals_at_once:
@@ -362,7 +365,7 @@ class SmallBank:
     def evidence(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[EvidenceItem], None]:
-        return self._pages("evidence", [], from_sequence, limit)
+        return self._pages("evidence", self.held_evidence, from_sequence, limit)
 
     def treasury(
         self, from_sequence: int, limit: int | None
