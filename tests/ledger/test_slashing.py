@@ -241,6 +241,16 @@ def test_section_9_the_window_ends_at_its_exact_height() -> None:
         )
 
 
+def test_section_9_nobody_offends_at_the_genesis() -> None:
+    """Block 0 has no proposer, no votes and no active set, however wide the window."""
+    state = genesis_state(GENESIS)
+    assert refused(GENESIS, state, accuse(GENESIS, state, 1, 0)) == (
+        "evidence-window",
+        "an offence at height 0 cannot be punished at height 1, only those from 1 on",
+        None,
+    )
+
+
 def test_section_9_forgotten_keys_cannot_be_punished_again() -> None:
     """Punished keys leave the state exactly when their evidence leaves the window."""
     genesis = make_genesis(banks=6, parameters=Parameters(ring_base=4, evidence_window=3))
