@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from node.cli.main import main
 from node.client.errors import ClientError
 from node.ledger.parameters import Parameters
 from node.ledger.types import Amount
-from node.runtime.config import load_node_config
+from node.runtime.config import load_node_config, render_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.exit_code import ExitCode
 from node.runtime.initialise import create_consortium
@@ -85,13 +85,20 @@ class RunningBanks:
 
 @contextlib.asynccontextmanager
 async def running_banks(
-    root: Path, make_database_url: Callable[[], str]
+    root: Path, make_database_url: Callable[[], str], *, breakable: Collection[int] = ()
 ) -> AsyncIterator[RunningBanks]:
-    """Make a consortium and run its nodes until the block ends."""
+    """Make a consortium and run its nodes until the block ends.
+
+    Operators may break the banks in `breakable`, as they may those that `consortium up` starts.
+    """
     directory = ConsortiumDirectory(root)
     create_consortium(directory, bank_count=BANKS, parameters=FAST)
     for bank in range(BANKS):
         write_private(directory.bank(bank).database_url_file, make_database_url().encode())
+    for bank in breakable:
+        place = directory.bank(bank)
+        config = replace(load_node_config(place.config_file), allow_faults=True)
+        place.config_file.write_text(render_node_config(config, place.root.resolve()))
     running = RunningBanks(Consortium.load(directory), {}, {})
     for bank in range(BANKS):
         running.start(bank)

@@ -14,6 +14,7 @@ from node.consensus.messages import SyncRequest, encode_message
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.rpc.credentials import TlsFiles
 from node.rpc.gate import Admittance
+from node.rpc.link_conditions import UNDISTURBED, LinkConditions
 from node.rpc.outgoing_queue import QueueCounters, QueueLimits
 from node.rpc.peer_link import LinkStatus, LinkTiming, PeerLink, PeerUnavailable
 from node.rpc.server import Backends, NodeServer, serve
@@ -298,3 +299,51 @@ async def test_without_a_link_nothing_is_fetched(make_link: MakeLink) -> None:
     with pytest.raises(PeerUnavailable) as caught:
         await link.fetch_blocks(Height(1))
     assert str(caught.value) == "bank 0 is not linked: not started"
+
+
+async def test_a_cut_link_goes_down_and_comes_up_again_when_it_is_healed(
+    node: ServedNode, make_link: MakeLink
+) -> None:
+    link = make_link(node.address)
+    link.start()
+    await eventually(lambda: link.linked)
+    link.set_conditions(LinkConditions(cut=True))
+    await eventually(lambda: not link.linked)
+    await eventually(lambda: link.status().last_error == "cut by fault injection")
+    link.send_message(MESSAGE_ITEM)
+    with pytest.raises(PeerUnavailable, match="cut by fault injection"):
+        await link.fetch_block(BlockId(bytes(32)))
+    assert link.status().connections == 1
+    link.set_conditions(UNDISTURBED)
+    await eventually(lambda: link.linked)
+    assert (link.status().connections, link.status().last_error) == (2, "")
+    assert node.peer.frames == []
+
+
+async def test_a_link_that_is_cut_before_it_starts_does_not_connect(
+    node: ServedNode, make_link: MakeLink
+) -> None:
+    link = make_link(node.address)
+    link.set_conditions(LinkConditions(cut=True))
+    link.start()
+    await eventually(lambda: link.status().last_error == "cut by fault injection")
+    assert node.peer.events == []
+    link.set_conditions(UNDISTURBED)
+    await eventually(lambda: link.linked)
+
+
+async def test_a_lossy_link_loses_and_a_slow_one_keeps_the_order(
+    node: ServedNode, make_link: MakeLink
+) -> None:
+    link = make_link(node.address)
+    link.start()
+    await eventually(lambda: link.linked)
+    sent = transactions(50)
+    link.set_conditions(LinkConditions(loss_per_mille=1_000))
+    for raw in sent:
+        link.send_transaction(peer_codec.transaction_item(raw))
+    link.set_conditions(LinkConditions(delay_ms=20, jitter_ms=20))
+    for raw in reversed(sent):
+        link.send_transaction(peer_codec.transaction_item(raw))
+    await node.peer.until(lambda: len(node.peer.received()) == len(sent))
+    assert node.peer.received() == sent[::-1]
