@@ -40,14 +40,20 @@ def odd_ones(digests: Mapping[BankIndex, LedgerDigests]) -> list[tuple[FindingKi
 
 
 async def first_difference(
-    kind: FindingKind, bank: BankIndex, sound: BankIndex, height: Height, ask: DigestsOf
+    kind: FindingKind,
+    bank: BankIndex,
+    sound: BankIndex,
+    height: Height,
+    ask: DigestsOf,
+    below: int = 0,
 ) -> Height:
     """Return the first height at which an aspect of two banks differs, by bisection.
 
-    They differ at `height`. Digests cover everything up to a height, so that a difference stays.
+    They differ at `height`; at `below` and under it nothing is asked. Digests cover everything up
+    to a height, so that a difference stays.
     """
     aspect = ASPECTS[kind]
-    below, above = 0, int(height)
+    above = int(height)
     while above - below > 1:
         middle = Height((below + above) // 2)
         if aspect(await ask(bank, middle)) == aspect(await ask(sound, middle)):

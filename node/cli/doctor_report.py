@@ -117,6 +117,8 @@ class DoctorReport:
     nullifiers: int
     seconds: float
     findings: tuple[Finding, ...]
+    joined: tuple[int, ...] = ()
+    """Banks that joined by a snapshot: their history begins there, and is not compared before."""
 
     @property
     def clean(self) -> bool:
@@ -151,6 +153,10 @@ class DoctorReport:
             f"{self.seals_verified} seals verified, {self.roots_recomputed} Merkle roots "
             f"recomputed, {self.proofs_verified} transactions verified here and "
             f"{self.proofs_audited} by the banks themselves ({extent}), {self.seconds:.1f} s",
+        ]
+        lines += [
+            f"{short_name(bank)} joined by a snapshot: other banks hold the blocks before it"
+            for bank in self.joined
         ]
         lines += [str(finding) for finding in sorted(self.findings)]
         if self.clean:

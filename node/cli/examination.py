@@ -35,12 +35,18 @@ from node.cli.proof_check import (
     verify_stored,
 )
 from node.client.connection import ClientCredentials
-from node.client.errors import ClientError, LedgerError, LedgerFault, VerificationError
+from node.client.errors import (
+    BeforeSnapshot,
+    ClientError,
+    LedgerError,
+    LedgerFault,
+    VerificationError,
+)
 from node.client.ledger_client import LedgerClient
 from node.client.verification import SealVerifier
 from node.ledger.invariants import InvariantBroken, check_conservation
 from node.ledger.state import LedgerState
-from node.ledger.types import BankIndex, Height
+from node.ledger.types import BankIndex, BlockId, Height
 from node.wire.operator_records import AuditExtent, LedgerDigests, NodeReport
 from node.wire.records import SealedState
 
@@ -119,6 +125,7 @@ class Examination:
             notes=0 if common is None else common.note_count,
             nullifiers=0 if common is None else common.nullifier_count,
             seconds=round(time.monotonic() - begun_s, 2),
+            joined=tuple(sorted(bank for bank in self._checks if self._joined(bank))),
             findings=self._all_findings(),
         )
 
@@ -215,12 +222,33 @@ class Examination:
                 bank, self._genesis, self._verifier, sealed.set_changes
             )
             while (begin := Height(len(check.block_ids))) <= height:
-                await self._take_blocks(check, ledger, begin, min(height, begin + BLOCKS_AT_ONCE))
+                last = min(height, begin + BLOCKS_AT_ONCE)
+                try:
+                    await self._take_blocks(check, ledger, begin, last)
+                except BeforeSnapshot as error:
+                    await self._skip_to(check, error.first_height, height)
                 if len(check.block_ids) == begin:
                     break
             return True
 
         return check
+
+    async def _skip_to(self, check: ChainCheck, first_height: int, height: Height) -> None:
+        """Pass over the blocks that a bank never had; it still must name them as the others do."""
+        begin = len(check.block_ids)
+        first = min(first_height, height + 1)
+        block_ids: list[BlockId] = []
+        async with self._consortium.operator(check.bank) as client:
+            while begin + len(block_ids) < first:
+                named = await client.digests(Height(begin + len(block_ids)), height)
+                if not named.block_ids:
+                    break
+                block_ids += named.block_ids
+        check.skip_to(first, block_ids[: first - begin])
+
+    def _joined(self, bank: BankIndex) -> bool:
+        """Whether a bank joined by a snapshot, so that its lists begin with it."""
+        return self._checks[bank].first_height > 1
 
     async def _take_blocks(
         self, check: ChainCheck, ledger: LedgerClient, begin: Height, last: int
@@ -251,11 +279,15 @@ class Examination:
         if not level:
             return next(iter(digests.values()), None)
         odd = odd_ones(level)
-        sound = next((bank for bank in level if bank not in {bank for _, bank in odd}), None)
+        whole = sorted(level, key=self._joined)
+        sound = next((bank for bank in whole if bank not in {bank for _, bank in odd}), None)
         for kind, bank in odd:
             first = height
             if sound is not None:
-                first = await first_difference(kind, bank, sound, height, self._digests_of)
+                below = max(self._checks[item].first_height for item in (bank, sound)) - 1
+                first = await first_difference(
+                    kind, bank, sound, height, self._digests_of, below
+                )
             text = f"differs from most banks in its {kind} from here on"
             self._find(bank, kind, text, first)
         return level[next(iter(level)) if sound is None else sound]
@@ -288,7 +320,12 @@ class Examination:
     # 6. Lists
 
     async def _replay_lists(self, banks: Sequence[BankIndex]) -> None:
-        """Replay every bank's lists, or else one that is sound; bad ones found on the way count."""
+        """Replay every bank's lists, or else one that is sound; bad ones found on the way count.
+
+        A bank that joined by a snapshot replayed them when it did, and does not know in which
+        transactions they were; its digests were compared with those of the others.
+        """
+        banks = [bank for bank in banks if not self._joined(bank)]
         if self._full:
             await self._each(banks, "lists", self._replay)
             return
@@ -324,14 +361,17 @@ class Examination:
         """Recompute Merkle roots at every bank, verify the proofs of each block once."""
         if not banks:
             return
-        named = self._checks[banks[0]].transaction_ids
+        named = self._checks[min(banks, key=self._joined)].transaction_ids
         filled = [item for item in range(1, height + 1) if item < len(named) and named[item]]
         chosen = filled if self._full else _sample(filled, SAMPLE_BLOCKS)
         for done, at in enumerate(chosen):
             self._meter("proofs", done, len(chosen))
-            shown_by = banks[done % len(banks)]
+            holding = [bank for bank in banks if self._checks[bank].first_height <= at]
+            if not holding:
+                continue
+            shown_by = holding[done % len(holding)]
             # Everywhere, the block is the same: its proofs need to be verified only once.
-            for bank in [shown_by] if self._full else banks:
+            for bank in [shown_by] if self._full else holding:
                 try:
                     await self._check_block_bodies(bank, Height(at), prove=bank == shown_by)
                 except LedgerError as error:

@@ -88,6 +88,13 @@ class LedgerUnavailable(LedgerError):
     """No configured bank could be reached, or none was ready."""
 
 
+class BeforeSnapshot(LedgerUnavailable):
+    """The bank joined by a snapshot and does not hold what is older: other banks do."""
+
+    first_height = 1
+    """The lowest height above genesis at which it holds whole blocks: its own claim."""
+
+
 class LedgerTimeout(LedgerError):
     """The deadline passed; for a submission that leaves its fate open until it is looked up."""
 

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from node.client.errors import (
+    BeforeSnapshot,
     AccessDenied,
     LedgerError,
     LedgerFault,
@@ -48,6 +49,10 @@ _ERRORS: dict[grpc.StatusCode, type[LedgerError]] = {
 }
 """What is not listed is a fault of the bank."""
 
+BEFORE_SNAPSHOT = "before-snapshot"
+MAX_HEIGHT_DIGITS = 20
+"""Of a u64."""
+
 _VERDICTS = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -81,13 +86,19 @@ def error_of_call(
     kind = _ERRORS.get(code, LedgerFault)
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         kind = RequestInvalid if retry_delay_ms is None else NotYet
-    return kind(
+    first_height = info.metadata.get("first_height", "") if info is not None else ""
+    if reason_code == BEFORE_SNAPSHOT and first_height.isdecimal():
+        kind = BeforeSnapshot
+    typed = kind(
         message,
         status=code.name,
         reason_code=reason_code,
         endpoint=endpoint,
         retry_delay_ms=retry_delay_ms,
     )
+    if isinstance(typed, BeforeSnapshot):
+        typed.first_height = int(first_height[:MAX_HEIGHT_DIGITS])
+    return typed
 
 
 def error_of_refusal(refusal: Refusal, endpoint: str) -> LedgerError:
