@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from node.client.errors import (
-    BeforeSnapshot,
     AccessDenied,
+    BeforeSnapshot,
     LedgerError,
     LedgerFault,
     LedgerOverloaded,
