@@ -19,6 +19,7 @@ COLOURS = {
     "alarm": "red",
     "client": "green",
     "timer": "magenta",
+    "world": "red",
 }
 
 

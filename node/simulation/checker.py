@@ -40,6 +40,9 @@ class Checker:
         """The cluster exists; nothing has happened yet."""
         self.cluster = cluster
 
+    def disturbed(self, text: str) -> None:
+        """Something goes wrong, or is put right again."""
+
     def restarted(self, bank: Bank) -> None:
         """The bank's core has loaded its disk; its first effects are not performed yet."""
 
@@ -73,6 +76,7 @@ class Checker:
 
 
 HOOKS = (
+    "disturbed",
     "restarted",
     "crashed",
     "delivered",

@@ -48,6 +48,8 @@ from node.consensus.events import (
     TimerKind,
     TransactionsAvailable,
     Validated,
+    WorkDue,
+    WorkKind,
 )
 from node.consensus.evidence import Conflict
 from node.consensus.messages import (
@@ -243,6 +245,7 @@ class Cluster:
         )
         self.watch.restarted(bank)
         self._execute(bank, effects)
+        self._schedule_bin(bank)
 
     def submit(self, *, invalid: bool = False, banks: Iterable[int] | None = None) -> TransactionId:
         """Put a new transaction into the pools of these banks, or of all that are up.
@@ -548,6 +551,7 @@ class Cluster:
         bank.disk.apply(SealedBlock(block, effect.seal), verdict)
         self._refresh_pool(bank, block)
         self.watch.applied(bank, block, effect.seal, verdict)
+        self._schedule_bin(bank)
         if self.on_applied is not None:
             self.on_applied(bank, block, verdict)
         return BlockApplied(
@@ -557,6 +561,18 @@ class Cluster:
             len(bank.pool) + len(bank.poison),
             verdict.punished,
         )
+
+    def _schedule_bin(self, bank: Bank) -> None:
+        """Tell the core when the oldest open bin is due for closing, unless a block comes first."""
+        due_ms = self.ledger.bin_due_ms(bank.disk.point)
+        if due_ms is None or not bank.up:
+            return
+        height = bank.height
+
+        def due() -> Event | None:
+            return WorkDue(WorkKind.BIN) if bank.height == height else None
+
+        self._later(bank, max(0, due_ms - self.clock_ms(bank)), due)
 
     def _refresh_pool(self, bank: Bank, block: Block) -> None:
         sealed = set(block.transaction_ids)

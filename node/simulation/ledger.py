@@ -93,6 +93,10 @@ class Ledger(Protocol):
         """Return whether the transaction is proposable; None if perhaps after a later block."""
         ...
 
+    def bin_due_ms(self, point: Any) -> int | None:
+        """Return the header time from which a block closes a bin; None if no bin is open."""
+        ...
+
     def examine(self, point: Any, item: bytes) -> Examined:
         """Check an evidence item against the ledger at `point`."""
         ...

@@ -15,7 +15,7 @@ from crypto.merkle import EMPTY_ROOT, leaf_hash, merkle_root_of_hashes
 from crypto.ring import ClosedBin
 from node.consensus.events import BodyUnusable, Rejected
 from node.ledger.active_set import ActiveSet
-from node.ledger.block_validity import build_block, validate_block
+from node.ledger.block_validity import build_block, next_bin_due_ms, validate_block
 from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.facts import BlockFacts, facts_needed
@@ -221,6 +221,10 @@ class ProductionLedger:
             else:
                 known[transaction_id] = None if verdict.reason.is_not_yet else False
         return known[transaction_id]
+
+    def bin_due_ms(self, point: LedgerPoint) -> int | None:
+        """Ask the state, as the node does."""
+        return next_bin_due_ms(point.state, self.definition)
 
     def examine(self, point: LedgerPoint, item: bytes) -> Examined:
         """Verify an evidence item and ask the state whether it can still be punished."""

@@ -52,7 +52,7 @@ INTERNAL = "internal error"
 """Named as the checker where production code or the simulator itself raised."""
 CALM_MS = 30
 """Longest delay once everything has healed."""
-RECOVERY_HEIGHTS = 4
+RECOVERY_HEIGHTS = 5
 RECOVERY_LIMIT_MS = 120_000
 CONVICTION_LIMIT_MS = 60_000
 READMISSION_LIMIT_MS = 60_000
@@ -172,6 +172,7 @@ class Run:
 
     def _disturb(self, item: Disturbance) -> None:
         cluster = self.cluster
+        cluster.watch.disturbed(str(item))
         match item:
             case Weather():
                 cluster.network = Network(
@@ -258,6 +259,7 @@ class Run:
 
     def _heal(self) -> None:
         cluster, gone = self.cluster, self.schedule.gone
+        cluster.watch.disturbed("everything heals")
         cluster.crash_chance = cluster.slow_validation_chance = 0
         self._partitions.clear()
         cluster.network = Network(max_delay_ms=CALM_MS)

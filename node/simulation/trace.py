@@ -58,12 +58,15 @@ class TraceLine:
     """One thing that happened."""
 
     at_ms: int
-    bank: BankIndex
+    bank: BankIndex | None
+    """None for what happens to all."""
     kind: str
-    """`says`, `hears`, `writes`, `host`, `timer`, `power`, `client` or `alarm`."""
+    """`says`, `hears`, `writes`, `host`, `timer`, `power`, `client`, `alarm` or `world`."""
     text: str
 
     def __str__(self) -> str:
+        if self.bank is None:
+            return f"{self.at_ms:>7} ------- {self.text}"
         return f"{self.at_ms:>7} bank {self.bank:<2} {self.kind:<6} {self.text}"
 
 
@@ -77,6 +80,10 @@ class Tracer(Checker):
 
     def _line(self, bank: Bank, kind: str, text: str) -> None:
         self._write(TraceLine(self.cluster.now_ms, bank.index, kind, text))
+
+    def disturbed(self, text: str) -> None:
+        """The world changes."""
+        self._write(TraceLine(self.cluster.now_ms, None, "world", text))
 
     def restarted(self, bank: Bank) -> None:
         """Starts from disk."""

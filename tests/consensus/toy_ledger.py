@@ -148,6 +148,9 @@ class ToyLedger:
     def admit(self, point: ToyPoint, transaction_id: TransactionId) -> bool | None:
         return not transaction_id.startswith(b"BAD")
 
+    def bin_due_ms(self, point: ToyPoint) -> int | None:
+        return None
+
     def examine(self, point: ToyPoint, item: bytes) -> Examined:
         return Examined(None, "the toy ledger punishes nobody")
 
