@@ -17,11 +17,17 @@ The rules, where they are, and what they say in one line
   Commit.
 - P6 `certifying`: q commits make the Seal: the block is final.
 - P7 `sealing`: apply, in one database transaction, or halt.
-- R1-R3 `view_change`: rq rejections only make the view time out at once.
+- R1-R3 `view_change`: rq rejections only make the view time out, once its proposal is answered.
 - V1-V4 `view_change`: give up the view, tell all what I am locked on; q timeouts (TC) lead on.
 - D1-D3 `journal`, `restart`: what I sign is on disk before anybody, I included, counts it; a
   restart repeats it to all and to myself. D4, the rollback guard, is a file of the host, which
   `Persist` feeds and `restart(silent_through=...)` obeys.
+- Section 9 `evidence` keeps what was signed, `accusations` makes items of it, `evidence_items`
+  and `evidence_verification` are their encoding and their proof, `prosecution` and
+  `evidence_pool` bring them to every bank and into a block.
+- Section 10: certificates of a height are checked under the active set of that height alone. A
+  bank that is not in it follows, verifies, serves and passes evidence on, and signs nothing.
+- `waiting`, `status`: which banks a height waits for; no rule reads it.
 - Sections 7, 11, 12: `pacemaker` (silence without work, retransmission), `catch_up`, `intake`
   (hostile until checked).
 
@@ -54,6 +60,8 @@ The host loop
                     post Validated / BlockApplied / ApplyFailed, always, within a deadline
                 case BuildBlock() | ServeBlocks():
                     start; post BlockBuilt / BlocksLoaded
+                case ExamineEvidence():
+                    verify it, ask the ledger, store what is accepted; post EvidenceExamined
                 case Alarm():
                     tell the operators
         effects = core.handle(next event)
@@ -83,8 +91,32 @@ Where this differs from the specification, and why
   the last votes of every block are late without being lost.
 - Banks are at most 16 (a ballot's ring), so certificates are bounded before they are parsed.
 
+- The end of a view waits for the answer to its proposal. A bank that would give up because
+  others did (V2) or rejected (R2) signs its vote first if its host is judging the block, and only
+  then its timeout, after which it may not vote. Otherwise the banks that judge fastest would
+  silence the others, and the q rejections of an E6 might never exist: a Byzantine creator of an
+  invalid block would lose a view and nothing else. What the wait costs is bounded: it ends with
+  the verdict, with the view timer, or after T0 (two RETRY), whichever is first, so a leader who
+  names transactions that nobody has wins at most T0, which staying silent wins as well. Liveness
+  does not need V2 or R2: every view ends by timers (section 14). A leader who shows his invalid
+  block to a few banks only escapes E6, not E5, and again does no more harm than by silence.
+- A leader from which nothing comes has T0/8 instead of T0 until something does (`pacemaker`).
+- `Status.asks`: a bank whose view stalls asks once in it who is there, and everybody answers by
+  his own Status to all. It names silent banks in time, and brings lost certificates on the way.
+- Of the timeouts of a view the log keeps the lowest claim, not the first, which convicts whenever
+  any does. Certificates that come late convict too, and a seal of another block at a height that
+  is sealed here is an alarm of its own.
+- EV_WINDOW is the ledger's: the core asks the host again about evidence that is not recorded for
+  long, rather than counting heights itself.
+
 Left open for later, with their places kept: ballots (`Vote.ballot`, `Commit.ballot`,
-`Seal.ballots`: ignored in statements and refused in a seal until they are verified), punishing
-(`evidence` finds and keeps the pairs, `WorkKind.EVIDENCE` announces them), removal of banks
-(`BlockApplied.active_set` may change with any height).
+`Seal.ballots`: ignored in statements and refused in a seal until they are verified) and with
+them E8, kind 8 of the evidence items.
+
+What evidence needs from the host
+---------------------------------
+`Rejected.proof` where a block's bytes alone show it to be invalid (E5); `EvidenceExamined` after
+an accepted item is durable; `BlockApplied.punished` for what a block recorded;
+`restart(evidence=...)` for what was stored and is not punished yet. No correct bank is convicted
+as long as D1 to D4 hold: `evidence_verification` says why.
 """

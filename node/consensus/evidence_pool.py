@@ -48,14 +48,16 @@ class EvidencePool:
         self._of_accused: Counter[BankIndex] = Counter()
         self._examining: dict[bytes, BankIndex] = {}
         self._settled: OrderedDict[bytes, None] = OrderedDict()
+        self._punished: OrderedDict[PunishedOffence, None] = OrderedDict()
         self._refusals: Counter[BankIndex] = Counter()
         self._turn = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._waiting
+    def needs(self, key: PunishedOffence) -> bool:
+        """Whether no item of this key waits or was recorded lately."""
+        return key not in self._waiting and key not in self._punished
 
     # Examination.
 
@@ -99,8 +101,12 @@ class EvidencePool:
     def accept(self, key: PunishedOffence, item: bytes, height: Height) -> bool:
         """Take an examined item; return whether it is new, and there was room for it.
 
-        An item that stays out for lack of room may come again.
+        An item that stays out for lack of room may come again. One that was examined before its
+        key was punished, and answered after, is not taken.
         """
+        if key in self._punished:
+            self.settle(item)
+            return False
         known = self._waiting.get(key)
         if known is not None:
             if known.item == item:
@@ -120,18 +126,18 @@ class EvidencePool:
         self._of_accused[key.bank] += 1
         return True
 
-    def drop(self, keys: Iterable[PunishedOffence]) -> None:
-        """Forget what was punished, or cannot be any more."""
+    def punished(self, keys: Iterable[PunishedOffence]) -> None:
+        """Drop what a block recorded."""
         for key in keys:
-            waiting = self._waiting.pop(key, None)
-            if waiting is not None:
-                self._bytes -= len(waiting.item)
-                self._of_accused[key.bank] -= 1
-                self.settle(waiting.item)
+            self._drop(key)
+            self._punished[key] = None
+        while len(self._punished) > MAX_PENDING:
+            self._punished.popitem(last=False)
 
-    def drop_item(self, item: bytes) -> None:
-        """Forget a waiting item that was examined again and refused."""
-        self.drop([key for key, waiting in self._waiting.items() if waiting.item == item])
+    def drop(self, item: bytes) -> None:
+        """Drop a waiting item that was examined again and refused."""
+        for key in [key for key, waiting in self._waiting.items() if waiting.item == item]:
+            self._drop(key)
 
     def stale(self, height: Height) -> list[bytes]:
         """Return the items to be examined again at this height."""
@@ -158,6 +164,13 @@ class EvidencePool:
             chosen.append(item)
             self._turn += 1
         return chosen
+
+    def _drop(self, key: PunishedOffence) -> None:
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None:
+            self._bytes -= len(waiting.item)
+            self._of_accused[key.bank] -= 1
+            self.settle(waiting.item)
 
     def settle(self, item: bytes) -> None:
         """Remember an item that need not be looked at again."""

@@ -101,7 +101,7 @@ def receive(state: State, sender: BankIndex, message: Evidence) -> None:
         pool.refuse(raw, sender)
         state.refuse(sender, f"evidence: {error}")
         return
-    if key in pool:
+    if not pool.needs(key):
         pool.settle(raw)
     elif key.height > state.height:
         pool.charge(sender)  # It cannot be judged before this bank is there.
@@ -116,7 +116,9 @@ def on_examined(state: State, event: EvidenceExamined) -> None:
         return
     if event.key is None:
         state.evidence.refuse(event.item, source)
-        state.evidence.drop_item(event.item)
+        state.evidence.drop(event.item)
+        if len(state.evidence) == 0:
+            state.work.due.pop(WorkKind.EVIDENCE, None)
         if source != state.bank:
             state.refuse(source, f"evidence: {event.detail}")
         return
@@ -140,7 +142,7 @@ def restore(state: State, items: tuple[bytes, ...]) -> None:
 
 def on_height_begun(state: State, punished: tuple[PunishedOffence, ...]) -> None:
     """Drop what was punished; what still waits makes a block due (section 7)."""
-    state.evidence.drop(punished)
+    state.evidence.punished(punished)
     for raw in state.evidence.stale(state.height):
         _examine(state, raw, state.bank)
     _announce(state)

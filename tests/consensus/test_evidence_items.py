@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -116,7 +117,8 @@ def test_rejections_have_one_order() -> None:
 
 
 def test_what_is_no_proof_of_an_invalid_block_carries_no_approval() -> None:
-    nested = ApprovedInvalid(BankIndex(0), View(0), bytes(64), ITEMS["E1"])  # type: ignore[arg-type]
+    pair: Any = ITEMS["E1"]
+    nested = ApprovedInvalid(BankIndex(0), View(0), bytes(64), pair)
     with pytest.raises(MalformedEncoding, match="kind 1 does not show an invalid block"):
         decode_item(encode_item(nested))
 
