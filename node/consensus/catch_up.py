@@ -42,7 +42,8 @@ def note_ahead(state: State, sender: BankIndex, height: Height, message: Message
     claims = state.catch_up.claims
     claims[sender] = max(height, claims.get(sender, Height(0)))
     if height == state.height + 1:
-        state.catch_up.buffer[sender, type(message)] = message
+        # The first and the latest: two that conflict convict their signer (section 9).
+        state.catch_up.buffer.setdefault((sender, type(message)), [])[1:] = [message]
         state.timers.ensure(TimerKind.SYNC, state.parameters.sync_gap_ms)
     elif not state.timers.running(TimerKind.SYNC):
         ask(state)
@@ -130,7 +131,11 @@ def _accept_sealed(state: State, item: SealedBlock, source: BankIndex) -> None:
 def on_height_begun(state: State) -> list[tuple[BankIndex, Message]]:
     """Go on asking if still behind; return the buffered messages of the new height."""
     memory = state.catch_up
-    buffered = [(sender, message) for (sender, _), message in memory.buffer.items()]
+    buffered = [
+        (sender, message)
+        for (sender, _), messages in memory.buffer.items()
+        for message in messages
+    ]
     memory.buffer.clear()
     for peer in state.peers:
         if memory.claims.get(peer, 0) <= state.height:

@@ -59,8 +59,8 @@ class CatchUp:
     asked_at: Height | None = None
     queue: deque[tuple[SealedBlock, BankIndex]] = field(default_factory=deque)
     """Sealed blocks waiting to be checked in order, with who sent them."""
-    buffer: dict[tuple[BankIndex, type[Message]], Message] = field(default_factory=dict)
-    """Messages for exactly the next height, the latest of each sender and type."""
+    buffer: dict[tuple[BankIndex, type[Message]], list[Message]] = field(default_factory=dict)
+    """Messages for exactly the next height, the first and the latest of each sender and type."""
     served: dict[BankIndex, list[Height]] = field(default_factory=dict)
     """From where each peer was served since the SERVE timer was set, in rising order."""
     answered: dict[tuple[BankIndex, BlockId], bool] = field(default_factory=dict)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from node.consensus.accusations import pair_of
 from node.consensus.catch_up import SERVED_PER_GAP
-from node.consensus.effects import Apply, Send, ServeBlocks, SetTimer
+from node.consensus.effects import Apply, ExamineEvidence, Send, ServeBlocks, SetTimer
 from node.consensus.events import ApplyFailed, BlockApplied, BlocksLoaded, BodyUnusable, TimerKind
+from node.consensus.evidence_items import encode_item
 from node.consensus.messages import (
     MAX_SYNC_BLOCKS,
     MAX_SYNC_BYTES,
@@ -313,3 +315,17 @@ def test_a_block_of_a_sealed_height_comes_with_its_seal() -> None:
     desk = at_height(20)
     desk.receive(BlockRequest(Height(7), CHAIN[6].block.block_id), sender=4)
     assert desk.all(ServeBlocks) == [ServeBlocks(C.banks[4], Height(7))]
+
+
+def test_section_9_two_conflicting_messages_for_the_next_height_convict() -> None:
+    """What waits for the seal waits with what contradicts it."""
+    at_2 = Consortium(12, height=2)
+    other = at_2.block(ids=[99])
+    desk = Desk(C, ME)
+    desk.receive(at_2.approve(3, CHAIN[1].block), at_2.approve(3, other))
+    desk.receive(C.proposal(CHAIN[0].block), CHAIN[0].seal)
+    desk.apply()
+    (effect,) = desk.all(ExamineEvidence)
+    item = pair_of(at_2.approve(3, CHAIN[1].block), at_2.approve(3, other))
+    assert item is not None
+    assert effect.item == encode_item(item)
