@@ -9,7 +9,7 @@ a node runs.
 Reading order, inner to outer
 -----------------------------
 `oracle`, `network`, `disk`, `ledger`      what the engine plays with
-`checker`, `checkers`                      who looks on: one module for each promise
+`bank`, `checker`, `checkers`              who looks on: one module for each promise
 `engine`                                   banks, hosts, time: effects in, events out
 `genesis`, `transactions`, `proof_oracle`, `evidence_desk`, `production_ledger`
                                            the production ledger for the engine
