@@ -12,6 +12,7 @@ from node.ledger.facts import facts_needed
 from node.ledger.types import BankIndex, Height
 from node.rpc.backend import NotReady, Overloaded
 from node.rpc.peer_link import PeerMisbehaved, PeerUnavailable
+from node.runtime.integrity_scrubber import IntegrityScrubber
 from node.runtime.snapshot_join import Attempt, Joined, NoSnapshot, SnapshotSource, join_by_snapshot
 from node.runtime.snapshot_serving import SnapshotServer
 from node.storage.database import Database
@@ -101,6 +102,7 @@ async def test_it_goes_on_from_there_to_the_same_state_roots_and_refuses_what_wa
         await joining.apply_block(built.block, sealed.seal, built.transition, built.transactions)
 
     tip = await joining.load_tip()
+    await IntegrityScrubber(chain.genesis, joining, lambda: tip.state.height, 100).walk()
     assert tip.state == chain.state
     assert tip.state.root() == chain.header.post_state_root
     assert (await joining.blocks(HEIGHTS + 1, 100))[-1].height == HEIGHTS + 30
