@@ -20,6 +20,7 @@ from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex, Height
 from node.runtime.bank_databases import database_server
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory, short_name
+from node.runtime.fault_book import forget_corruption
 from node.runtime.guard_file import GuardCorrupt, SignaturePoint
 from node.runtime.rebuild import end_node, replace_database, replace_guard, signed_up_to
 from node.runtime.running_consortium import is_supervised, supervisor_lock
@@ -81,6 +82,7 @@ def rebuild_node(
         _confirm(short_name(bank))
     begun_s = time.monotonic()
     report = _replace(directory, bank, join=join, drop_old=drop_old, sealed=sealed)
+    forget_corruption(directory, bank)
     if is_up:
         request_start(directory, bank)
         report = asyncio.run(_follow(consortium, bank, report))
