@@ -100,7 +100,12 @@ class CatchUp:
             blocks = [item.block for item in message.blocks]
             wanted = self._wanted(blocks) if self.far_behind else {}
             if wanted:
-                task = asyncio.get_running_loop().create_task(self._prefetch(sender, wanted))
+                self._drop_applied()
+                fetched = asyncio.Event()
+                self._fetching.update(dict.fromkeys(wanted, fetched))
+                task = asyncio.get_running_loop().create_task(
+                    self._prefetch(sender, wanted, fetched)
+                )
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -116,10 +121,9 @@ class CatchUp:
             and self._admission.known(item) is None
         }
 
-    async def _prefetch(self, source: BankIndex, wanted: dict[TransactionId, Height]) -> None:
-        self._drop_applied()
-        fetched = asyncio.Event()
-        self._fetching.update(dict.fromkeys(wanted, fetched))
+    async def _prefetch(
+        self, source: BankIndex, wanted: dict[TransactionId, Height], fetched: asyncio.Event
+    ) -> None:
         raws: list[bytes] = []
         try:
             for raw in await self._peers.fetch_transactions(source, list(wanted)):
