@@ -89,6 +89,10 @@ Where this differs from the specification, and why
 - A missing block is asked of rq signers at a time, by rotation. Peers for the periodic Status are
   rotated, not drawn. Late messages about the height just sealed are answered from the second on:
   the last votes of every block are late without being lost.
+- R2 and V2 act at once only in the first n views of a height, one rotation of leaders; later the
+  view timer alone ends a view. Otherwise more than n-q banks that reject everything would drive
+  all others through views as fast as messages travel, each with a durable write: a height that
+  cannot be decided should wait, not burn.
 - Banks are at most 16 (a ballot's ring), so certificates are bounded before they are parsed.
 
 - The end of a view waits for the answer to its proposal. A bank that would give up because

@@ -67,7 +67,7 @@ def claimed_view(state: State) -> View:
 
 def amplify(state: State) -> bool:
     """Join once rq banks gave up this view: no quorum is left in it (V2)."""
-    if not state.deciding or state.timed_out:
+    if not state.deciding or state.timed_out or not may_hurry(state):
         return False
     if not _given_up_by_many(state):
         return False
@@ -78,7 +78,17 @@ def follow_rejections(state: State) -> bool:
     """Give up once a reject certificate of this view is here (R2)."""
     if not state.deciding or state.timed_out or not state.rejected_by_many:
         return False
-    return _answer_then_time_out(state)
+    return may_hurry(state) and _answer_then_time_out(state)
+
+
+def may_hurry(state: State) -> bool:
+    """Whether to give up a view because others did: in one rotation of leaders, no longer.
+
+    More than n-q banks that reject everything, or give up everything, could otherwise drive all
+    others through views as fast as messages travel, with a durable write for each. Later only the
+    view timer ends a view; R2 and V2 save time and liveness does not rest on them (section 14).
+    """
+    return state.view < state.active_set.size
 
 
 def on_retry(state: State) -> None:
