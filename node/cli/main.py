@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "bench": ("node.cli.bench", "Measure what this machine does."),
     "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),
     "fault": ("node.cli.fault", "Break a running consortium on purpose, and mend it."),
+    "fuzz": ("node.cli.fuzz", "Send hostile messages to a running consortium; none may matter."),
     "revoke": ("node.cli.revoke", "Revoke a party's certificate, and give it another."),
     "simulate": ("node.cli.simulate", "Run whole consortiums under many seeds, and check them."),
     "chaos": ("node.cli.chaos", "Break a consortium at random under load; count what is lost."),

@@ -58,10 +58,13 @@ CERTIFICATE = "x509_pem_cert"
 
 _log = logging.getLogger(__name__)
 _caller: ContextVar[Identity] = ContextVar("caller")
+_stream: ContextVar[RunningStream] = ContextVar("stream")
 
 Context = Any
 """A `grpc.aio.ServicerContext`; gRPC ships no types."""
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+_END = object()
 
 
 def caller() -> Identity:
@@ -83,13 +86,45 @@ class Admittance:
     """Banks of the genesis; None: any bank that the authority certified."""
 
 
-@dataclass(slots=True)
-class _Stream:
-    """A streaming call under way, and why it is being ended if it is."""
+class RunningStream:
+    """A streaming call under way, which this bank may have to end.
 
-    certificate: bytes
-    endless: bool
-    ended_by: Exception | None = None
+    The task that gRPC runs a handler in is never cancelled by us: cancelled while it writes, gRPC
+    would send no status, and the caller would hold a stream for ever that nobody reads. Instead
+    the handler waits for its next response in a task of its own, which may be left.
+    """
+
+    def __init__(self, certificate: bytes, *, endless: bool) -> None:
+        self.certificate = certificate
+        self.endless = endless
+        self._ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    def end(self, why: Exception) -> None:
+        """Have the call end with this error; the first reason stays."""
+        if not self._ended.done():
+            self._ended.set_result(why)
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """Await `work` unless the stream is ended first; then raise why."""
+
+        async def run() -> T:
+            return await work
+
+        task = asyncio.create_task(run())
+        try:
+            await asyncio.wait((task, self._ended), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise self._ended.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+def running_stream() -> RunningStream:
+    """Return the streaming call being served."""
+    return _stream.get()
 
 
 class Gate(grpc.aio.ServerInterceptor):
@@ -101,7 +136,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._open_calls: Counter[str] = Counter()
         self._open_by_method: Counter[tuple[str, str]] = Counter()
         self._open_but_banks = 0
-        self._streams: dict[asyncio.Task[Any], _Stream] = {}
+        self._streams: set[RunningStream] = set()
         self.stopping = False
 
     async def intercept_service(
@@ -158,10 +193,9 @@ class Gate(grpc.aio.ServerInterceptor):
     def end_streams(self) -> None:
         """End the streams that would live on, so that a stopping server need not wait for them."""
         self.stopping = True
-        for task, stream in self._streams.items():
+        for stream in self._streams:
             if stream.endless:
-                stream.ended_by = NotReady("the bank is stopping")
-                task.cancel()
+                stream.end(NotReady("the bank is stopping"))
 
     async def watch_revocations(self) -> None:
         """Take up new revocation lists until cancelled, and end the streams of who is on them."""
@@ -172,29 +206,23 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def end_revoked_streams(self) -> None:
         """End what runs under a certificate that has been revoked since it began."""
-        for task, stream in self._streams.items():
-            if stream.ended_by is None and self._revocations.revoked(stream.certificate):
-                stream.ended_by = _revoked()
-                task.cancel()
+        for stream in self._streams:
+            if self._revocations.revoked(stream.certificate):
+                stream.end(_revoked())
 
     @contextmanager
-    def streaming(self, context: Context, rule: MethodRule) -> Iterator[None]:
-        """Keep the present task among those that may have to be ended."""
-        task = asyncio.current_task()
-        assert task is not None, "a handler runs in a task"
+    def streaming(self, context: Context, rule: MethodRule) -> Iterator[RunningStream]:
+        """Keep the present call among those that may have to be ended."""
         endless = rule.time_limit_s is None
         if endless and self.stopping:
             raise NotReady("the bank is stopping")
-        stream = self._streams[task] = _Stream(certificate_of(context), endless)
+        stream = RunningStream(certificate_of(context), endless=endless)
+        _stream.set(stream)
+        self._streams.add(stream)
         try:
-            yield
-        except asyncio.CancelledError:
-            if stream.ended_by is None:
-                raise
-            task.uncancel()
-            raise stream.ended_by from None
+            yield stream
         finally:
-            del self._streams[task]
+            self._streams.discard(stream)
 
 
 def certificate_of(context: Context) -> bytes:
@@ -344,9 +372,9 @@ class _Guarded:
         try:
             call.begin()
             behaviour = self._inner.unary_stream or self._inner.stream_stream
-            with self._gate.streaming(context, self._rule):
+            with self._gate.streaming(context, self._rule) as stream:
                 async with aclosing(
-                    _responses(behaviour, self._request(request), context, call.deadline)
+                    _responses(behaviour, self._request(request), context, call.deadline, stream)
                 ) as responses:
                     async for response in responses:
                         yield response
@@ -404,7 +432,7 @@ async def _until(deadline: float | None) -> AsyncGenerator[None, None]:
 
 
 async def _responses(
-    behaviour: Any, request: Any, context: Context, deadline: float | None
+    behaviour: Any, request: Any, context: Context, deadline: float | None, stream: RunningStream
 ) -> AsyncGenerator[Any, None]:
     """Yield a method's responses, each wait for the next one within the deadline.
 
@@ -414,13 +442,12 @@ async def _responses(
     if not inspect.isasyncgenfunction(behaviour):
         # Handlers of the health service write their responses themselves.
         async with _until(deadline):
-            await behaviour(request, context)
+            await stream.wait(behaviour(request, context))
         return
     async with aclosing(behaviour(request, context)) as responses:
         while True:
             async with _until(deadline):
-                try:
-                    response = await anext(responses)
-                except StopAsyncIteration:
-                    return
+                response = await stream.wait(anext(responses, _END))
+            if response is _END:
+                return
             yield response

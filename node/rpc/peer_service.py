@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 import grpc
@@ -16,7 +14,7 @@ from node.consensus.statements import Commit, Proposal, Timeout, Vote
 from node.ledger.types import BankIndex, Height
 from node.rpc.backend import PeerBackend
 from node.rpc.errors import CallReason, refuse
-from node.rpc.gate import Context, caller
+from node.rpc.gate import Context, RunningStream, caller, running_stream
 from node.wire import codec, peer_codec, peer_pb2, snapshot_codec
 from node.wire.fields import MalformedMessage
 from node.wire.limits import MAX_FETCHED_BYTES
@@ -27,14 +25,6 @@ from node.wire.records import Hello
 FRAMES_PER_ACKNOWLEDGEMENT = 64
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Incoming:
-    """The stream on which a bank sends to us."""
-
-    task: asyncio.Task[object]
-    replaced: bool = field(default=False)
 
 
 def check_signers(sender: BankIndex, messages: tuple[Message, ...]) -> None:
@@ -56,7 +46,7 @@ class PeerService(PeerServicer):
 
     def __init__(self, backend: PeerBackend) -> None:
         self._backend = backend
-        self._incoming: dict[BankIndex, _Incoming] = {}
+        self._incoming: dict[BankIndex, RunningStream] = {}
 
     async def Exchange(  # noqa: N802
         self, requests: AsyncIterator[peer_pb2.PeerFrame], context: Context
@@ -74,13 +64,6 @@ class PeerService(PeerServicer):
                 frames += 1
                 if frames % FRAMES_PER_ACKNOWLEDGEMENT == 0:
                     yield peer_pb2.PeerAcknowledgement(frames=frames)
-        except asyncio.CancelledError:
-            if not stream.replaced:
-                raise
-            stream.task.uncancel()
-            raise refuse(
-                grpc.StatusCode.ABORTED, CallReason.REPLACED, "a newer stream took over"
-            ) from None
         finally:
             self._leave_place(sender, stream)
 
@@ -109,19 +92,18 @@ class PeerService(PeerServicer):
             )
         return hello
 
-    def _take_place(self, sender: BankIndex) -> _Incoming:
-        task = asyncio.current_task()
-        assert task is not None, "a handler runs in a task"
-        stream = _Incoming(task)
+    def _take_place(self, sender: BankIndex) -> RunningStream:
+        stream = running_stream()
         previous = self._incoming.get(sender)
         if previous is not None:
             # A bank that connects again has lost its old stream, even if we have not noticed yet.
-            previous.replaced = True
-            previous.task.cancel()
+            previous.end(
+                refuse(grpc.StatusCode.ABORTED, CallReason.REPLACED, "a newer stream took over")
+            )
         self._incoming[sender] = stream
         return stream
 
-    def _leave_place(self, sender: BankIndex, stream: _Incoming) -> None:
+    def _leave_place(self, sender: BankIndex, stream: RunningStream) -> None:
         if self._incoming.get(sender) is stream:
             del self._incoming[sender]
             self._backend.unlinked(sender)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
+import grpc
 import grpc.aio
 import pytest
 
@@ -256,3 +258,32 @@ async def test_a_snapshot_that_would_be_too_old_is_not_begun(node: ServedNode) -
         await joining.FetchSnapshot(request, timeout=10).read()
     fault = await seen_fault(caught.value)
     assert (fault.status, fault.message) == ("UNAVAILABLE", "the tip of this bank is at height 5")
+
+
+async def test_every_replaced_stream_hears_of_it_however_early(node: ServedNode) -> None:
+    """Also one that is replaced while the bank is still writing its first acknowledgement.
+
+    A stream that ended here and lives on over there would be a link that is up and carries nothing.
+    """
+    callers = [node.channel("bank/3").stream_stream(EXCHANGE) for _ in range(4)]
+    streams = []
+    for number in range(120):
+        streams.append(callers[number % 4](timeout=60))
+        await streams[-1].write(peer_codec.hello_frame(HELLO))
+    ends = [asyncio.create_task(end_of(stream)) for stream in streams]
+    async with asyncio.timeout(20):
+        for heard, end in enumerate(asyncio.as_completed(ends), 1):
+            await end
+            if heard == len(ends) - 1:
+                break
+    for stream in streams:
+        stream.cancel()
+    await asyncio.wait(ends)
+    assert [end.result() for end in ends].count(grpc.StatusCode.CANCELLED) == 1, "the newest"
+
+
+async def end_of(stream: Any) -> grpc.StatusCode:
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
+        while await stream.read() is not grpc.aio.EOF:
+            pass
+    return await stream.code()

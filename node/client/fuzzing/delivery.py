@@ -26,6 +26,8 @@ FIRST_ANSWER_S = 2.0
 ATTEMPTS = 8
 """A stream between banks that the honest node takes back is opened again."""
 UNREACHABLE_S = 0.25
+WRITTEN_TOO_LATE = "Internal error from Core"
+"""What gRPC calls a write, on our side, into a stream that the bank has just ended."""
 
 ACCEPTED = "OK"
 DISPLACED = "displaced"
@@ -112,12 +114,13 @@ class Delivery:
         outcome = Outcome(ACCEPTED, "", "")
         for attempt in range(ATTEMPTS):
             outcome = await self._exchange_once(message)
-            if outcome.reason != "replaced" and outcome.status != "UNAVAILABLE":
+            displaced = outcome.reason == "replaced" or outcome.text == WRITTEN_TOO_LATE
+            if not displaced and outcome.status != "UNAVAILABLE":
                 return outcome
-            await asyncio.sleep(UNREACHABLE_S * attempt if outcome.reason != "replaced" else 0)
-        if outcome.reason == "replaced":
-            return Outcome(ACCEPTED, "", DISPLACED)
-        return outcome
+            await asyncio.sleep(0 if displaced else UNREACHABLE_S * attempt)
+        if outcome.status == "UNAVAILABLE":
+            return outcome
+        return Outcome(ACCEPTED, "", DISPLACED)
 
     async def _exchange_once(self, message: FuzzMessage) -> Outcome:
         hello = peer_pb2.PeerFrame(
