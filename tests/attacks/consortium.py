@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,11 @@ from crypto.transaction import transaction_id
 from node.client.connection import ClientCredentials
 from node.client.errors import LedgerUnavailable
 from node.client.ledger_client import LedgerClient
+from node.consensus.evidence_verification import verify_evidence
+from node.consensus.signatures import Ed25519Verifier
 from node.ledger.blocks import Block, Header
+from node.ledger.invalidity import disprove
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.state import LedgerState
 from node.ledger.types import Height, TransactionId
 from node.rpc.certificates import CertificateAuthority, IssuedCertificate, utc_now
@@ -141,7 +146,20 @@ class Consortium:
             stored = await self.clients[0].block(height, include_transactions=True)
             block = Block.decode(stored.block)
             verified = self.follower.verify(*stored.transactions)
-            self.follower.apply(block, self.follower.validate(block, verified))
+            evidence = [self._proven(raw) for raw in block.evidence]
+            transition = self.follower.validate(block, verified, evidence=evidence)
+            self.follower.apply(block, transition)
+
+    def _proven(self, raw: bytes) -> VerifiedEvidence:
+        """Poisoned proposals convict their leader; the follower checks that as well."""
+        genesis, state = self.follower.genesis, self.follower.state
+        return verify_evidence(
+            raw,
+            chain_id=genesis.chain_id,
+            active_set_at=partial(state.active_set_at, genesis),
+            verifier=Ed25519Verifier(),
+            disprove=partial(disprove, genesis),
+        )
 
     async def require_agreement(self) -> None:
         """Wait until every bank has the same tip and no work left; fail if it takes long."""
