@@ -25,7 +25,7 @@ from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.migrations import migrate, migrate_async
 from node.storage.tables import Base
-from tests.ledger.chain import Chain
+from tests.ledger.chain import FEE, Chain
 
 BLOCK_INTERVAL_MS = 1_000
 
@@ -75,10 +75,10 @@ def long_chain(chain: Chain, heights: int, *, every: int = 25) -> Iterator[Seale
 
 def _transactions(chain: Chain, turn: int) -> Sequence[bytes]:
     expiry = chain.height + 100
-    mature = chain.mature()
-    if turn % 2 and mature:
-        return (chain.transfer(mature[:1], expiry=expiry),)
-    return (chain.mint([3_000, 2_000], expiry=expiry),)
+    payable = [note for note in chain.mature() if note.value > 3 * FEE]
+    if turn % 2 and payable:
+        return (chain.transfer(payable[:1], expiry=expiry),)
+    return (chain.mint([600, 400], expiry=expiry),)
 
 
 async def store(chain_url: str, chain: Chain, blocks: Sequence[Sealed], bank: BankIndex) -> None:
