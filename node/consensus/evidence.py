@@ -264,7 +264,7 @@ def _without_attachments(statement: AnyStatement) -> AnyStatement:
 
 
 def _vote_in(certificate: QuorumCertificate, bank: BankIndex) -> Vote:
-    (entry,) = [entry for entry in certificate.signatures if entry.bank == bank]
+    entry = next(entry for entry in certificate.signatures if entry.bank == bank)
     return Vote(
         bank=bank,
         height=certificate.height,
@@ -278,5 +278,5 @@ def _vote_in(certificate: QuorumCertificate, bank: BankIndex) -> Vote:
 
 
 def _commit_in(seal: Seal, bank: BankIndex) -> Commit:
-    (entry,) = [entry for entry in seal.signatures if entry.bank == bank]
+    entry = next(entry for entry in seal.signatures if entry.bank == bank)
     return Commit(bank, seal.height, seal.view, seal.block_id, entry.signature)
