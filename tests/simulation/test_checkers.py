@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from node.consensus.effects import Persist
 from node.consensus.events import MessageReceived
 from node.consensus.messages import Commit, Seal, Vote
 from node.consensus.signing import Decision, SigningContext
@@ -103,6 +104,31 @@ def test_write_ahead_a_statement_that_is_not_on_disk() -> None:
         BankIndex(0), Height(9), stage.bank.disk.chain[0].seal.view, block_id, bytes(64)
     )
     refuses(lambda: stage.checker.sent(stage.bank, commit, ()), "write-ahead", "without any record")
+
+
+def test_write_ahead_a_point_that_does_not_grow() -> None:
+    stage = Stage(lambda ledger: WriteAhead())
+    guard = stage.bank.disk.guard
+    assert guard is not None
+    again = Persist(b"", guard.height, guard.view, guard.step, ())
+    refuses(lambda: stage.checker.persisted(stage.bank, again), "write-ahead", "persisted .* after")
+
+
+def test_write_ahead_a_vouched_block_whose_transactions_are_not_on_disk() -> None:
+    stage = Stage(lambda ledger: WriteAhead())
+    stage.clients.submit()
+    sent: list[Vote] = []
+    objects = stage.checker.sent
+
+    def empty_disk_first(bank: Bank, message: object, targets: object) -> None:
+        if isinstance(message, Vote):
+            sent.append(message)
+            bank.disk.bodies.clear()
+        objects(bank, message, targets)  # type: ignore[arg-type]
+
+    stage.cluster.watch.sent = empty_disk_first
+    refuses(lambda: stage.cluster.run(5_000), "write-ahead", "vouches for a block")
+    assert len(sent) == 1
 
 
 def test_innocence_two_commits_in_one_view() -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from node.consensus.certificates import Seal
-from node.consensus.events import Event, MessageReceived
+from node.consensus.effects import Effect, Validate
+from node.consensus.events import Event, MessageReceived, Rejected, Validated
 from node.consensus.evidence import StatementLog
 from node.consensus.messages import Commit, Proposal, Timeout, Vote
 from node.consensus.parameters import LATE_HEIGHTS
 from node.consensus.signatures import SignatureInvalid
-from node.consensus.signing import SigningContext
+from node.consensus.signing import Decision, SigningContext
 from node.ledger.active_set import ActiveSet
-from node.ledger.blocks import Block
+from node.ledger.blocks import Block, Header
+from node.ledger.offences import OffenceClass
 from node.ledger.state_records import PunishedOffence
-from node.ledger.types import BankIndex, Height
+from node.ledger.types import BankIndex, BlockId, Height, View
 from node.simulation.checker import Checker
 from node.simulation.engine import Bank, Cluster
 from node.simulation.ledger import Valid
 from node.simulation.production_ledger import LedgerPoint
+
+Statement = Proposal | Vote | Commit | Timeout
 
 
 class NoFalseConviction(Checker):
@@ -55,11 +61,27 @@ class NoFalseConviction(Checker):
                 )
 
 
+@dataclass(slots=True)
+class _Memory:
+    """What a correct bank was shown in one life of Byzantine banks, and what it found out."""
+
+    since: Height
+    log: StatementLog = field(default_factory=StatementLog)
+    judging: dict[int, tuple[Header, View]] = field(default_factory=dict)
+    """Headers under validation by ticket, with the bank's view when it asked."""
+    proposed: set[BlockId] = field(default_factory=set)
+    """Blocks whose creators' own signed proposals it has."""
+    disproved: dict[BlockId, Header] = field(default_factory=dict)
+    """Blocks that it can show to be invalid."""
+    approved: dict[BlockId, set[BankIndex]] = field(default_factory=dict)
+
+
 class EveryOffence(Checker):
     """Collects what correct banks are shown, and what evidence they accepted, and waits for it.
 
     Only what reaches one correct bank within one of its lives, while it still looks at that
-    height, can be put together by it (BFT-12 section 9: three heights are kept in memory).
+    height, can be put together by it (BFT-12 section 9: three heights are kept in memory). E1 to
+    E4, E5 and E7 are put together here; E6 counts as soon as a correct bank has stored it.
     """
 
     name = "every provable offence convicted"
@@ -67,8 +89,7 @@ class EveryOffence(Checker):
     def begin(self, cluster: Cluster) -> None:
         """Nothing was seen."""
         super().begin(cluster)
-        self._logs: dict[BankIndex, StatementLog] = {}
-        self._since: dict[BankIndex, Height] = {}
+        self._memories: dict[BankIndex, _Memory] = {}
         self._sets: dict[Height, ActiveSet] = {Height(1): cluster.ledger.genesis.active_set}
         self.provable: dict[PunishedOffence, set[BankIndex]] = {}
         """Offences, and the correct banks that were shown a whole proof in their present life."""
@@ -78,27 +99,66 @@ class EveryOffence(Checker):
         for offence, banks in self.provable.items():
             if offence not in bank.disk.evidence:
                 banks.discard(bank.index)
-        self._logs[bank.index] = StatementLog()
-        self._since[bank.index] = Height(bank.height + 1)
+        self._memories[bank.index] = _Memory(Height(bank.height + 1))
 
     def applied(self, bank: Bank, block: Block, seal: Seal, outcome: Valid) -> None:
         """Learn who is active at the next height."""
         self._sets.setdefault(Height(block.height + 1), outcome.after.active_set)
 
+    def performed(self, bank: Bank, effect: Effect) -> None:
+        """Note which block a bank has judged."""
+        if isinstance(effect, Validate) and self._looks(bank):
+            assert bank.core is not None, "it has just asked"
+            view = bank.core.status().view
+            self._memories[bank.index].judging[effect.ticket] = (effect.block.header, view)
+
     def delivered(self, bank: Bank, event: Event) -> None:
         """Note what a Byzantine bank says of a height that the receiver looks at."""
-        byzantine = self.cluster.byzantine
-        if not byzantine or bank.index in byzantine or not isinstance(event, MessageReceived):
+        if not self._looks(bank):
             return
-        message = event.message
-        if not isinstance(message, Proposal | Vote | Commit | Timeout):
-            return
-        if message.bank in byzantine and message.bank == event.sender:
-            self._note(bank, message)
+        if isinstance(event, Validated):
+            self._judged(bank, event)
+        elif isinstance(event, MessageReceived):
+            message = event.message
+            if not isinstance(message, Proposal | Vote | Commit | Timeout):
+                return
+            if message.bank in self.cluster.byzantine and message.bank == event.sender:
+                self._note(bank, message)
 
-    def _note(self, bank: Bank, statement: Proposal | Vote | Commit | Timeout) -> None:
+    def _looks(self, bank: Bank) -> bool:
+        byzantine = self.cluster.byzantine
+        return bool(byzantine) and bank.index not in byzantine
+
+    def _judged(self, bank: Bank, event: Validated) -> None:
+        """A verdict that everybody can be shown, given while the bank still asks for it."""
+        memory = self._memories[bank.index]
+        known = memory.judging.pop(event.ticket, None)
+        verdict = event.verdict
+        if known is None or not isinstance(verdict, Rejected) or verdict.proof is None:
+            return
+        header, view = known
+        assert bank.core is not None, "it is being told"
+        status = bank.core.status()
+        if (status.height, status.view) == (header.height, view) and status.halted is None:
+            memory.disproved[header.block_id] = header
+            self._accuse(bank, header.block_id)
+
+    def _accuse(self, bank: Bank, block_id: BlockId) -> None:
+        """With an invalid block its creator answers (E5), and with him who approved it (E7)."""
+        memory = self._memories[bank.index]
+        header = memory.disproved.get(block_id)
+        if header is None or block_id not in memory.proposed:
+            return
+        accused = [(header.proposer, OffenceClass.INVALID_PROPOSAL)]
+        accused += [(who, OffenceClass.APPROVAL) for who in memory.approved.get(block_id, ())]
+        for who, offence_class in accused:
+            offence = PunishedOffence(header.height, who, offence_class)
+            self.provable.setdefault(offence, set()).add(bank.index)
+
+    def _note(self, bank: Bank, statement: Statement) -> None:
         height, now = statement.height, Height(bank.height + 1)
-        oldest = max(self._since[bank.index], now - LATE_HEIGHTS)
+        memory = self._memories[bank.index]
+        oldest = max(memory.since, now - LATE_HEIGHTS)
         active_set = self._sets.get(height)
         if not oldest <= height <= now or active_set is None or statement.bank not in active_set:
             return
@@ -114,13 +174,25 @@ class EveryOffence(Checker):
             self.cluster.verifier.verify(key, statement.signed_bytes(context), statement.signature)
         except SignatureInvalid:
             return
-        for conflict in self._logs[bank.index].observe(statement):
+        self._note_about_block(bank, statement)
+        for conflict in memory.log.observe(statement):
             if bank.core is None or bank.core.status().halted is not None:
                 continue
             offence = PunishedOffence(
                 conflict.height, conflict.bank, conflict.offence.offence_class
             )
             self.provable.setdefault(offence, set()).add(bank.index)
+
+    def _note_about_block(self, bank: Bank, statement: Statement) -> None:
+        memory = self._memories[bank.index]
+        if isinstance(statement, Proposal):
+            header = statement.block.header
+            if (header.proposer, header.original_view) == (statement.bank, statement.view):
+                memory.proposed.add(header.block_id)
+                self._accuse(bank, header.block_id)
+        elif isinstance(statement, Vote) and statement.decision is Decision.APPROVE:
+            memory.approved.setdefault(statement.block_id, set()).add(statement.bank)
+            self._accuse(bank, statement.block_id)
 
     def outstanding(self) -> list[PunishedOffence]:
         """Return what should still be punished, as the correct bank that is furthest sees it."""

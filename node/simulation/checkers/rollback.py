@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from node.consensus.effects import Persist
 from node.consensus.messages import Commit, Message, Proposal, Timeout, Vote
 from node.ledger.types import BankIndex, Height
 from node.simulation.checker import Checker
+from node.simulation.disk import SignaturePoint
 from node.simulation.engine import Bank, Cluster
 
 
@@ -19,23 +19,29 @@ class RollbackGuard(Checker):
     def begin(self, cluster: Cluster) -> None:
         """Nobody's disk was restored."""
         super().begin(cluster)
-        self._signed: dict[BankIndex, Persist] = {}
-        self._silent: dict[BankIndex, Height] = {}
+        self._spoken: dict[BankIndex, tuple[SignaturePoint, bytes]] = {}
+        """What was on each bank's disk when it last said anything: all that can be out.
 
-    def persisted(self, bank: Bank, effect: Persist) -> None:
-        """Remember what the bank signed last."""
-        self._signed[bank.index] = effect
+        What was written after that has not left the bank, and may be forgotten.
+        """
+        self._silent: dict[BankIndex, Height] = {}
 
     def restored(self, bank: Bank) -> None:
         """The bank's database was just put back to a backup: has it lost what was signed last?"""
-        last = self._signed.get(bank.index)
-        if last is not None and last.height > bank.height and last.record != bank.disk.record:
-            self._silent[bank.index] = last.height
+        spoken = self._spoken.get(bank.index)
+        if spoken is None:
+            return
+        point, record = spoken
+        if point.height > bank.height and record != bank.disk.record:
+            self._silent[bank.index] = point.height
 
     def sent(self, bank: Bank, message: Message, targets: Sequence[BankIndex]) -> None:
         """What a bank says at a height that it may have forgotten is a violation."""
         if bank.index in self.cluster.byzantine:
             return
+        disk = bank.disk
+        if disk.record is not None and disk.recorded is not None:
+            self._spoken[bank.index] = (disk.recorded, disk.record)
         if not isinstance(message, Proposal | Vote | Commit | Timeout):
             return
         silent = self._silent.get(bank.index)

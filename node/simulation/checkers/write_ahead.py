@@ -10,7 +10,7 @@ from node.consensus.signing import Decision
 from node.ledger.types import BankIndex, BlockId
 from node.simulation.checker import Checker
 from node.simulation.disk import SignaturePoint
-from node.simulation.engine import Bank, Cluster
+from node.simulation.engine import Bank
 
 Statement = Proposal | Vote | Commit | Timeout
 
@@ -20,20 +20,14 @@ class WriteAhead(Checker):
 
     name = "write-ahead"
 
-    def begin(self, cluster: Cluster) -> None:
-        """Nobody has signed anything."""
-        super().begin(cluster)
-        self._points: dict[BankIndex, SignaturePoint] = {}
-
     def persisted(self, bank: Bank, effect: Persist) -> None:
         """(height, view, step) only grows: what the rollback guard relies on (D4)."""
         if bank.index in self.cluster.byzantine:
             return
         point = SignaturePoint(effect.height, effect.view, effect.step)
-        before = self._points.get(bank.index)
-        if before is not None and point <= before:
-            raise self.violation(f"bank {bank.index} persisted {point} after {before}")
-        self._points[bank.index] = point
+        guard = bank.disk.guard
+        if guard is not None and point <= guard:
+            raise self.violation(f"bank {bank.index} persisted {point} after {guard}")
 
     def sent(self, bank: Bank, message: Message, targets: Sequence[BankIndex]) -> None:
         """D1: what leaves is on disk. D2: so is the block that an approval stands for.
