@@ -75,7 +75,12 @@ class Delivery:
             # A bank has one stream to another: two of ours would displace each other.
             async with self._streams[message.sender, message.bank]:
                 return await self._exchange(message)
-        return await self._call(message)
+        outcome = await self._call(message)
+        for _ in range(ATTEMPTS):
+            if outcome.text != WRITTEN_TOO_LATE:
+                break
+            outcome = await self._call(message)
+        return outcome
 
     def _channel(self, message: FuzzMessage) -> grpc.aio.Channel:
         sender = message.sender if message.role is Role.BANK else -1
