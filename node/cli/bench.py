@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
-from node.cli.options import json_option
+from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, say
+from node.runtime.consortium_directory import ConsortiumDirectory
 
 
 @click.group()
@@ -13,8 +16,9 @@ def command() -> None:
     """Measure what this machine does.
 
     \b
-    Example:
+    Examples:
       consortium bench crypto
+      consortium bench faults
     """
 
 
@@ -36,3 +40,38 @@ def crypto(quick: bool, as_json: bool) -> None:
         answer_json(result)
     else:
         answer(format_crypto_benchmark(result))
+
+
+@command.command(short_help="Measure what is sealed while banks are down.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Of each case."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=40.0,
+    show_default=True,
+    help="Length of each measurement.",
+)
+@data_option
+@json_option
+def faults(rounds: int, seconds: float, directory: ConsortiumDirectory, as_json: bool) -> None:
+    """Measure payments a second of a running consortium with all banks up, and with some killed.
+
+    As many banks are killed as may fail, one after the other; they are started again.
+
+    \b
+    Examples:
+      consortium bench faults
+      consortium bench faults --rounds 5 --seconds 60 --json
+    """
+    from node.cli.access import Consortium
+    from node.cli.benchmark_faults import run_fault_benchmark
+
+    consortium = Consortium.load(directory)
+    result = asyncio.run(run_fault_benchmark(consortium, rounds, seconds, say))
+    if as_json:
+        answer_json(result.to_json_object())
+    else:
+        for line in result.lines():
+            answer(line)
