@@ -17,10 +17,13 @@ from node.storage.database import Database
 from node.storage.embedded_postgres import EmbeddedPostgres
 from node.storage.migrations import migrate
 from node.storage.tables import Base
-from tests.ledger.chain import Chain
+from tests.ledger.chain import Chain, make_genesis
 from tests.snapshots.long_chain import Sealed, long_chain, store
 
 HEIGHTS = 120
+BANKS = 7
+REMOVED = {40: 6, HEIGHTS: 5}
+"""Banks that are punished out of the set: one on the way, one by the tip itself."""
 SERVING = BankIndex(1)
 JOINING = BankIndex(3)
 
@@ -37,8 +40,13 @@ class Ledger:
 
 @pytest.fixture(scope="session")
 def ledger(postgres_server: EmbeddedPostgres) -> Iterator[Ledger]:
-    chain = Chain(seed="snapshots")
-    blocks = tuple(long_chain(chain, HEIGHTS, every=8))
+    chain = Chain(make_genesis(banks=BANKS), seed="snapshots")
+    blocks = tuple(long_chain(chain, HEIGHTS, every=8, removed=REMOVED))
+    assert [record.banks for record in chain.state.set_records] == [
+        tuple(range(7)),
+        tuple(range(6)),
+        tuple(range(5)),
+    ]
     name = "snapshots_serving"
     postgres_server.create_database(name, name, name)
     url = postgres_server.url(name, name, name)

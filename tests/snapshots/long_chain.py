@@ -8,7 +8,7 @@ keys needs nobody's consent. Most blocks are empty; every so often one issues no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,6 +20,7 @@ from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
 from node.ledger.block_validity import BuiltBlock
 from node.ledger.blocks import Header
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.types import BankIndex, View
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
@@ -28,6 +29,8 @@ from node.storage.tables import Base
 from tests.ledger.chain import FEE, Chain
 
 BLOCK_INTERVAL_MS = 1_000
+OFFENCES = 7
+"""0.95 * 0.9 * 0.8^5 < 30 %."""
 
 
 @cache
@@ -62,12 +65,22 @@ class Sealed:
     seal: bytes
 
 
-def long_chain(chain: Chain, heights: int, *, every: int = 25) -> Iterator[Sealed]:
-    """Go on for so many heights; every so many, a block holds an issue or a payment."""
+def long_chain(
+    chain: Chain, heights: int, *, every: int = 25, removed: Mapping[int, int] | None = None
+) -> Iterator[Sealed]:
+    """Go on for so many heights; every so many, a block holds an issue or a payment.
+
+    `removed` are banks that leave the active set, by the height of the block that punishes them.
+    """
     for number in range(heights):
         raws = _transactions(chain, number // every) if number % every == 0 else ()
         active_set = chain.state.active_set(chain.genesis)
-        built = chain.build(chain.verify(*raws), after_ms=BLOCK_INTERVAL_MS)
+        accused = (removed or {}).get(chain.height + 1)
+        built = chain.build(
+            chain.verify(*raws),
+            after_ms=BLOCK_INTERVAL_MS,
+            evidence=() if accused is None else _offences(chain, accused),
+        )
         assert built.dropped == ()
         chain.apply(built.block, built.transition)
         yield Sealed(built, seal_of(built.block.header, active_set).encode())
@@ -79,6 +92,12 @@ def _transactions(chain: Chain, turn: int) -> Sequence[bytes]:
     if turn % 2 and payable:
         return (chain.transfer(payable[:1], expiry=expiry),)
     return (chain.mint([600, 400], expiry=expiry),)
+
+
+def _offences(chain: Chain, bank: int) -> Sequence[VerifiedEvidence]:
+    """Enough to bring a bank's stake below the floor (BFT-12 section 18)."""
+    heights = range(chain.height - OFFENCES + 1, chain.height + 1)
+    return [chain.evidence(bank, at) for at in heights]
 
 
 async def store(chain_url: str, chain: Chain, blocks: Sequence[Sealed], bank: BankIndex) -> None:

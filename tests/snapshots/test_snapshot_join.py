@@ -18,6 +18,7 @@ from node.runtime.snapshot_serving import SnapshotServer
 from node.storage.database import Database
 from node.storage.errors import BeforeSnapshot, StorageConflict
 from node.storage.migrations import migrate_async
+from node.wire.records import SetChange
 from node.wire.snapshot_records import (
     BinPart,
     HeaderPart,
@@ -27,8 +28,8 @@ from node.wire.snapshot_records import (
     SnapshotStart,
     TreasuryPart,
 )
-from tests.ledger.chain import Chain
-from tests.snapshots.conftest import HEIGHTS, JOINING, SERVING, Ledger, opened
+from tests.ledger.chain import Chain, make_genesis
+from tests.snapshots.conftest import BANKS, HEIGHTS, JOINING, SERVING, Ledger, opened
 from tests.snapshots.long_chain import long_chain
 
 pytestmark = pytest.mark.postgres
@@ -76,6 +77,8 @@ async def test_a_bank_that_joined_has_the_state_the_lists_and_the_digests_of_the
     assert ours.state.notes.count > 20
     assert ours.state.nullifiers.count > 3
     assert ours.state.closed_bins.count > 3
+    assert await joining.set_changes(HEIGHTS + 1) == await serving.set_changes(HEIGHTS + 1)
+    assert len(await joining.set_changes(HEIGHTS + 1)) == 2
     assert await joining.block_ids(0, 1_000) == await serving.block_ids(0, 1_000)
     for digest in ("nullifier_digest", "notes_digest", "transaction_count", "treasury_rows"):
         assert await getattr(joining, digest)(HEIGHTS) == await getattr(serving, digest)(HEIGHTS)
@@ -197,7 +200,24 @@ def endless(parts: list[SnapshotPart]) -> list[SnapshotPart]:
     return [*parts[: at + 1], *[parts[at]] * 1_000]
 
 
+def set_change_with(change: Callable[[SetChange], SetChange | None]) -> Lie:
+    def lie(part: SnapshotStart) -> SnapshotStart:
+        changes = [changed for item in part.tip.set_changes if (changed := change(item))]
+        return replace(part, tip=replace(part.tip, set_changes=tuple(changes)))
+
+    return changed(SnapshotStart, lie)
+
+
 LIES: dict[str, tuple[str, Lie]] = {
+    "a change of the active set left out": ("seal", set_change_with(lambda item: None)),
+    "a change of the active set that nobody sealed": (
+        "seal",
+        set_change_with(lambda item: replace(item, seal=flipped(item.seal))),
+    ),
+    "another active set": (
+        "active-set",
+        set_change_with(lambda item: replace(item, active_set=flipped(item.active_set))),
+    ),
     "a forged seal": (
         "seal",
         changed(
@@ -305,7 +325,7 @@ LIES: dict[str, tuple[str, Lie]] = {
 
 def other_headers(count: int) -> tuple[bytes, ...]:
     """A chain of its own from the same genesis, as long as the real one."""
-    chain = Chain(seed="snapshots")
+    chain = Chain(make_genesis(banks=BANKS), seed="other")
     headers = []
     for _ in range(count):
         built = chain.build(after_ms=999)
