@@ -180,10 +180,9 @@ def test_rollback_guard_a_signature_below_the_forgotten_height() -> None:
     stage.checker.restored(stage.bank)
     silent = stage.bank.disk.silent_through()
     assert silent is not None
-    block = stage.bank.disk.chain[0].block
-    stage.checker.sent(stage.bank, commit_of(stage.bank, silent + 1, block), ())
+    stage.checker.persisted(stage.bank, Persist(b"", Height(silent + 1), View(0), 1, ()))
     refuses(
-        lambda: stage.checker.sent(stage.bank, commit_of(stage.bank, silent, block), ()),
+        lambda: stage.checker.persisted(stage.bank, Persist(b"", silent, View(0), 9, ())),
         "rollback guard",
         "was restored from a backup and signed",
     )

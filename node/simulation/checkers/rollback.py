@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from node.consensus.messages import Commit, Message, Proposal, Timeout, Vote
+from node.consensus.effects import Persist
+from node.consensus.messages import Message
 from node.ledger.types import BankIndex, Height
 from node.simulation.checker import Checker
 from node.simulation.disk import SignaturePoint
@@ -12,7 +13,10 @@ from node.simulation.engine import Bank, Cluster
 
 
 class RollbackGuard(Checker):
-    """Holds a restored bank to silence at every height that it signed at before."""
+    """Holds a restored bank to silence at every height where it may have forgotten what it said.
+
+    Repeating a statement that the backup holds is no new signature and contradicts nothing.
+    """
 
     name = "rollback guard"
 
@@ -36,17 +40,18 @@ class RollbackGuard(Checker):
             self._silent[bank.index] = point.height
 
     def sent(self, bank: Bank, message: Message, targets: Sequence[BankIndex]) -> None:
-        """What a bank says at a height that it may have forgotten is a violation."""
-        if bank.index in self.cluster.byzantine:
-            return
+        """Whatever is on the disk by now may be known outside."""
         disk = bank.disk
         if disk.record is not None and disk.recorded is not None:
             self._spoken[bank.index] = (disk.recorded, disk.record)
-        if not isinstance(message, Proposal | Vote | Commit | Timeout):
-            return
+
+    def persisted(self, bank: Bank, effect: Persist) -> None:
+        """What a bank signs at a height that it may have forgotten is a violation."""
         silent = self._silent.get(bank.index)
-        if silent is not None and message.height <= silent:
+        if bank.index in self.cluster.byzantine or silent is None:
+            return
+        if effect.height <= silent:
             raise self.violation(
                 f"bank {bank.index} was restored from a backup and signed at height "
-                f"{message.height}, although it had signed up to height {silent} before"
+                f"{effect.height}, although it had signed up to height {silent} before"
             )
