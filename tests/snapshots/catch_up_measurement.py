@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from node.runtime.config import REPLAY, SNAPSHOT, render_node_config
 from node.runtime.running_consortium import NODE_MODULE
 from node.runtime.secrets_directory import read_private
 from node.storage.embedded_postgres import EmbeddedPostgres
+from tests.conftest import TEST_SETTINGS
 from tests.ledger.chain import Chain
 from tests.runtime.cluster import Cluster, make_cluster
 from tests.runtime.test_node import make_issue
@@ -50,6 +51,8 @@ class Report:
     behind: int
     """Heights that the last bank was behind when it started."""
     join: str
+    level: bool
+    """Whether it was followed until it was level."""
     load_per_second: float
     """Transactions offered."""
     produced_alone_per_second: float
@@ -81,6 +84,7 @@ def main() -> int:
     parser.add_argument("--banks", type=int, default=12)
     parser.add_argument("--load", type=float, default=10.0, help="transactions a second")
     parser.add_argument("--every", type=int, default=25, help="one block in so many is not empty")
+    parser.add_argument("--longest", type=float, default=3_600.0, help="seconds to follow it for")
     parser.add_argument("--join", choices=(REPLAY, SNAPSHOT), default=REPLAY)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="consortium-measure-") as name:
@@ -93,7 +97,7 @@ def main() -> int:
 async def measure(directory: Path, given: argparse.Namespace) -> Report:
     with server(directory / "postgres") as postgres:
         cluster = make_consortium(directory, postgres, given)
-        await asyncio.to_thread(fill, cluster, given)
+        await asyncio.to_thread(fill, directory, cluster, given)
         async with contextlib.AsyncExitStack() as stack:
             last = len(cluster.banks) - 1
             for bank in range(last):
@@ -106,7 +110,7 @@ async def measure(directory: Path, given: argparse.Namespace) -> Report:
                 say(f"{alone:.2f} blocks a second with {last} of {last + 1} banks")
                 begun_s = time.monotonic()
                 await stack.enter_async_context(process(directory, cluster, last))
-                samples = await follow(clients[0], clients[last])
+                samples = await follow(clients[0], clients[last], given.longest)
             finally:
                 loading.cancel()
                 await asyncio.gather(loading, return_exceptions=True)
@@ -114,8 +118,10 @@ async def measure(directory: Path, given: argparse.Namespace) -> Report:
 
 
 @contextlib.contextmanager
-def server(directory: Path) -> Iterator[EmbeddedPostgres]:
-    postgres = EmbeddedPostgres(directory)
+def server(
+    directory: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[EmbeddedPostgres]:
+    postgres = EmbeddedPostgres(directory, settings=settings)
     postgres.start()
     try:
         yield postgres
@@ -140,8 +146,8 @@ def make_consortium(
     return cluster
 
 
-def fill(cluster: Cluster, given: argparse.Namespace) -> None:
-    """Give all banks but the last the long ledger."""
+def fill(directory: Path, cluster: Cluster, given: argparse.Namespace) -> None:
+    """Give all banks but the last the long ledger, by way of a server that does not sync."""
     begun_s = time.monotonic()
     chain = Chain(cluster.genesis, seed="measurement")
     blocks = tuple(long_chain(chain, given.blocks, every=given.every))
@@ -149,9 +155,13 @@ def fill(cluster: Cluster, given: argparse.Namespace) -> None:
     urls = [
         read_private(bank.config.database.url_file).decode().strip() for bank in cluster.banks[:-1]
     ]
-    asyncio.run(store(urls[0], chain, blocks, BankIndex(0)))
-    for bank, url in enumerate(urls[1:], 1):
-        copy_database(urls[0], url, BankIndex(bank))
+    with server(directory / "scratch", TEST_SETTINGS) as scratch:
+        scratch.create_database("ledger", "ledger", "ledger")
+        made = scratch.url("ledger", "ledger", "ledger")
+        asyncio.run(store(made, chain, blocks, BankIndex(0)))
+        say(f"applied after {time.monotonic() - begun_s:.1f} s")
+        for bank, url in enumerate(urls):
+            copy_database(made, url, BankIndex(bank))
     say(f"stored at {len(urls)} banks after {time.monotonic() - begun_s:.1f} s")
 
 
@@ -219,10 +229,13 @@ class Sample:
     behind: int
 
 
-async def follow(ahead: LedgerClient, behind: LedgerClient) -> list[Sample]:
-    """Sample both heights until they are level."""
+async def follow(ahead: LedgerClient, behind: LedgerClient, longest_s: float) -> list[Sample]:
+    """Sample both heights until they are level, or for so long."""
     samples: list[Sample] = []
+    end_s = time.monotonic() + longest_s
     while not samples or samples[-1].ahead - samples[-1].behind > LEVEL_GAP:
+        if samples and time.monotonic() > end_s:
+            break
         await asyncio.sleep(SAMPLE_S)
         top = (await ahead.node_status()).height
         with contextlib.suppress(LedgerError):
@@ -248,6 +261,7 @@ def report_of(
         banks=given.banks,
         behind=first.ahead,
         join=given.join,
+        level=last.ahead - last.behind <= LEVEL_GAP,
         load_per_second=given.load,
         produced_alone_per_second=round(alone, 2),
         produced_per_second=round(produced, 2),
