@@ -12,6 +12,7 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BlockId, Height, TransactionId
 from node.rpc.backend import FoundTransaction, NotFound, NotReady, NotYet, Overloaded
 from node.runtime.block_feed import BlockFeed
+from node.runtime.catch_up import FAR_BEHIND
 from node.runtime.chain import Chain
 from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot, stored_blocks
 from node.runtime.transaction_pool import TransactionPool
@@ -65,6 +66,7 @@ class LedgerBackend:
         feed: BlockFeed,
         linked_banks: Callable[[], int],
         unready_reason: Callable[[], str | None],
+        heights_behind: Callable[[], int] = lambda: 0,
     ) -> None:
         self._bank = bank
         self._chain = chain
@@ -74,12 +76,14 @@ class LedgerBackend:
         self._feed = feed
         self._linked_banks = linked_banks
         self._unready_reason = unready_reason
+        self._heights_behind = heights_behind
         self._genesis_json = json.dumps(
             chain.genesis.to_json_object(), separators=(",", ":")
         ).encode()
 
     async def submit(self, transaction: bytes, source: Identity) -> Receipt:
         self._require_ready()
+        self._require_level()
         transaction_id = TransactionId(compute_transaction_id(transaction))
         height = self._chain.height
         try:
@@ -96,6 +100,12 @@ class LedgerBackend:
         status = self._tracker.status(transaction_id)
         state = status.state if status is not None else TransactionState.ADMITTED
         return Receipt(transaction_id, state, height)
+
+    def _require_level(self) -> None:
+        """A verdict on a state that old could be wrong, and would be final."""
+        behind = self._heights_behind()
+        if behind > FAR_BEHIND:
+            raise NotReady(f"this bank is {behind} heights behind the others and catches up")
 
     def _require_ready(self) -> None:
         reason = self._unready_reason()

@@ -258,6 +258,7 @@ class Node:
             self._feed,
             lambda: self._network.linked_banks,
             self._unready_reason,
+            lambda: self._catch_up.heights_behind,
         )
 
     def _make_operator_backend(self) -> OperatorBackend:
