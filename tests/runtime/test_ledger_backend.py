@@ -38,6 +38,7 @@ class Served:
     backend: LedgerBackend
     feed: BlockFeed
     unready: str | None = None
+    behind: int = 0
 
     async def seal(self, *raws: bytes, after_ms: int = 1_000) -> None:
         built = await self.bank.seal(*raws, after_ms=after_ms)
@@ -56,6 +57,7 @@ def serve(bank: Bank) -> Served:
         feed,
         lambda: 3,
         lambda: served.unready,
+        lambda: served.behind,
     )
     served = Served(bank, backend, feed)
     return served
@@ -86,6 +88,16 @@ async def test_an_unready_bank_says_why_and_takes_nothing(served: Served) -> Non
         await served.backend.submit(raw, ALICE)
     assert (await served.backend.node_status()).ready is False
     assert len(served.bank.mempool) == 0
+
+
+async def test_section_11_a_bank_far_behind_gives_no_verdicts(served: Served) -> None:
+    """On a state that old an expiry may be too far and a bin unknown: others know better."""
+    served.behind = 10_000
+    with pytest.raises(NotReady, match=r"^this bank is 10000 heights behind the others and"):
+        await served.backend.submit(served.bank.ledger.mint([5]), ALICE)
+    assert (await served.backend.node_status()).ready is True
+    served.behind = 1
+    await served.backend.submit(served.bank.ledger.mint([5]), ALICE)
 
 
 async def test_a_full_mempool_is_overload_and_no_verdict(
