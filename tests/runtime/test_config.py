@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from node.ledger.types import BankIndex
 from node.runtime.config import (
+    REPLAY,
+    SNAPSHOT,
     ConfigurationError,
     DatabaseSettings,
     NodeConfig,
@@ -74,6 +76,7 @@ NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20
     numbers=st.tuples(*[st.integers(1, 1 << 40)] * 5),
     supervised=st.booleans(),
     allow_faults=st.booleans(),
+    join=st.sampled_from([REPLAY, SNAPSHOT]),
 )
 def test_what_is_rendered_is_read_back(
     tmp_path_factory: pytest.TempPathFactory,
@@ -83,6 +86,7 @@ def test_what_is_rendered_is_read_back(
     numbers: tuple[int, int, int, int, int],
     supervised: bool,
     allow_faults: bool,
+    join: str,
 ) -> None:
     base = tmp_path_factory.mktemp("consortium").resolve() / "banks" / "bank-0"
     base.mkdir(parents=True)
@@ -100,6 +104,7 @@ def test_what_is_rendered_is_read_back(
         log_level="WARNING",
         supervised=supervised,
         allow_faults=allow_faults,
+        join=join,
     )
     path = written(base, render_node_config(config, base))
     assert load_node_config(path) == config
@@ -157,6 +162,11 @@ WRONG = [
         'short_name = "dunmere"',
         'short_name = "dunmere"\nsupervised = "yes"',
         "{file}: [bank]: `supervised` must be given as bool",
+    ),
+    (
+        'short_name = "dunmere"',
+        'short_name = "dunmere"\njoin = "quickly"',
+        '{file}: [bank]: `join` must be "replay" or "snapshot"',
     ),
 ]
 
