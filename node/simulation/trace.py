@@ -29,10 +29,12 @@ from node.consensus.events import (
     Validated,
     WorkDue,
 )
+from node.consensus.evidence_items import decode_item
 from node.consensus.messages import (
     BlockRequest,
     BlockResponse,
     Commit,
+    Evidence,
     Message,
     Proposal,
     QuorumCertificate,
@@ -46,6 +48,7 @@ from node.consensus.messages import (
 )
 from node.consensus.record import DurableRecord
 from node.ledger.blocks import Block
+from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import BankIndex, TransactionId
 from node.simulation.checker import Checker
 from node.simulation.engine import Bank
@@ -122,8 +125,9 @@ class Tracer(Checker):
             case ApplyFailed():
                 self._line(bank, "host", f"cannot apply: {event.failure}")
             case EvidenceExamined():
-                verdict = "proves nothing new" if event.key is None else f"proves {event.key}"
-                self._line(bank, "host", f"evidence {verdict} {event.detail}".rstrip())
+                what = _describe_evidence(event.item)
+                verdict = f"refused: {event.detail}" if event.key is None else "accepted and stored"
+                self._line(bank, "host", f"evidence {what} {verdict}")
             case TransactionsAvailable():
                 self._line(bank, "host", f"{event.count} transactions wait")
             case WorkDue():
@@ -143,7 +147,8 @@ class Tracer(Checker):
             case ServeBlocks():
                 self._line(bank, "host", f"serve bank {effect.to} from height {effect.from_height}")
             case ExamineEvidence():
-                self._line(bank, "host", f"examine evidence of bank {effect.source}")
+                what = _describe_evidence(effect.item)
+                self._line(bank, "host", f"examine evidence {what}, from bank {effect.source}")
             case Alarm():
                 self._line(bank, "alarm", f"{effect.kind}: {effect.text}")
             case _:
@@ -207,8 +212,16 @@ def describe(message: Message) -> str:
             return f"BLOCK {short(message.block_id)}?"
         case BlockResponse():
             return f"BLOCK {describe_block(message.block)}"
-        case _:
-            return type(message).__name__.upper()
+        case Evidence():
+            return f"EVIDENCE {_describe_evidence(message.item)}"
+
+
+def _describe_evidence(raw: bytes) -> str:
+    try:
+        item = decode_item(raw)
+    except MalformedEncoding:
+        return f"of {len(raw)} bytes that mean nothing"
+    return f"{item.offence.value} of bank {item.bank} at height {item.height}"
 
 
 def _place(

@@ -102,8 +102,8 @@ def test_a_trace_is_a_script_in_order_of_time_without_colours() -> None:
     events = lines.splitlines()
     times = [int(line.split()[0]) for line in events[:-1]]
     assert times == sorted(times)
-    assert any(" says   to all: PROPOSAL h1 v0 block " in line for line in events)
-    assert any(" writes height 1 view 0 step 1: " in line for line in events)
+    assert any(" says   to all: PROPOSAL h1 v" in line for line in events)
+    assert any(" writes height 1 view " in line for line in events)
     assert any(" is sealed" in line for line in events)
     assert events[-1].startswith("all checkers agree, ")
     assert "\x1b" not in result.stdout

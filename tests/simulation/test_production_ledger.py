@@ -13,7 +13,7 @@ from node.ledger.types import BankIndex, TransactionId, View
 from node.simulation.clients import Clients
 from node.simulation.engine import Cluster
 from node.simulation.genesis import make_genesis
-from node.simulation.ledger import Valid
+from node.simulation.ledger import Built, Valid
 from node.simulation.production_ledger import LedgerPoint, ProductionLedger
 
 
@@ -24,7 +24,7 @@ def ledger() -> ProductionLedger:
     return made
 
 
-def build(ledger: ProductionLedger, *ids: TransactionId, after_ms: int = 1_000):  # type: ignore[no-untyped-def]
+def build(ledger: ProductionLedger, *ids: TransactionId, after_ms: int = 1_000) -> Built:
     point = ledger.genesis
     return ledger.build(
         point,
