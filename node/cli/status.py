@@ -30,6 +30,8 @@ from node.wire.operator_records import NodeReport
 WATCH_INTERVAL_S = 1.0
 DEADLINE_MS = 1_500
 """A bank that is there answers at once; the whole look takes less than a view time-out."""
+PLAIN_WIDTH = 120
+"""Of the table where there is no terminal to fit into."""
 MEBIBYTE = 1 << 20
 
 
@@ -232,6 +234,8 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
         raise nobody_answers(consortium)
     if not as_json:
         console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=PLAIN_WIDTH)
         console.print(seen.table())
         for line in seen.lines():
             console.print(line, soft_wrap=True)
