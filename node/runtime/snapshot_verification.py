@@ -222,10 +222,10 @@ class SnapshotVerifier:
         self._require_room(SnapshotFault.CLOSED_BINS, first, len(bins), self.state.closed_bins)
         value = self._closed_bins.accumulator
         for item in bins:
-            if item.bin_id >= self.state.next_bin_id or not 1 <= item.count <= self._ring_size:
+            if item.bin_id >= self.state.next_bin_id or not 1 <= item.note_count <= self._ring_size:
                 raise SnapshotInvalid(SnapshotFault.CLOSED_BINS, "a bin that does not exist")
             value = accumulators.add_closed_bin(
-                value, bin_id=item.bin_id, count=item.count, digest=item.digest
+                value, bin_id=item.bin_id, count=item.note_count, digest=item.digest
             )
         self._closed_bins = Accumulated(first + len(bins), value)
         self._require_same(SnapshotFault.CLOSED_BINS, self._closed_bins, self.state.closed_bins)

@@ -27,7 +27,7 @@ class SnapshotBin(NamedTuple):
     """A closed bin as the ledger's accumulator takes it in."""
 
     bin_id: int
-    count: int
+    note_count: int
     """Real notes."""
     digest: bytes
     """IDX1 4.2."""
