@@ -52,6 +52,8 @@ INTERNAL = "internal error"
 """Named as the checker where production code or the simulator itself raised."""
 CALM_MS = 30
 """Longest delay once everything has healed."""
+AFTERMATH_MS = 1_000
+"""How long a run that promises no progress is watched after the healing."""
 RECOVERY_HEIGHTS = 5
 RECOVERY_LIMIT_MS = 120_000
 CONVICTION_LIMIT_MS = 60_000
@@ -273,7 +275,7 @@ class Run:
             bank.clock_offset_ms = max(-2_000, min(2_000, bank.clock_offset_ms))
         self._absent |= gone
         if not PROFILES[self.schedule.profile].promises_liveness:
-            cluster.run(CALM_MS)
+            cluster.run(AFTERMATH_MS)
 
     def _waiting(self) -> list[Bank]:
         """Correct banks that are up: those that progress is promised to."""
