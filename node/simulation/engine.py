@@ -283,8 +283,9 @@ class Cluster:
         self.at(self.now_ms + delay_ms, fire)
 
     def _execute(self, bank: Bank, effects: list[Effect]) -> None:
+        life = bank.life
         for effect in effects:
-            if self._power_fails(bank):
+            if bank.life != life or self._power_fails(bank):
                 return
             self._perform(bank, effect)
 
@@ -351,10 +352,9 @@ class Cluster:
 
     def _persist(self, bank: Bank, effect: Persist) -> None:
         """Database, then guard; a crash in between leaves the guard behind, which is harmless."""
-        life = bank.life
         bank.disk.persist(effect, bank.held)
         self.watch.persisted(bank, effect)
-        if not self._power_fails(bank) and bank.life == life:
+        if not self._power_fails(bank):
             bank.disk.write_guard(effect)
 
     def _transmit(self, bank: Bank, targets: Sequence[BankIndex], message: Message) -> None:

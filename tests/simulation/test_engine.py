@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from node.consensus.core import Consensus
-from node.consensus.effects import Persist
+from node.consensus.effects import Alarm, AlarmKind, Persist
 from node.consensus.events import Event, TimerFired, WorkDue
 from node.consensus.messages import Commit, Message, Proposal, Timeout, Vote
 from node.ledger.invariants import note_supply
@@ -111,6 +111,18 @@ def test_d4_power_lost_between_database_and_guard_leaves_the_guard_behind() -> N
     assert bank.disk.guard is None
     assert bank.disk.silent_through() is None
     assert not bank.up
+
+
+def test_nothing_is_done_after_power_was_lost_inside_an_effect() -> None:
+    cluster = consortium()
+    bank = cluster.banks[0]
+    cluster.start()
+    asked = iter([False, True])
+    cluster.crashes_before_effect = lambda index: next(asked, False)
+    persist = Persist(b"record", Height(1), View(0), 1, ())
+    cluster._execute(bank, [persist, Alarm(AlarmKind.SILENCED, "never told")])
+    assert (bank.up, bank.alarms, bank.disk.guard) == (False, [], None)
+    assert bank.disk.record == b"record"
 
 
 def test_a_cancelled_or_replaced_timer_never_reaches_the_core() -> None:
