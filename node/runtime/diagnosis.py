@@ -7,9 +7,8 @@ people who have to act (BFT-12 section 1: 10 of 12 must answer, and with fewer n
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from node.ledger.active_set import quorum_size
@@ -26,7 +25,7 @@ SETTLED_MS = 10_000
 """A bank that runs so long has heard of everybody that is there."""
 
 SUSPICION_BANKS = 2
-"""So many banks must have refused messages of a bank before it is named."""
+"""So many banks must hold something against a bank before it is named."""
 
 
 class Condition(StrEnum):
@@ -165,9 +164,6 @@ def diagnose(
         banks = tuple(_unheard(BankIndex(bank), processes) for bank in range(bank_count))
         return Diagnosis(banks, bank_count, quorum_size(bank_count), "")
     quorum = ahead.consensus.quorum
-    refusals = Counter(
-        item.bank for report in reports.values() for item in report.consensus.refused
-    )
     cut_off = _cut_off(reports, ahead.consensus.active_banks - quorum + 1)
     conditions = []
     for index in range(bank_count):
@@ -177,13 +173,22 @@ def diagnose(
             found = _unheard(bank, processes)
         else:
             found = _heard(report, ahead, reports, cut_off)
-        if refusals[bank] >= SUSPICION_BANKS:
-            text = f"{refusals[bank]} banks refused messages of it"
-            found = BankCondition(bank, found.condition, found.detail, text)
-        conditions.append(found)
+        conditions.append(replace(found, suspicion=_suspicion(bank, reports)))
     return Diagnosis(
         tuple(conditions), ahead.consensus.active_banks, quorum, _waiting_for(ahead, reports)
     )
+
+
+def _suspicion(bank: BankIndex, reports: Mapping[BankIndex, NodeReport]) -> str:
+    """Say why a bank may be lying, if enough others think so; one may be lying itself."""
+    others = [report.consensus for report in reports.values() if report.bank != bank]
+    accusing = sum(bank in report.accused for report in others)
+    if accusing >= SUSPICION_BANKS:
+        return f"{accusing} banks hold statements that convict it: see `consortium evidence`"
+    refusing = sum(any(item.bank == bank for item in report.refused) for report in others)
+    if refusing >= SUSPICION_BANKS:
+        return f"{refusing} banks refused messages of it"
+    return ""
 
 
 def _unheard(bank: BankIndex, processes: Mapping[int, ProcessCondition]) -> BankCondition:

@@ -136,6 +136,7 @@ class OperatorBackend:
             waiting_for="" if status.waiting_for is WaitingFor.NOTHING else status.waiting_for,
             behind=status.behind,
             active=status.active,
+            accused=tuple(sorted({conflict.bank for conflict in self._core.conflicts()})),
         )
 
     def _refused(self, status: ConsensusStatus) -> tuple[RefusedReport, ...]:

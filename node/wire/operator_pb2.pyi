@@ -66,7 +66,7 @@ class NodeReport(_message.Message):
     def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ..., faults_allowed: _Optional[bool] = ...) -> None: ...
 
 class ConsensusReport(_message.Message):
-    __slots__ = ("height", "view", "leader", "active_banks", "quorum", "has_work", "approvals", "rejections", "commits", "timed_out", "missing", "margin", "highest_view", "refused", "last_refusal", "waiting_for", "behind", "active")
+    __slots__ = ("height", "view", "leader", "active_banks", "quorum", "has_work", "approvals", "rejections", "commits", "timed_out", "missing", "margin", "highest_view", "refused", "last_refusal", "waiting_for", "behind", "active", "accused")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class ConsensusReport(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     BEHIND_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    ACCUSED_FIELD_NUMBER: _ClassVar[int]
     height: int
     view: int
     leader: int
@@ -103,7 +104,8 @@ class ConsensusReport(_message.Message):
     waiting_for: str
     behind: bool
     active: bool
-    def __init__(self, height: _Optional[int] = ..., view: _Optional[int] = ..., leader: _Optional[int] = ..., active_banks: _Optional[int] = ..., quorum: _Optional[int] = ..., has_work: _Optional[bool] = ..., approvals: _Optional[_Iterable[int]] = ..., rejections: _Optional[_Iterable[int]] = ..., commits: _Optional[_Iterable[int]] = ..., timed_out: _Optional[_Iterable[int]] = ..., missing: _Optional[_Iterable[int]] = ..., margin: _Optional[int] = ..., highest_view: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[RefusedReport, _Mapping]]] = ..., last_refusal: _Optional[str] = ..., waiting_for: _Optional[str] = ..., behind: _Optional[bool] = ..., active: _Optional[bool] = ...) -> None: ...
+    accused: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, height: _Optional[int] = ..., view: _Optional[int] = ..., leader: _Optional[int] = ..., active_banks: _Optional[int] = ..., quorum: _Optional[int] = ..., has_work: _Optional[bool] = ..., approvals: _Optional[_Iterable[int]] = ..., rejections: _Optional[_Iterable[int]] = ..., commits: _Optional[_Iterable[int]] = ..., timed_out: _Optional[_Iterable[int]] = ..., missing: _Optional[_Iterable[int]] = ..., margin: _Optional[int] = ..., highest_view: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[RefusedReport, _Mapping]]] = ..., last_refusal: _Optional[str] = ..., waiting_for: _Optional[str] = ..., behind: _Optional[bool] = ..., active: _Optional[bool] = ..., accused: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RefusedReport(_message.Message):
     __slots__ = ("bank", "messages")

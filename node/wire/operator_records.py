@@ -39,6 +39,8 @@ class ConsensusReport:
     """Whether a peer claims a later height."""
     active: bool = True
     """Whether this bank is in the active set of the height."""
+    accused: tuple[BankIndex, ...] = ()
+    """Banks of which this bank holds statements that convict them, since it started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,7 @@ REPORT = NodeReport(
         waiting_for="votes",
         behind=True,
         active=False,
+        accused=(BankIndex(4), BankIndex(9)),
     ),
     peers=(
         PeerReport(

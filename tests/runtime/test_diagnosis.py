@@ -149,6 +149,16 @@ def test_a_liar_is_named_once_two_banks_refused_its_messages() -> None:
     assert diagnose(12, reports, {}).suspects == ()
 
 
+def test_a_bank_that_signed_against_itself_is_named_unless_only_one_says_so() -> None:
+    reports = reports_of(12)
+    reports[BankIndex(0)] = changed(reports[BankIndex(0)], accused=banks(1, 9))
+    reports[BankIndex(1)] = changed(reports[BankIndex(1)], accused=banks(9))
+    suspects = {item.bank: item.suspicion for item in diagnose(12, reports, {}).suspects}
+    assert suspects == {
+        9: "2 banks hold statements that convict it: see `consortium evidence`"
+    }
+
+
 def test_the_leader_that_is_waited_for_is_named() -> None:
     reports = reports_of(12)
     reports[BankIndex(4)] = changed(reports[BankIndex(4)], waiting_for="votes")
