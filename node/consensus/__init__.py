@@ -93,6 +93,9 @@ Where this differs from the specification, and why
   view timer alone ends a view. Otherwise more than n-q banks that reject everything would drive
   all others through views as fast as messages travel, each with a durable write: a height that
   cannot be decided should wait, not burn.
+- A leader of whose view nothing came is suspected until anything comes from it, and its views
+  last T0/8 meanwhile: a dead bank costs one T0, not one at each of its turns. A correct bank whose
+  messages arrive is suspected by nobody, so section 14 holds as it stands.
 - Banks are at most 16 (a ballot's ring), so certificates are bounded before they are parsed.
 
 - The end of a view waits for the answer to its proposal. A bank that would give up because
