@@ -531,7 +531,7 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
                 # It carries the client's verification with it, which a running node never needs.
                 from node.runtime.snapshot_join import join_if_asked
 
-                await join_if_asked(config, genesis, database)
+                await join_if_asked(config, genesis, database, stopping)
             tip = await database.load_tip()
             for violation in await database.findings():
                 integrity.report(violation)
