@@ -233,14 +233,30 @@ async def _take_over(
     await installation.finish({height: item.active_set for height, item in changes.items()})
 
 
-async def join_if_asked(config: NodeConfig, genesis: Genesis, database: Database) -> None:
+async def join_if_asked(
+    config: NodeConfig, genesis: Genesis, database: Database, stopping: asyncio.Event
+) -> None:
     """Join by a snapshot if the configuration says so and the ledger is empty.
 
     Without a sound snapshot the ledger is replayed, as by a bank that was not asked to hurry:
-    a young consortium has none to give.
+    a young consortium has none to give. Returns early, with nothing changed, when the node is to
+    stop.
     """
     if config.join != SNAPSHOT or (await database.load_tip()).header.height > 0:
         return
+    joining = asyncio.create_task(_join(config, genesis, database))
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((joining, stop), return_when=asyncio.FIRST_COMPLETED)
+        if joining.done():
+            joining.result()
+    finally:
+        for task in (joining, stop):
+            task.cancel()
+        await asyncio.gather(joining, stop, return_exceptions=True)
+
+
+async def _join(config: NodeConfig, genesis: Genesis, database: Database) -> None:
     sources = snapshot_sources(genesis, config.peers, TlsFiles(config.key_directory))
     logger.info("joining by a snapshot", extra={"banks": len(sources)})
     # Not all banks that join at once should ask the same one first.
