@@ -96,6 +96,9 @@ Where this differs from the specification, and why
 - A leader of whose view nothing came is suspected until anything comes from it, and its views
   last T0/8 meanwhile: a dead bank costs one T0, not one at each of its turns. A correct bank whose
   messages arrive is suspected by nobody, so section 14 holds as it stands.
+- A bank whose guard file is ahead signs again at the height after the guard's, not only once that
+  one is sealed too: whatever it signed stands at sealed heights by then. Otherwise a consortium
+  that needs the bank's vote could never seal the height that would let it vote.
 - Banks are at most 16 (a ballot's ring), so certificates are bounded before they are parsed.
 
 - The end of a view waits for the answer to its proposal. A bank that would give up because

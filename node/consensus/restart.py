@@ -22,11 +22,11 @@ def resume(state: State, encoded: bytes | None, blocks: Sequence[Block]) -> None
     record of a height that the chain has not reached, or of another bank.
     """
     state.timers.set(TimerKind.STATUS, state.parameters.status_ms)
-    if state.silent_through is not None and state.tip.height <= state.silent_through:
+    if state.silent_through is not None and state.height <= state.silent_through:
         state.alarm(
             AlarmKind.SILENCED,
             f"the guard knows of signatures at height {state.silent_through} that the database "
-            "has lost: this bank signs nothing until a later height is sealed",
+            "has lost: this bank signs nothing until that height is sealed",
         )
     if encoded is None:
         return

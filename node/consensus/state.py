@@ -169,7 +169,7 @@ class State:
         self.alarms: deque[Alarm] = deque(maxlen=16)
         self.halted: str | None = None
         self.silent_through: Height | None = None
-        """Rollback guard: nothing is signed until the tip is above this height (D4)."""
+        """Rollback guard: nothing is signed at heights up to this one (D4)."""
         self.blocks = KnownBlocks()
         self.proposal: Proposal | None = None
         """The first justified proposal of this view."""
@@ -234,7 +234,7 @@ class State:
 
     @property
     def _silenced(self) -> bool:
-        return self.silent_through is not None and self.tip.height <= self.silent_through
+        return self.silent_through is not None and self.height <= self.silent_through
 
     @property
     def deciding(self) -> bool:
