@@ -1,4 +1,4 @@
-"""Evidence, changes of the active set, findings of damage; stake movements, governance transactions, record digests."""
+"""Evidence, damage found, changes of the active set, stakes, governance, record digests."""
 
 from __future__ import annotations
 

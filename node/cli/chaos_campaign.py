@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from node.cli.access import Consortium
 from node.cli.chaos_load import ChaosLoad
-from node.cli.chaos_plan import Act, ActKind, ChaosPlan
+from node.cli.chaos_plan import LONGEST_S, Act, ActKind, ChaosPlan
 from node.cli.chaos_report import ChaosReport, Done
 from node.cli.doctor_report import DoctorReport
 from node.client.errors import ClientError, LedgerError, RecordNotFound
@@ -135,7 +135,8 @@ class Campaign:
             task = asyncio.create_task(self._carry_out(act))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            await asyncio.sleep(GAP_S[0] + (GAP_S[1] - GAP_S[0]) * act.lasts_s / 6)
+            share = act.lasts_s / LONGEST_S
+            await asyncio.sleep(GAP_S[0] + (GAP_S[1] - GAP_S[0]) * share)
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -39,6 +39,8 @@ HIGH_SLASH_FLOOR_PERCENT = 96
 """One slash of 5 % removes a bank: the short way to a smaller active set."""
 STALL_MS = 4_000
 """Twice T0: a height that began in a partition of this length was given up by everybody."""
+LEAST_DARKNESS_MS = 2_666
+"""The power goes at the earliest when the first have given up a view."""
 UNMEMOISED = 16
 """In one seed of so many, every bank computes everything by itself."""
 
@@ -188,7 +190,7 @@ def _blackout_in_a_stall(
     members = frozenset(BankIndex(bank) for bank in inside)
     return (
         Partition(begin_ms, begin_ms + STALL_MS, members, False),
-        Blackout(begin_ms + chance.randint(STALL_MS * 2 // 3, STALL_MS), 1),
+        Blackout(begin_ms + chance.randint(LEAST_DARKNESS_MS, STALL_MS), 1),
     )
 
 

@@ -32,7 +32,8 @@ def node(*arguments: str) -> Result:
 def test_it_needs_a_configuration_or_a_command() -> None:
     result = node()
     assert result.exit_code == 2
-    assert "give --config FILE, or one of the commands run, start, stop and rebuild" in result.stderr
+    advice = "give --config FILE, or one of the commands run, start, stop and rebuild"
+    assert advice in result.stderr
 
 
 @pytest.mark.parametrize("form", [["--config"], ["run", "--config"]], ids=" ".join)
