@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.cli.chaos_plan import Act, ActKind, ChaosPlan, Counts, Profile
@@ -29,6 +29,7 @@ def drawn(seed: int, profile: Profile = Profile.ALL, count: int = 200) -> list[A
     return [act for act in acts if act is not None]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 32))
 def test_the_seed_fixes_everything_while_the_same_banks_are_free(seed: int) -> None:
     assert drawn(seed, count=20) == drawn(seed, count=20)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.ledger.types import BankIndex
@@ -69,6 +69,7 @@ def test_paths_are_relative_to_the_file_and_the_rest_has_defaults(tmp_path: Path
 NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(
     bank=st.integers(0, 15),
     short_name=NAMES,
