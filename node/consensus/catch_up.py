@@ -28,8 +28,8 @@ from node.ledger.types import BankIndex, Height
 LOW_QUEUE = MAX_SYNC_BLOCKS // 2
 """Queued blocks below which the next ones are asked for."""
 
-SERVED_PER_GAP = 8
-"""Answers to one peer in one gap: 160 blocks, far more than it can apply meanwhile. A peer that
+SERVED_PER_GAP = 4
+"""Answers to one peer in one gap: 80 blocks, far more than it can apply meanwhile. A peer that
 asks from every height in turn must not have the whole chain read for it at once (section 12)."""
 
 

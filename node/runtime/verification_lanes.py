@@ -1,9 +1,12 @@
-"""Which sources may share a verification batch.
+"""Which sources may share a verification batch, and in which order they are served.
 
 One multi-scalar multiplication over many transactions costs a tenth of as many single ones, so
 transactions of all sources in good standing are verified together. A source whose proof failed
 made everybody pay for a bisection; from then on its transactions are verified one by one, at its
 own expense, until it has behaved for a while (BFT-12 section 12).
+
+The sources of the common batches take turns: however much one of them hands in, what another one
+hands in is in the next batch.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ class VerificationLanes:
 
     def __init__(self) -> None:
         self._urgent: deque[Pending] = deque()
-        self._common: deque[Pending] = deque()
+        self._common: dict[str, deque[Pending]] = {}
+        """By source, in the order of their turns; none is empty."""
         self._suspects: dict[str, _Lane] = {}
         self._waiting = 0
         self._waiting_of: Counter[str] = Counter()
@@ -64,18 +68,21 @@ class VerificationLanes:
         if urgent:
             self._urgent.append(pending)
         else:
-            (self._common if lane is None else lane.waiting).append(pending)
+            queue = self._common_of(pending.source) if lane is None else lane.waiting
+            queue.append(pending)
         self._waiting += 1
         self._waiting_of[pending.source] += 1
 
     def hurry(self, pending: Pending) -> None:
         """Make a waiting transaction urgent; one that is being verified already is left alone."""
         lane = self._suspects.get(pending.source)
-        queues = [self._common] if lane is None else [self._common, lane.waiting]
-        for queue in queues:
-            if pending in queue:
-                queue.remove(pending)
-                self._urgent.append(pending)
+        queue = self._common.get(pending.source) if lane is None else lane.waiting
+        if queue is None or pending not in queue:
+            return
+        queue.remove(pending)
+        self._urgent.append(pending)
+        if lane is None and not queue:
+            del self._common[pending.source]
 
     def take(self, limit: int) -> list[Pending]:
         """Return the next batch: at most `limit` urgent ones, or of the common queue, or one of a
@@ -83,11 +90,25 @@ class VerificationLanes:
 
         Suspects are served when nobody else waits, and after every common batch one of them.
         """
-        queue = self._urgent or self._common
-        batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        batch = [self._urgent.popleft() for _ in range(min(limit, len(self._urgent)))]
+        if not batch:
+            batch = self._take_common(limit)
         if not batch:
             batch = self._take_suspect()
         self._left(batch)
+        return batch
+
+    def _common_of(self, source: str) -> deque[Pending]:
+        return self._common.setdefault(source, deque())
+
+    def _take_common(self, limit: int) -> list[Pending]:
+        batch: list[Pending] = []
+        while self._common and len(batch) < limit:
+            source = next(iter(self._common))
+            queue = self._common.pop(source)
+            batch.append(queue.popleft())
+            if queue:
+                self._common[source] = queue
         return batch
 
     def take_suspect(self) -> list[Pending]:
@@ -118,9 +139,7 @@ class VerificationLanes:
             lane.owed = PENANCE
             return False
         lane = self._suspects[source] = _Lane(owed=PENANCE)
-        for pending in [p for p in self._common if p.source == source]:
-            self._common.remove(pending)
-            lane.waiting.append(pending)
+        lane.waiting = self._common.pop(source, deque())
         return True
 
     def credit(self, source: str) -> None:
@@ -131,4 +150,5 @@ class VerificationLanes:
         lane.owed -= 1
         if lane.owed <= 0:
             del self._suspects[source]
-            self._common.extend(lane.waiting)
+            if lane.waiting:
+                self._common_of(source).extend(lane.waiting)

@@ -33,8 +33,8 @@ MAX_MESSAGE_BYTES = 4 << 20
 """One gRPC message, in either direction."""
 MAX_FRAME_ITEMS = 16_384
 """Items of one peer frame; more would be a flood of empty ones."""
-MAX_FRAME_MESSAGES = 1_024
-"""Consensus messages of one frame: they are decoded in one go, before any of them is queued."""
+MAX_FRAME_MESSAGES = 128
+"""Consensus messages of one frame: they are decoded in one go, while everybody else waits."""
 MAX_FETCHED_TRANSACTIONS = 200
 """Ids in one FetchTransactions: two blocks."""
 MAX_FETCHED_BYTES = 3 << 20

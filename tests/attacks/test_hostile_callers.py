@@ -36,6 +36,7 @@ from node.rpc.certificates import CertificateAuthority, utc_now
 from node.rpc.roles import METHODS
 from node.wire import peer_pb2
 from node.wire.identity import Identity, Role
+from node.wire.limits import MAX_FRAME_MESSAGES
 from tests.attacks.conftest import require_calm
 from tests.attacks.consortium import BANKS, DEADLINE_S, Consortium, credentials
 from tests.attacks.peer_stream import DISPLACED, deliver, fault_of_frames, hello, peer_stream
@@ -276,6 +277,11 @@ LATER_FRAMES: dict[str, tuple[Callable[[Consortium], bytes], str, str]] = {
         "INVALID_ARGUMENT",
         "malformed",
     ),
+    "more messages than are decoded in one go": (
+        lambda c: frame(consensus_messages=[signed(c, 1, vote(c))] * (MAX_FRAME_MESSAGES + 1)),
+        "INVALID_ARGUMENT",
+        "malformed",
+    ),
     "a flood of empty items": (
         lambda c: b"\x12\x00" * 16_385,
         "INVALID_ARGUMENT",
@@ -454,9 +460,11 @@ async def test_worthless_statements_are_dropped_and_the_consortium_goes_on(
     for bank in range(BANKS):
         if bank == sender:
             continue
-        await deliver(
-            consortium, [frame(consensus_messages=messages)], to=bank, certificate_of=sender
-        )
+        frames = [
+            frame(consensus_messages=messages[start : start + MAX_FRAME_MESSAGES])
+            for start in range(0, len(messages), MAX_FRAME_MESSAGES)
+        ]
+        await deliver(consortium, frames, to=bank, certificate_of=sender)
     assert await consortium.snapshots() == before
     await consortium.require_sealing()
     await consortium.require_agreement()
@@ -520,8 +528,17 @@ async def test_a_flood_of_unknown_ids_is_answered_with_nothing(
         ).SerializeToString()
         for _ in range(50)
     ]
-    answers = await asyncio.gather(*(fetch(request, timeout=20) for request in flood))
-    assert set(answers) == {b""}
+    at_once = METHODS[FETCH_TRANSACTIONS].calls_at_once
+    assert at_once is not None, "its answers are large"
+    for start in range(0, len(flood), at_once):
+        some = flood[start : start + at_once]
+        answers = await asyncio.gather(*(fetch(request, timeout=20) for request in some))
+        assert set(answers) == {b""}
+    all_answers = await asyncio.gather(
+        *(fetch(request, timeout=20) for request in flood * 4), return_exceptions=True
+    )
+    refused = [item for item in all_answers if isinstance(item, grpc.aio.AioRpcError)]
+    assert {item.code() for item in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     for ids in ([], [bytes(32)] * 201, [bytes(31)], [bytes(33)]):
         request = peer_pb2.FetchTransactionsRequest(transaction_ids=ids).SerializeToString()
         fault = await fault_of_call(fetch(request, timeout=10))

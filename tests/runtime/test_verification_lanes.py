@@ -90,3 +90,17 @@ def test_how_much_one_source_has_waiting_is_known() -> None:
     assert (lanes.waiting_of("client/a"), lanes.waiting_of("bank/1")) == (2, 1)
     lanes.take(100)
     assert lanes.waiting_of("client/a") == 0
+
+
+def test_section_12_sources_take_turns_in_the_common_batches() -> None:
+    lanes = VerificationLanes()
+    flood = [pending("bank/6", number) for number in range(5)]
+    honest = [pending("client/a"), pending("client/b")]
+    for item in (*flood, *honest):
+        lanes.put(item)
+    assert lanes.take(3) == [flood[0], *honest]
+    late = pending("client/c")
+    lanes.put(late)
+    assert lanes.take(2) == [flood[1], late]
+    assert lanes.take(100) == flood[2:]
+    assert (len(lanes), lanes.take(100)) == (0, [])

@@ -31,6 +31,7 @@ WRITTEN_TOO_LATE = "Internal error from Core"
 
 ACCEPTED = "OK"
 DISPLACED = "displaced"
+NOT_READ = "ended-before-it-was-read"
 SILENT = "taken without an answer yet"
 
 CredentialsOf = Callable[[Role, int], ClientCredentials]
@@ -80,6 +81,8 @@ class Delivery:
             if outcome.text != WRITTEN_TOO_LATE:
                 break
             outcome = await self._call(message)
+        if outcome.text == WRITTEN_TOO_LATE:
+            return Outcome("CANCELLED", NOT_READ, "")
         return outcome
 
     def _channel(self, message: FuzzMessage) -> grpc.aio.Channel:
