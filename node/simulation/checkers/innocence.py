@@ -9,6 +9,7 @@ from node.consensus.messages import Commit, Message, Proposal, Timeout, Vote
 from node.ledger.types import BankIndex
 from node.simulation.checker import Checker
 from node.simulation.engine import Bank, Cluster
+from node.simulation.trace import describe
 
 
 class Innocence(Checker):
@@ -27,7 +28,8 @@ class Innocence(Checker):
             return
         if isinstance(message, Proposal | Vote | Commit | Timeout):
             conflicts = self.statements.observe(message)
-            if conflicts:
+            for conflict in conflicts:
                 raise self.violation(
-                    f"correct bank {bank.index} could be convicted: {conflicts[0]}"
+                    f"correct bank {bank.index} could be convicted of {conflict.offence.value}: "
+                    f"{describe(conflict.first)}, and {describe(conflict.second)}"
                 )

@@ -11,6 +11,7 @@ from node.ledger.types import BankIndex, BlockId
 from node.simulation.checker import Checker
 from node.simulation.disk import SignaturePoint
 from node.simulation.engine import Bank
+from node.simulation.trace import describe
 
 Statement = Proposal | Vote | Commit | Timeout
 
@@ -39,10 +40,10 @@ class WriteAhead(Checker):
         disk = bank.disk
         if disk.record is None:
             raise self.violation(
-                f"bank {bank.index} sent a statement without any record: {message}"
+                f"bank {bank.index} sent a statement without any record: {describe(message)}"
             )
         if self.cluster.encoded(message)[1:] not in disk.record:
-            raise self.violation(f"bank {bank.index} sent what is not on disk: {message}")
+            raise self.violation(f"bank {bank.index} sent what is not on disk: {describe(message)}")
         needed = _vouched_for(message)
         if needed is None:
             return
