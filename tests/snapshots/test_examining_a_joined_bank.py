@@ -21,7 +21,7 @@ from tests.cli.test_examination import Wallet, examine, seal_payments
 
 pytestmark = pytest.mark.postgres
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 JOINING = 3
 
 

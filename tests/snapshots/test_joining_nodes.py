@@ -28,7 +28,8 @@ pytestmark = pytest.mark.postgres
 
 BANKS = 4
 HEIGHTS = 250
-DEADLINE_S = 60
+DEADLINE_S = 120
+SERVE = SnapshotServer.serve
 
 
 def url_of(cluster: Cluster, bank: int) -> str:
@@ -71,13 +72,12 @@ async def state_roots(cluster: Cluster, height: int) -> set[bytes]:
 def lying_bank(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The first bank that is asked alters a note on its way; return what it did."""
     told: list[str] = []
-    honest = SnapshotServer.serve
 
     async def serve(
         self: SnapshotServer, minimum_height: Height
     ) -> AsyncGenerator[SnapshotPart, None]:
         lies = not told
-        async for part in honest(self, minimum_height):
+        async for part in SERVE(self, minimum_height):
             if lies and isinstance(part, NotePart):
                 told.append("an altered note")
                 first = part.notes[0]
@@ -146,6 +146,38 @@ async def test_section_11_a_bank_far_behind_replays_every_block_and_votes_again(
             assert len(await state_roots(cluster, 7)) == 1
     finally:
         assert set(await cluster.stop()) == {ExitCode.STOPPED}
+
+
+async def test_a_bank_that_is_told_to_stop_while_it_joins_stops(
+    tmp_path: Path, make_database_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database is as it was, and no lock is kept."""
+    asked = asyncio.Event()
+
+    async def serve(
+        self: SnapshotServer, minimum_height: Height
+    ) -> AsyncGenerator[SnapshotPart, None]:
+        async for part in SERVE(self, minimum_height):
+            yield part
+            asked.set()
+            await asyncio.sleep(DEADLINE_S)
+
+    monkeypatch.setattr(peer_backend.SnapshotServer, "serve", serve)
+    age_ms = (HEIGHTS + 10) * BLOCK_INTERVAL_MS
+    cluster = make_cluster(tmp_path, make_database_url, BANKS, age_ms=age_ms)
+    await give_ledger(cluster, 0)
+    joining_by_snapshot(cluster, 3)
+    cluster.banks[0].start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await until_ready(cluster, 0, linked=1)
+            cluster.banks[3].start()
+            await asked.wait()
+            assert await cluster.banks[3].stop() is ExitCode.STOPPED
+    finally:
+        assert await cluster.banks[0].stop() is ExitCode.STOPPED
+    async with opened(url_of(cluster, 3), Chain(cluster.genesis), BankIndex(3)) as database:
+        assert (await database.load_tip()).state.height == 0
 
 
 async def test_banks_that_are_all_new_do_not_wait_for_each_others_snapshots(
