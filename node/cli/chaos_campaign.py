@@ -75,6 +75,7 @@ class Campaign:
         self._lied: set[BankIndex] = set()
         self._top = Height(0)
         self._top_since_s = self._begun_s
+        self._striking = False
         self._excused = False
         """Whether the present stall may be because of something that struck all."""
         self._longest_stall_s = 0.0
@@ -142,6 +143,7 @@ class Campaign:
 
     async def _carry_out(self, act: Act) -> None:
         begun_s = self._elapsed_s
+        self._striking = act.bank is None
         try:
             recovered_s = await self._strike_all(act) if act.bank is None else await self._hit(act)
         except (FaultRefused, ClientError) as error:
@@ -149,6 +151,7 @@ class Campaign:
             self._tell(f"{act.kind} skipped: {error}")
             return
         finally:
+            self._striking = False
             if act.bank is not None:
                 self._faulty.pop(act.bank, None)
         done = Done(act.kind, act.bank, _detail(act), begun_s, recovered_s)
@@ -288,7 +291,7 @@ class Campaign:
             if ahead is not None and ahead.height > self._top:
                 self._note_stall(now_s)
                 self._top, self._top_since_s = ahead.height, now_s
-                self._excused = False
+                self._excused = self._striking
             elif not load.waiting:
                 self._top_since_s = now_s
             await asyncio.sleep(LOOK_INTERVAL_S)

@@ -126,7 +126,7 @@ def _event_text(line: str) -> str:
         details = [str(record[key]) for key in ("detail", "why", "reason") if key in record]
     except (ValueError, KeyError, TypeError):
         return line.strip()
-    return ": ".join([event, *details])
+    return " ".join(": ".join([event, *details]).split())
 
 
 def _rotate(log: Path) -> None:
