@@ -42,12 +42,13 @@ def execute(consortium: ConsortiumProcess, statement: str) -> list[tuple[object,
 
 
 async def until_halted(consortium: ConsortiumProcess) -> str:
-    async with asyncio.timeout(30):
+    """Return what `consortium up` told its operator."""
+    async with asyncio.timeout(60):
         while True:
-            status = await asyncio.to_thread(consortium.json, "status", check=False)
-            halted = [bank["halted"] for bank in status["banks"] if bank["bank"] == DUNMERE]
-            if halted and halted[0]:
-                return str(halted[0])
+            for line in consortium.log.read_text().splitlines():
+                if line.startswith("dunmere has halted at height "):
+                    return line
+            await asyncio.sleep(0.2)
 
 
 def last_signature(consortium: ConsortiumProcess) -> SignaturePoint | None:
@@ -76,7 +77,7 @@ async def test_a_damaged_bank_halts_and_is_rebuilt_from_its_peers(
         execute(consortium, "UPDATE ledger_state SET state = set_byte(state, 60, 77)")
         second = asyncio.create_task(issue(ledger, secret, [recipient(wallet.address, 700)]))
         halted = await until_halted(consortium)
-        assert halted.startswith("damaged row in ledger_state at height "), halted
+        assert "and signs nothing: damaged row in ledger_state at height " in halted, halted
         assert "`consortium node rebuild dunmere`" in halted
 
         report = await asyncio.to_thread(consortium.json, "node", "rebuild", "dunmere", "--yes")
@@ -91,7 +92,7 @@ async def test_a_damaged_bank_halts_and_is_rebuilt_from_its_peers(
         await wallet.wait_for_funds(5_700)
     doctor = await asyncio.to_thread(consortium.json, "doctor", "--full")
     assert doctor["clean"], doctor
-    assert consortium.log.read_text().count("has halted") == 1
+    assert consortium.log.read_text().count("dunmere has halted") == 1
 
     # The guard file outlived the database, and the rebuilt bank went on from there.
     await asyncio.to_thread(consortium.interrupt)
@@ -108,17 +109,3 @@ async def test_a_damaged_bank_halts_and_is_rebuilt_from_its_peers(
     assert doctor["clean"], doctor
     databases = {str(row[0]) for row in execute(consortium, "SELECT datname FROM pg_database")}
     assert {name for name in databases if "replaced" in name} == {kept}
-
-
-async def test_nothing_is_replaced_unless_somebody_said_so(consortium: ConsortiumProcess) -> None:
-    """Neither without --yes where nobody can be asked, nor for a bank that is not there."""
-    await asyncio.to_thread(consortium.start)
-    refused = await asyncio.to_thread(consortium.run, "node", "rebuild", "dunmere", check=False)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "Next: say so with --yes." in refused.stderr
-    unknown = await asyncio.to_thread(
-        consortium.run, "node", "rebuild", "nobody", "--yes", check=False
-    )
-    assert unknown.returncode == 2
-    status = await asyncio.to_thread(consortium.json, "status")
-    assert all(bank["ready"] for bank in status["banks"])
