@@ -36,7 +36,6 @@ class BankProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._reference: ProcessReference | None = None
         self._log_start = 0
-        self._started_s = 0.0
 
     @property
     def running(self) -> bool:
@@ -52,16 +51,10 @@ class BankProcess:
         """Process id, None if it does not run."""
         return self._process.pid if self._process is not None and self.running else None
 
-    @property
-    def uptime_s(self) -> float:
-        """Seconds since it was last started."""
-        return time.monotonic() - self._started_s
-
     async def start(self) -> None:
         """Start the node in a session of its own, so that Ctrl-C does not reach it."""
         assert not self.running, "one process a bank"
         _rotate(self.bank.log_file)
-        self._started_s = time.monotonic()
         with self.bank.log_file.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)
             self._log_start = log.tell()

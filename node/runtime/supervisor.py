@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -59,7 +60,7 @@ BACK_OFF_LONGEST_S = 15.0
 RESTARTS = 10
 """Starts in a row after a lost database; then the bank stays down."""
 STEADY_S = 10.0
-"""A bank that ran this long begins a new row of restarts."""
+"""A bank that was ready this long begins a new row of restarts."""
 
 
 class Supervisor:
@@ -89,6 +90,7 @@ class Supervisor:
         """What the banks said last."""
         self._unanswered: dict[BankIndex, int] = {}
         self._looked = False
+        self._ready_since_s: dict[BankIndex, float] = {}
 
     @property
     def banks(self) -> Sequence[BankProcess]:
@@ -177,6 +179,8 @@ class Supervisor:
             return
         self._unanswered.pop(bank, None)
         self._reports[bank] = report
+        if report.ready:
+            self._ready_since_s.setdefault(bank, time.monotonic())
         for notice in self._health.take(report):
             self._notify(notice)
 
@@ -252,6 +256,7 @@ class Supervisor:
             bring_up_to_date(bank)
 
     async def _launch(self, process: BankProcess) -> None:
+        self._ready_since_s.pop(process.bank.index, None)
         await process.start()
         self._watchers[process.bank.bank] = asyncio.create_task(self._watch(process))
 
@@ -302,7 +307,8 @@ class Supervisor:
     async def _restart_after_back_off(self, process: BankProcess) -> bool:
         """Start a bank again whose database went away; False if it has had its chances."""
         bank = process.bank
-        if process.uptime_s > STEADY_S:
+        ready_since_s = self._ready_since_s.get(bank.index)
+        if ready_since_s is not None and time.monotonic() - ready_since_s > STEADY_S:
             self._restarts.pop(bank.bank, None)
         attempt = self._restarts.get(bank.bank, 0) + 1
         if attempt > RESTARTS:

@@ -68,5 +68,7 @@ def test_a_broken_bank_directory_is_named(directory: ConsortiumDirectory) -> Non
     path.write_text("[bank\n")
     result = up(directory, "--database-url", "postgresql://u:p@127.0.0.1:1/bank_{bank}")
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"everything has stopped (0.0 s)\nError: {path}: ")
+    stopped, error = result.stderr.splitlines()[:2]
+    assert stopped.startswith("everything has stopped (")
+    assert error.startswith(f"Error: {path}: ")
     assert "u:p" not in result.stderr

@@ -62,7 +62,7 @@ def test_a_stall_names_its_culprit_and_chaos_loses_nothing(consortium: Consortiu
 
     # Whatever is killed comes back, and no acknowledged payment is missing anywhere.
     done = consortium.run(
-        *("chaos", "--kills", "1", "--database-kills", "1", "--blackouts", "1"),
+        *("chaos", "--kills", "1", "--database-kills", "1"),
         *("--seed", "6", "--pause", "0.2", "--json"),
     )
     report = json.loads(done.stdout)
@@ -70,7 +70,6 @@ def test_a_stall_names_its_culprit_and_chaos_loses_nothing(consortium: Consortiu
     assert {kind: item["count"] for kind, item in report["kinds"].items()} == {
         "kill": 1,
         "database": 1,
-        "blackout": 1,
     }
     assert report["acknowledged"] > 0
     assert (report["lost"], report["convicted"]) == ([], [])
