@@ -17,7 +17,6 @@ from node.consensus.messages import QuorumCertificate, Timeout
 from node.consensus.record import DurableRecord, RecordInvalid
 from node.ledger.blocks import Block
 from node.ledger.types import Height, View
-from tests.consensus import toy_ledger
 from tests.consensus.consortium import Consortium, Desk
 
 C = Consortium(12)

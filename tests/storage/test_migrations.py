@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -10,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from node.storage.database import Database
-from node.storage.errors import SchemaOutdated
+from node.storage.errors import LedgerFormatOutdated, SchemaOutdated
 from node.storage.migrations import (
     MIGRATIONS_DIRECTORY,
     SCHEMA_REVISION,
@@ -18,7 +20,7 @@ from node.storage.migrations import (
     migrate,
     migrate_async,
 )
-from tests.storage.conftest import BANK, Story, small_config
+from tests.storage.conftest import BANK, Query, Story, small_config
 from tests.storage.test_tables import catalog
 
 
@@ -62,4 +64,42 @@ async def test_a_database_that_is_not_migrated_is_refused(database_url: str, sto
 
     assert str(refused.value) == (
         "the database is at schema revision none, this software needs 003: migrate it first"
+    )
+
+
+def test_a_database_with_rows_of_the_first_revision_is_upgraded(database_url: str) -> None:
+    """A record that was written before records had digests gets its own."""
+    migrate(database_url, "001")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO consensus_record (height, view, step, record) VALUES (7, 1, 3, 'record')"
+        )
+
+    migrate(database_url)
+
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT height, record, digest FROM consensus_record").fetchone()
+    assert row == (7, b"record", hashlib.sha256(b"record").digest())
+
+
+async def test_a_ledger_of_another_format_is_refused_and_not_called_damaged(
+    database: Database, query: Query
+) -> None:
+    """Its hashes are right, so nothing rotted: another version of the software wrote it."""
+    tip = await database.load_tip()
+    old = b"\x00\x00\x00\x12consortium/state/1" + bytes(40)
+    header = replace(tip.header, post_state_root=hashlib.sha256(old).digest())
+    query(
+        "WITH block AS (UPDATE blocks SET header = %s, block_hash = %s)"
+        " UPDATE ledger_state SET state = %s, block_hash = %s",
+        *(header.encode(), header.block_id, old, header.block_id),
+    )
+
+    with pytest.raises(LedgerFormatOutdated) as refused:
+        await database.load_tip()
+
+    assert str(refused.value) == (
+        "the stored ledger is in the format of another version of the software (not a ledger"
+        " state): go on with that version, or start a new consortium in another directory with"
+        " `consortium up --data DIRECTORY`"
     )
