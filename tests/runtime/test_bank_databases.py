@@ -81,6 +81,56 @@ def test_databases_are_made_on_a_server_of_somebody_else(
             postgres_server.drop_database(name, name)
 
 
+def schemas_and_revision(url: str) -> tuple[set[str], bool]:
+    """What the bank's role sees: replaced schemas, and whether it stands on empty ground."""
+    with psycopg.connect(url) as connection:
+        names = connection.execute("SELECT nspname FROM pg_namespace").fetchall()
+        found = connection.execute("SELECT to_regclass('public.blocks') IS NULL").fetchone()
+    assert found is not None
+    return {str(name) for (name,) in names if str(name).startswith("replaced_")}, bool(found[0])
+
+
+@pytest.mark.postgres
+def test_a_database_on_a_server_of_somebody_else_is_replaced_within_itself(
+    directory: ConsortiumDirectory, postgres_server: EmbeddedPostgres
+) -> None:
+    """The bank's role may make no other database, but owns this one."""
+    server = database_server(directory, admin_url(postgres_server))
+    bank = directory.bank(0)
+    server.provide(bank)
+    url = bank.database_url_file.read_text().strip()
+    try:
+        bring_up_to_date(bank)
+
+        kept = server.replace(bank, "replaced_20261121_101500")
+
+        assert kept == "replaced_20261121_101500"
+        assert bank.database_url_file.read_text().strip() == url
+        assert schemas_and_revision(url) == ({kept}, True)
+        bring_up_to_date(bank)
+        assert schemas_and_revision(url) == ({kept}, False)
+        server.drop_replaced(bank, kept)
+        assert schemas_and_revision(url) == (set(), False)
+    finally:
+        name = url.rpartition("/")[2]
+        postgres_server.drop_database(name, name)
+
+
+@pytest.mark.postgres
+def test_a_database_is_renamed_although_somebody_is_connected(
+    postgres_server: EmbeddedPostgres,
+) -> None:
+    postgres_server.create_database("renamed_01", "renamed_01", "secret")
+    try:
+        with psycopg.connect(postgres_server.url("renamed_01", "renamed_01", "secret")):
+            assert postgres_server.rename_database("renamed_01", "renamed_01_aside")
+        assert not postgres_server.rename_database("renamed_01", "renamed_01_aside")
+        url = postgres_server.url("renamed_01_aside", "renamed_01", "secret")
+        psycopg.connect(url).close()
+    finally:
+        postgres_server.drop_database("renamed_01_aside", "renamed_01")
+
+
 def test_a_server_that_cannot_be_used_is_not_quoted(directory: ConsortiumDirectory) -> None:
     server = database_server(directory, "postgresql://boss:sesame@127.0.0.1:1/postgres")
     with pytest.raises(ConfigurationError) as refused:
