@@ -129,6 +129,52 @@ async def test_an_error_in_the_middle_of_a_stream_is_translated_too(
     assert (fault.status, fault.reason) == ("INTERNAL", "internal")
 
 
+async def test_a_method_with_large_answers_has_a_limit_of_its_own(
+    node: ServedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/consortium.v1.Ledger/WaitForTransaction"
+    monkeypatch.setitem(
+        gate.METHODS,  # type: ignore[arg-type]
+        path,
+        dataclasses.replace(gate.METHODS[path], calls_at_once=1),
+    )
+    node.ledger.waits = asyncio.Event()
+    request = ledger_pb2.WaitForTransactionRequest(transaction_id=bytes(32))
+    stub = LedgerStub(node.channel())
+    stream = stub.WaitForTransaction(request, timeout=10)
+    await stream.read()
+    refused = await fault_of_call(stub.WaitForTransaction(request, timeout=10).read())
+    assert (refused.status, refused.reason, refused.message, refused.retry_delay_ms) == (
+        "RESOURCE_EXHAUSTED",
+        "too-many-calls",
+        "the limit of 1 such calls is reached",
+        250,
+    )
+    assert (await stub.GetNodeStatus(STATUS, timeout=10)).bank_name == "Amberfield"
+    other = LedgerStub(node.channel("client/bob")).WaitForTransaction(request, timeout=10)
+    await other.read()
+    other.cancel()
+    node.ledger.waits.set()
+
+
+async def test_there_is_always_room_for_banks(
+    node: ServedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "CALLS_BUT_BANKS", 1)
+    node.ledger.waits = asyncio.Event()
+    stream = LedgerStub(node.channel()).WaitForTransaction(
+        ledger_pb2.WaitForTransactionRequest(transaction_id=bytes(32)), timeout=10
+    )
+    await stream.read()
+    refused = await fault_of_call(status_call(node, "operator/olivia"))
+    assert (refused.reason, refused.message) == (
+        "too-many-calls",
+        "the bank has no room for more calls",
+    )
+    assert (await status_call(node, "bank/3")).bank_name == "Amberfield"
+    node.ledger.waits.set()
+
+
 async def test_a_caller_beyond_its_quota_is_told_to_wait(
     node: ServedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
