@@ -233,12 +233,16 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
     if not seen.anybody:
         raise nobody_answers(consortium)
     if not as_json:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=PLAIN_WIDTH)
-        console.print(seen.table())
-        for line in seen.lines():
-            console.print(line, soft_wrap=True)
+        _show(seen)
+
+
+def _show(seen: Look) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH)
+    console.print(seen.table())
+    for line in seen.lines():
+        console.print(line, soft_wrap=True)
 
 
 async def look(consortium: Consortium) -> Look:
@@ -286,11 +290,16 @@ def assemble(
 
 
 async def _watch(consortium: Consortium, as_json: bool) -> None:
-    if as_json:
+    console = Console(highlight=False)
+    if as_json or not console.is_terminal:
         while True:
-            answer_json((await look(consortium)).to_json_object())
+            seen = await look(consortium)
+            if as_json:
+                answer_json(seen.to_json_object())
+            else:
+                _show(seen)
             await asyncio.sleep(WATCH_INTERVAL_S)
-    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             seen = await look(consortium)
             live.update(Group(seen.table(), *seen.lines()), refresh=True)
