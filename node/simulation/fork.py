@@ -99,10 +99,13 @@ class _TwoBranches(Checker):
             self.forked_at = block.height
 
 
-def run_fork(seed: int, *, bank_count: int = 12, byzantine: int = 8) -> ForkOutcome:
+def run_fork(
+    seed: int, *, bank_count: int = 12, byzantine: int = 8, heights: int = HEIGHTS
+) -> ForkOutcome:
     """Let a coalition try to fork, and pool what the correct banks then know.
 
-    Pure in its arguments; no bank crashes, so that the logs of all correct banks are at hand.
+    Ends at the fork, or when a correct bank has sealed `heights`. Pure in its arguments; no bank
+    crashes, so that the logs of all correct banks are at hand.
     """
     random = Random(f"fork/{seed}/{bank_count}/{byzantine}")
     watch = _TwoBranches()
@@ -112,7 +115,7 @@ def run_fork(seed: int, *, bank_count: int = 12, byzantine: int = 8) -> ForkOutc
     correct = [bank for bank in cluster.banks if bank.index not in cluster.byzantine]
 
     def over() -> bool:
-        return watch.forked_at is not None or any(bank.height >= HEIGHTS for bank in correct)
+        return watch.forked_at is not None or any(bank.height >= heights for bank in correct)
 
     cluster.run_until(over, LIMIT_MS)
     branches = watch.applied_at[watch.forked_at] if watch.forked_at is not None else {}
