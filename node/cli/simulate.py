@@ -35,7 +35,15 @@ from node.simulation.run import Outcome
 DEFAULT_SEEDS = 100
 
 
-@click.command(short_help="Run whole consortiums under many seeds, and check every promise.")
+MUTANT_LIST = "\b\nMutants:\n" + "\n".join(
+    f"  {mutant.name:<36} {mutant.description}" for mutant in MUTANTS.values()
+)
+
+
+@click.command(
+    epilog=MUTANT_LIST,
+    short_help="Run whole consortiums under many seeds, and check every promise.",
+)
 @click.option("--seeds", type=click.IntRange(min=1), help="How many seeds (default 100).")
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="This one seed alone.")
@@ -53,9 +61,7 @@ DEFAULT_SEEDS = 100
     "--mutant",
     type=click.Choice(list(MUTANTS)),
     metavar="NAME",
-    help="Break one rule of the production code and see that a checker objects: "
-    + ", ".join(MUTANTS)
-    + ".",
+    help="Break one rule of the production code (below) and see that a checker objects.",
 )
 @click.option(
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes."
