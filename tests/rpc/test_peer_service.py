@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import dataclasses
+from typing import Any, get_args
 
 import grpc
 import grpc.aio
@@ -12,7 +13,8 @@ import pytest
 
 from node.consensus.messages import Message, SyncRequest, encode_message
 from node.ledger.types import BankIndex, Height
-from node.rpc.peer_service import FRAMES_PER_ACKNOWLEDGEMENT
+from node.rpc.errors import CallRefused
+from node.rpc.peer_service import FRAMES_PER_ACKNOWLEDGEMENT, check_signers
 from node.wire import peer_codec, peer_pb2, snapshot_codec
 from node.wire.peer_pb2_grpc import PeerStub
 from node.wire.records import Hello
@@ -91,6 +93,21 @@ async def test_a_statement_in_another_banks_name_ends_the_stream(
         ("misbehaved", 3, "impersonation"),
         ("unlinked", 3),
     ]
+
+
+def test_section_12_only_direct_statements_must_come_from_their_signer() -> None:
+    """Every other type of message proves itself and may come from anybody."""
+    refused = set()
+    for kind in get_args(Message):
+        message = object.__new__(kind)
+        if "bank" in {item.name for item in dataclasses.fields(kind)}:
+            object.__setattr__(message, "bank", BankIndex(4))
+        check_signers(BankIndex(4), (message,))
+        with contextlib.suppress(CallRefused):
+            check_signers(BankIndex(3), (message,))
+            continue
+        refused.add(kind.__name__)
+    assert refused == {"Proposal", "Vote", "Commit", "Timeout"}
 
 
 async def test_own_statements_and_what_proves_itself_pass(node: ServedNode) -> None:
