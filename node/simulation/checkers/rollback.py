@@ -36,7 +36,9 @@ class RollbackGuard(Checker):
         if spoken is None:
             return
         point, record = spoken
-        if point.height > bank.height and record != bank.disk.record:
+        recorded = bank.disk.recorded
+        newer = recorded is not None and recorded > point
+        if point.height > bank.height and record != bank.disk.record and not newer:
             self._silent[bank.index] = point.height
 
     def sent(self, bank: Bank, message: Message, targets: Sequence[BankIndex]) -> None:
