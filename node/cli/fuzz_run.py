@@ -30,8 +30,8 @@ from node.runtime.secrets_directory import read_secret
 from node.wire.identity import Role
 
 SEAL_TIMEOUT_MS = 60_000
-SETTLE_S = 3.0
-"""Links that were displaced come back."""
+SETTLE_S = 10.0
+"""Links that were displaced come back, and every bank hears where all others really stand."""
 TRACEBACKS = ("Traceback (most recent call last)", '"call_failed"', "stopped by a defect")
 
 

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from crypto.transaction import transaction_id
-from node.consensus.messages import BlockResponse, Message, SyncRequest, SyncResponse
+from node.consensus.messages import BlockResponse, Message, Status, SyncRequest, SyncResponse
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, Height, TransactionId
 from node.runtime.admission import Admission
@@ -94,7 +94,9 @@ class CatchUp:
     def heard(self, sender: BankIndex, message: Message) -> None:
         """Take note of a peer's height, and fetch ahead what the blocks in its answer need."""
         sealed = _sealed_height(message)
-        if sealed > self._heard.get(sender, -1):
+        # What says where its sender stands now takes an earlier lie or error of its back.
+        stands = isinstance(message, Status | SyncResponse)
+        if stands or sealed > self._heard.get(sender, -1):
             self._heard[sender] = sealed
         if isinstance(message, SyncResponse) and len(self._tasks) < AT_ONCE:
             blocks = [item.block for item in message.blocks]

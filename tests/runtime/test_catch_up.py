@@ -112,8 +112,10 @@ async def test_one_bank_alone_is_not_believed(make_database_url: Callable[[], st
         assert (catch_up.heights_behind, catch_up.far_behind) == (FAR_BEHIND, False)
         catch_up.heard(BankIndex(5), SyncRequest(Height(FAR_BEHIND + 2)))
         assert (catch_up.heights_behind, catch_up.far_behind) == (FAR_BEHIND + 1, True)
+        catch_up.heard(BankIndex(5), SyncRequest(Height(3)))
+        assert catch_up.heights_behind == FAR_BEHIND + 1, "a late message is no news"
         catch_up.heard(BankIndex(5), status(3))
-        assert catch_up.heights_behind == FAR_BEHIND + 1
+        assert catch_up.heights_behind == 2, "who once lied may say the truth"
 
 
 async def test_bodies_of_all_blocks_of_an_answer_are_fetched_once_and_verified_together(
