@@ -152,9 +152,11 @@ class _Run:
     async def _serve(self) -> None:
         await self.supervisor.start()
         with progress("banks verified healthy") as meter:
-            await self.supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)
+            health = await self.supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)
         healthy_s = time.monotonic() - self._begun_s
-        say(f"{len(self.supervisor.banks)} banks are healthy after {healthy_s:.1f} s", "green")
+        say(f"{len(health.healthy)} banks are healthy after {healthy_s:.1f} s", "green")
+        for bank, why in health.out_of_service.items():
+            warn(f"{short_name(bank)} is out of service, and the others do without it: {why}")
         supervising = asyncio.create_task(self.supervisor.run())
         showing = asyncio.create_task(self._show(healthy_s))
         try:

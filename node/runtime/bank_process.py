@@ -42,6 +42,11 @@ class BankProcess:
         return self._process is not None and self._process.returncode is None
 
     @property
+    def exit_code(self) -> int | None:
+        """How the last process ended, minus the signal's number if it was killed; None before."""
+        return None if self._process is None else self._process.returncode
+
+    @property
     def reference(self) -> ProcessReference | None:
         """The running process, None if there is none."""
         return self._reference if self.running else None

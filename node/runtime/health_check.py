@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.errors import ClientError
 from node.client.operator_client import OperatorClient
+from node.ledger.active_set import quorum_size
 from node.ledger.genesis import Genesis
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
@@ -22,23 +24,34 @@ class StartFailed(Exception):
     """The consortium did not come up; the message says which bank, why, and what to do."""
 
 
-def doubt_of(report: NodeReport, genesis: Genesis) -> str:
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A consortium that came up."""
+
+    healthy: Mapping[BankIndex, NodeReport]
+    """The reports of the banks that are verified healthy: a quorum at least."""
+    out_of_service: Mapping[BankIndex, str]
+    """Banks that found that they must not go on, and why; the others do without them."""
+
+
+def doubt_of(
+    report: NodeReport, genesis: Genesis, out_of_service: Collection[BankIndex] = ()
+) -> str:
     """Say why a bank is not healthy yet; empty if it is.
 
     Healthy: it is ready, has this genesis and its database, and is linked both ways with every
-    other bank.
+    other bank that is in service.
     """
     if report.chain_id != genesis.chain_id:
         return f"it runs another chain, {report.chain_id.hex()[:16]}"
     if not report.database.connected:
         return "it has no database"
     linked = {peer.bank for peer in report.peers if peer.linked_in and peer.linked_out}
-    missing = {bank.index for bank in genesis.banks} - linked - {report.bank}
+    wanted = {bank.index for bank in genesis.banks} - {report.bank} - set(out_of_service)
+    missing = wanted - linked
     if missing:
         return f"it is not linked with {', '.join(map(short_name, sorted(missing)))}"
-    if not report.ready:
-        return report.halted or "it is not ready"
-    return ""
+    return "" if report.ready else "it is not ready"
 
 
 async def wait_healthy(
@@ -48,15 +61,18 @@ async def wait_healthy(
     *,
     timeout_s: float,
     progress: Callable[[int, int], None],
-    require_running: Callable[[], None],
-) -> Mapping[BankIndex, NodeReport]:
-    """Ask every bank again and again until all are healthy; return their reports.
+    ended_unsafe: Callable[[], Mapping[BankIndex, str]],
+) -> Health:
+    """Ask every bank again and again until all that are in service are healthy.
 
-    `require_running` is called every time around and raises if waiting has become pointless.
-    Raises `StartFailed` naming the bank that is not healthy in time, and why.
+    `ended_unsafe` is called every time around and names the banks whose process ended because
+    going on would not be safe, with the reason; it raises if waiting has become pointless. A bank
+    that reports itself halted is out of service too. Raises `StartFailed` naming the bank that is
+    not healthy in time, and why, or if fewer than a quorum are in service.
     """
     deadline_s = time.monotonic() + timeout_s
     healthy: dict[BankIndex, NodeReport] = {}
+    halted: dict[BankIndex, str] = {}
     doubts: dict[BankIndex, str] = {}
     async with AsyncExitStack() as stack:
         clients = [
@@ -64,25 +80,37 @@ async def wait_healthy(
             for endpoint in endpoints
         ]
         while True:
-            require_running()
+            out_of_service = {**ended_unsafe(), **halted}
             for client in clients:
                 bank = client.endpoint.bank
-                if bank in healthy:
+                if bank in healthy or bank in out_of_service:
                     continue
                 try:
                     report = await client.report()
                 except ClientError as error:
                     doubts[bank] = f"it does not answer: {error}"
                     continue
-                doubts[bank] = doubt_of(report, genesis)
+                if report.halted:
+                    halted[bank] = report.halted
+                    continue
+                doubts[bank] = doubt_of(report, genesis, out_of_service)
                 if not doubts[bank]:
                     healthy[bank] = report
                     progress(len(healthy), len(clients))
-            if len(healthy) == len(clients):
-                return healthy
+            out_of_service = {**ended_unsafe(), **halted}
+            _require_quorum(out_of_service, len(clients))
+            if len(healthy.keys() | out_of_service.keys()) == len(clients):
+                return Health(healthy, dict(sorted(out_of_service.items())))
             if time.monotonic() > deadline_s:
                 raise StartFailed(_describe(doubts))
             await asyncio.sleep(POLL_INTERVAL_S)
+
+
+def _require_quorum(out_of_service: Mapping[BankIndex, str], bank_count: int) -> None:
+    left, quorum = bank_count - len(out_of_service), quorum_size(bank_count)
+    if left < quorum:
+        named = "; ".join(f"{short_name(bank)}: {why}" for bank, why in out_of_service.items())
+        raise StartFailed(f"{quorum} banks are needed, only {left} can go on; {named}")
 
 
 def _describe(doubts: Mapping[BankIndex, str]) -> str:

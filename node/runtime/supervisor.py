@@ -28,7 +28,7 @@ from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
 from node.runtime.diagnosis import diagnose
 from node.runtime.exit_code import ExitCode
 from node.runtime.fault_processes import ProcessCondition, condition_of
-from node.runtime.health_check import StartFailed, wait_healthy
+from node.runtime.health_check import Health, StartFailed, wait_healthy
 from node.runtime.health_watch import HealthWatch
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.ports import LOOPBACK, replace_taken
@@ -117,8 +117,8 @@ class Supervisor:
         self,
         timeout_s: float,
         progress: Callable[[int, int], None] = lambda healthy, total: None,
-    ) -> Mapping[BankIndex, NodeReport]:
-        """Wait until every bank is verified healthy (`health_check`); return their reports.
+    ) -> Health:
+        """Wait until every bank that is in service is verified healthy (`health_check`).
 
         Raises `StartFailed` naming the bank that is not, and why.
         """
@@ -128,7 +128,7 @@ class Supervisor:
             self.genesis,
             timeout_s=timeout_s,
             progress=progress,
-            require_running=self._require_running,
+            ended_unsafe=self._ended_unsafe,
         )
 
     async def run(self) -> None:
@@ -354,14 +354,23 @@ class Supervisor:
             )
             return True
 
-    def _require_running(self) -> None:
+    def _ended_unsafe(self) -> Mapping[BankIndex, str]:
+        """Return the banks that stopped because they must not go on, and their last words.
+
+        Raises `StartFailed` if a bank ended for any other reason.
+        """
+        unsafe: dict[BankIndex, str] = {}
         for process in self._banks:
             watcher = self._watchers[process.bank.bank]
-            if not process.running and watcher.done():
+            if process.running or not watcher.done():
+                continue
+            if process.exit_code != ExitCode.UNSAFE:
                 raise StartFailed(
                     f"{process.bank.short_name} ended while it started: {process.last_words()}; "
                     f"`consortium logs {process.bank.short_name}` shows more"
                 )
+            unsafe[process.bank.index] = process.last_words()
+        return unsafe
 
     def _save(self) -> None:
         RunningConsortium(

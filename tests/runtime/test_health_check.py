@@ -31,9 +31,14 @@ def test_a_linked_ready_bank_of_this_chain_with_a_database_is_healthy() -> None:
         ),
         (replace(HEALTHY, peers=(peer(0), peer(1))), "it is not linked with cedarholm"),
         (replace(HEALTHY, ready=False), "it is not ready"),
-        (replace(HEALTHY, ready=False, halted="sealed-invalid"), "sealed-invalid"),
     ],
 )
 def test_anything_less_is_named(report: NodeReport, doubt: str) -> None:
     assert report.bank == BankIndex(3)
     assert doubt_of(report, GENESIS) == doubt
+
+
+def test_nobody_waits_for_a_bank_that_is_out_of_service() -> None:
+    alone = replace(HEALTHY, peers=(peer(0), peer(2)))
+    assert doubt_of(alone, GENESIS) == "it is not linked with birchmoor"
+    assert doubt_of(alone, GENESIS, out_of_service={BankIndex(1)}) == ""

@@ -87,9 +87,11 @@ async def test_a_bank_that_ends_is_reported_and_started_when_asked(
     async with supervised(directory, notices) as supervisor:
         await supervisor.start()
         seen: list[tuple[int, int]] = []
-        reports = await supervisor.wait_healthy(
+        health = await supervisor.wait_healthy(
             HEALTHY_WITHIN_S, lambda done, total: seen.append((done, total))
         )
+        assert health.out_of_service == {}
+        reports = health.healthy
         assert [report.chain_id for report in reports.values()] == [supervisor.genesis.chain_id] * 4
         assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
         running = RunningConsortium.load(directory)
@@ -154,6 +156,20 @@ async def test_a_bank_that_cannot_start_is_named(directory: ConsortiumDirectory)
     assert str(failed.value) == (
         f"cedarholm ended while it started: cannot start: {path.resolve()} may be read by others "
         f"(mode 0644); run `chmod 600 {path.resolve()}`; `consortium logs cedarholm` shows more"
+    )
+
+
+async def test_banks_that_must_not_go_on_are_done_without_down_to_the_quorum(
+    directory: ConsortiumDirectory,
+) -> None:
+    """Four of four are needed, so one is too many."""
+    directory.bank(2).guard_file.write_bytes(b"not a guard file")
+    async with supervised(directory, Notices()) as supervisor:
+        await supervisor.start()
+        with pytest.raises(StartFailed) as failed:
+            await supervisor.wait_healthy(HEALTHY_WITHIN_S)
+    assert str(failed.value).startswith(
+        "4 banks are needed, only 3 can go on; cedarholm: unsafe to run: "
     )
 
 
