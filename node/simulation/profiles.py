@@ -94,7 +94,12 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
         disturbances=(
             *_trouble(chance, bank_count, trouble_ms, liars, tolerated - len(faulty)),
             *_departures(chance, sorted(gone), trouble_ms),
-            *_blackout_in_a_stall(chance, bank_count, trouble_ms, len(gone) == tolerated),
+            *_blackout_in_a_stall(
+                chance,
+                bank_count,
+                trouble_ms,
+                0.6 if len(gone) == tolerated else 0.4 if liars else 0.15,
+            ),
         ),
     )
 
@@ -178,13 +183,15 @@ def _departures(
 
 
 def _blackout_in_a_stall(
-    chance: Random, bank_count: int, end_ms: int, likely: bool
+    chance: Random, bank_count: int, end_ms: int, probability: float
 ) -> tuple[Disturbance, ...]:
     """Cut the banks in two until all of them have given up the view, and take all power then:
-    afterwards a quorum may need every single statement, also those that banks told themselves."""
-    if chance.random() > (0.6 if likely else 0.15):
+    afterwards a quorum may need every single statement, also those that banks told themselves,
+    and nothing remembers an offence that was seen but what is on disk."""
+    if chance.random() > probability:
         return ()
-    begin_ms = chance.randint(0, end_ms - STALL_MS)
+    # Early as often as not: a bank that offends at every height is soon removed.
+    begin_ms = chance.randint(0, min(end_ms - STALL_MS, chance.choice([1_000, end_ms])))
     least = max(1, bank_count // 4)
     inside = chance.sample(range(bank_count), chance.randint(least, bank_count - least))
     members = frozenset(BankIndex(bank) for bank in inside)
