@@ -35,6 +35,7 @@ def main() -> int:
         fresh = stubs(Path(directory))
     for stale in stubs(ROOT).keys() - fresh.keys():
         (ROOT / STUBS / stale).unlink()
+    (ROOT / STUBS).mkdir(parents=True, exist_ok=True)
     for name, content in fresh.items():
         (ROOT / STUBS / name).write_bytes(content)
     print(f"wrote {len(fresh)} stubs to {STUBS}")

@@ -180,8 +180,8 @@ def test_chaos_across_the_changes(seed: int) -> None:
     for bank in range(12):
         if cluster.banks[bank].core is None:
             cluster.restart(bank)
+    cluster.submit_every(400, cluster.now_ms + 20_000)
     top = max(bank.height for bank in cluster.banks)
-    cluster.submit()
     cluster.reach(max(top, 13), limit_ms=60_000)
 
 

@@ -185,6 +185,11 @@ async def test_left_overs_are_stopped_and_addresses_are_everybodys(
     notices = Notices()
     async with supervised(directory, notices) as supervisor:
         await supervisor.start()
+        # A process that has just been started shows no command line for a moment.
+        for _ in range(100):
+            if len(node_processes(directory)) == 4:
+                break
+            await asyncio.sleep(0.02)
         assert len(node_processes(directory)) == 4
         assert supervisor.endpoints[2].address == address
         for bank in (0, 1, 3):
