@@ -60,6 +60,8 @@ class GuardFile:
         self._path = path
         self._owner = owner
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.is_new = not path.exists()
+        """Whether there was no file: right for a bank's first start, and at no other time."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,6 +111,11 @@ class GuardFile:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+    def withdraw(self) -> None:
+        """Remove a file that should not have been missing: the next start must miss it too."""
+        assert self.is_new and self._last is None, "only what this process made is removed"
+        self._path.unlink()
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -89,6 +89,20 @@ class NodeUnsafe(Exception):
     """This node must not run now; the message says why and what to do."""
 
 
+async def require_guard(config: NodeConfig, guard: GuardFile, database: Database) -> None:
+    """Refuse to run on a ledger that has begun without the file that knows what was signed.
+
+    A database restored without its guard file looks like one that is whole (BFT-12 D4). Raises
+    `NodeUnsafe`.
+    """
+    if guard.is_new and (await database.load_tip()).header.height > 0:
+        guard.withdraw()
+        raise NodeUnsafe(
+            f"{config.guard_file} is gone: without it nobody knows what this bank has signed; "
+            f"run `consortium node rebuild {config.short_name}`"
+        )
+
+
 def load_genesis(config: NodeConfig) -> Genesis:
     """Read and check the genesis; raises `ConfigurationError`."""
     path = config.genesis_file
@@ -527,6 +541,7 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
             stack.callback(guard.close)
             database = await open_database(config, genesis, lost, integrity.report)
             stack.push_async_callback(database.close)
+            await require_guard(config, guard, database)
             if config.join == SNAPSHOT:
                 # It carries the client's verification with it, which a running node never needs.
                 from node.runtime.snapshot_join import join_if_asked

@@ -237,6 +237,27 @@ async def test_d5_a_second_node_on_the_same_database_does_not_run(
         assert first.config.bank == BankIndex(2)
 
 
+async def test_d4_a_node_does_not_run_on_a_ledger_whose_guard_file_is_gone(
+    tmp_path: Path, make_database_url: Callable[[], str]
+) -> None:
+    async with banks_of(tmp_path, make_database_url, count=4, running=4) as cluster:
+        await until_ready(cluster, *range(4))
+        await seal(cluster, 1)
+        forgetful = cluster.banks[2]
+        assert await forgetful.stop() is ExitCode.STOPPED
+        kept = forgetful.config.guard_file.read_bytes()
+        forgetful.config.guard_file.unlink()
+        for _ in range(2):
+            forgetful.start()
+            assert forgetful.task is not None
+            assert await forgetful.task is ExitCode.UNSAFE
+            assert not forgetful.config.guard_file.exists()
+        forgetful.config.guard_file.write_bytes(kept)
+        forgetful.start()
+        await until_ready(cluster, *range(4))
+        await seal(cluster, 1)
+
+
 async def test_d4_a_node_does_not_run_on_another_banks_guard_file(
     tmp_path: Path, make_database_url: Callable[[], str]
 ) -> None:

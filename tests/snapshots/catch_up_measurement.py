@@ -162,6 +162,8 @@ def fill(directory: Path, cluster: Cluster, given: argparse.Namespace) -> None:
         say(f"applied after {time.monotonic() - begun_s:.1f} s")
         for bank, url in enumerate(urls):
             copy_database(made, url, BankIndex(bank))
+            # It has signed nothing: the ledger was made for it.
+            cluster.banks[bank].config.guard_file.touch()
     say(f"stored at {len(urls)} banks after {time.monotonic() - begun_s:.1f} s")
 
 
