@@ -60,6 +60,13 @@ STOPPED_WITHIN_S = 20.0
     help="Start a consortium of so many banks for it, and stop it afterwards.",
 )
 @click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="One act every so many seconds.  [default: as fast as banks recover]",
+)
+@click.option(
     "--pause",
     "pause_s",
     type=click.FloatRange(min=0),
@@ -79,6 +86,7 @@ def command(
     blackouts: int,
     beyond: bool,
     bank_count: int | None,
+    every_s: float | None,
     pause_s: float,
     directory: ConsortiumDirectory,
     as_json: bool,
@@ -94,6 +102,7 @@ def command(
     Examples:
       consortium chaos --minutes 3 --seed 7
       consortium chaos --kills 200 --database-kills 20 --blackouts 5
+      consortium chaos --minutes 20 --every 60
       consortium chaos --banks 12 --data chaos --minutes 1 --profile network
     """
     counts = Counts(kills, database_kills, blackouts)
@@ -102,7 +111,7 @@ def command(
             "give either --minutes, or --kills, --database-kills and --blackouts"
         )
     chosen = secrets.randbits(32) if seed is None else seed
-    extent = Extent(None if minutes is None else minutes * 60, beyond)
+    extent = Extent(None if minutes is None else minutes * 60, beyond, every_s)
     report = asyncio.run(
         _run(directory, bank_count, Profile(profile), chosen, counts, extent, pause_s)
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from node.cli.access import Consortium
 from node.cli.chaos_load import ChaosLoad
+from node.cli.chaos_memory import MemoryWatch
 from node.cli.chaos_plan import LONGEST_S, Act, ActKind, ChaosPlan
 from node.cli.chaos_report import ChaosReport, Done
 from node.cli.doctor_report import DoctorReport
@@ -51,6 +52,8 @@ class Extent:
     """Seconds; None: until the plan has nothing left."""
     beyond: bool
     """Whether more banks may be faulty at a time than the consensus tolerates."""
+    every_s: float | None = None
+    """One act every so many seconds; None: as fast as banks recover."""
 
 
 class Campaign:
@@ -79,6 +82,7 @@ class Campaign:
         self._excused = False
         """Whether the present stall may be because of something that struck all."""
         self._longest_stall_s = 0.0
+        self._memory = MemoryWatch()
 
     async def __aenter__(self) -> Campaign:
         for bank in self._banks:
@@ -129,6 +133,7 @@ class Campaign:
                 if self._tasks:
                     await asyncio.wait(self._tasks)
                 await self._carry_out(act)
+                await asyncio.sleep(extent.every_s or 0)
                 continue
             assert act.bank is not None, "only what strikes all names no bank"
             self._faulty[act.bank] = True
@@ -137,7 +142,8 @@ class Campaign:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             share = act.lasts_s / LONGEST_S
-            await asyncio.sleep(GAP_S[0] + (GAP_S[1] - GAP_S[0]) * share)
+            gap_s = GAP_S[0] + (GAP_S[1] - GAP_S[0]) * share
+            await asyncio.sleep(gap_s if extent.every_s is None else extent.every_s)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -285,6 +291,7 @@ class Campaign:
         while True:
             reports = await self._reports()
             now_s = time.monotonic()
+            self._memory.take(self._elapsed_s, reports)
             ahead = max(reports, key=lambda report: report.height, default=None)
             if ahead is not None and ahead.consensus.active_banks:
                 self._active, self._quorum = ahead.consensus.active_banks, ahead.consensus.quorum
@@ -322,6 +329,7 @@ class Campaign:
             seconds=self._elapsed_s,
             heights=heights,
             longest_stall_s=self._longest_stall_s,
+            memory_growth_percent=self._memory.growth_percent(),
             acknowledged=len(load.acknowledged),
             unsettled=unsettled,
             lost=tuple(await self._lost(load)),

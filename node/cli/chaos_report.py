@@ -44,6 +44,8 @@ class ChaosReport:
     """Blocks sealed during the campaign."""
     longest_stall_s: float
     """Without a new block, although the fault budget was kept and payments waited."""
+    memory_growth_percent: float | None
+    """Of the process that grew most, warm to end; None if none lived for long."""
     acknowledged: int
     """Payments whose seal the payer verified."""
     unsettled: int
@@ -132,6 +134,8 @@ class ChaosReport:
                 f"slowest rejoin after kill -9: {self.slowest_rejoin_s:.1f} s "
                 f"({late} over {REJOIN_WITHIN_S:.0f} s)",
             )
+        if self.memory_growth_percent is not None:
+            lines.append(f"resident memory grew by {self.memory_growth_percent:.1f} % at most")
         if self.unsettled:
             lines.append(f"{self.unsettled} payments are still open: they were promised to nobody")
         lines += [f"not recovered: {act.kind} {act.detail}" for act in self.unrecovered]

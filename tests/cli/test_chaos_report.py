@@ -27,6 +27,7 @@ GOOD = ChaosReport(
     seconds=61.0,
     heights=80,
     longest_stall_s=2.4,
+    memory_growth_percent=1.25,
     acknowledged=104,
     unsettled=0,
     lost=(),
@@ -51,6 +52,7 @@ def test_the_table_has_a_row_for_each_kind_that_was_done() -> None:
         "104 payments acknowledged, present on every bank: yes, lost: 0",
         "banks made to lie: birchmoor; convicted: birchmoor; false convictions: 0",
         "equal roots: yes; doctor clean: yes",
+        "resident memory grew by 1.2 % at most",
         "everything held",
     ]
 
