@@ -109,11 +109,16 @@ class Admission:
         A vote waits for it: a flood of other transactions must neither refuse it nor stand in
         front of it. There are never more than a block's worth of them for each view.
         """
-        pending = self._pending.get(raw)
-        if pending is None:
-            pending = self._wait(raw, source, urgent=True)
-        else:
-            self._lanes.hurry(pending)
+        under_way = self._pending.get(raw)
+        if under_way is not None:
+            self._lanes.hurry(under_way)
+            try:
+                return await asyncio.shield(under_way.ticket)
+            except Rejection:
+                # Judged, perhaps, on a state before the block's parent: a bin has closed since,
+                # a nonce has come. Only what begins now reads the state that counts.
+                pass
+        pending = self._pending.get(raw) or self._wait(raw, source, urgent=True)
         return await asyncio.shield(pending.ticket)
 
     def _require_room(self, source: str) -> None:

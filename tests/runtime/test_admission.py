@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 import pytest_asyncio
@@ -148,3 +148,24 @@ async def test_only_so_many_verdicts_are_remembered(
     assert [bank.admission.known(identity(raw)) is None for raw in raws] == [True, False, False]
     bank.admission.forget([identity(raws[1])])
     assert bank.admission.known(identity(raws[1])) is None
+
+
+async def test_a_block_is_not_judged_by_a_verdict_on_an_older_state(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was under way when a bin closed is judged again for the block that spends from it."""
+    raw = bank.ledger.mint([31])
+    judge = bank.admission._judge
+
+    async def judge_before_the_bin_closed(raws: Sequence[bytes]) -> tuple[Rejection, ...]:
+        monkeypatch.setattr(bank.admission, "_judge", judge)
+        return tuple([Rejection(Reason.BIN_OPEN, "the bin still fills") for _ in raws])
+
+    monkeypatch.setattr(bank.admission, "_judge", judge_before_the_bin_closed)
+    gossip = asyncio.create_task(bank.admission.verify(raw, "bank/1"))
+    await asyncio.sleep(0)
+    assert (await bank.admission.verify_named(raw, "bank/2")).raw == raw
+    with pytest.raises(Rejection) as refused:
+        await gossip
+    assert refused.value.reason is Reason.BIN_OPEN
+    assert bank.admission.counters == AdmissionCounters(verified=1, refused=1, batches=2)
