@@ -23,6 +23,7 @@ EXCHANGE = "/consortium.v1.Peer/Exchange"
 FETCH_BLOCKS = "/consortium.v1.Peer/FetchBlocks"
 SUBMIT_MANY = "/consortium.v1.Ledger/SubmitTransactions"
 LIST_NOTES = "/consortium.v1.Ledger/ListNotes"
+PAUSE_S = 0.5
 OPEN_CALLS = 300
 DEFECTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 MESSAGES_PER_FRAME = 100
@@ -127,6 +128,8 @@ class Flood:
                 codes = {item.code() for item in refused}
                 assert not codes & DEFECTS, codes
                 self.count("streams left unread", len(unread))
+                # The flooder shares one event loop with the banks that it floods.
+                await asyncio.sleep(PAUSE_S)
 
     async def with_submissions(self) -> None:
         """Submissions by the thousand, of which no answer is read."""
