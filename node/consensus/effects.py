@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from node.consensus.events import TimerKind
 from node.consensus.messages import Message, Seal
+from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, BlockId, Height, View
 
@@ -89,6 +90,10 @@ class BuildBlock:
     view: View
     evidence: tuple[bytes, ...] = ()
     """Examined evidence that waits to be recorded; what may not stand in the block is left out."""
+    ballots: tuple[bytes, ...] = ()
+    """The ballots of my seal of the tip, and REJECT ballots of its view; none at height 1.
+
+    They are the block's `parent_ballots` once sorted by tag (BFT-12 section 17)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,35 @@ class ExamineEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyBallots:
+    """Check the proofs of ballots; answer with `BallotsVerified` and the same ticket (section 17).
+
+    All ballots are of one context. The host verifies them in one batch, outside the core because
+    it takes milliseconds, and may remember verdicts by the ballots' bytes.
+    """
+
+    ticket: int
+    height: Height
+    view: View
+    active_set: ActiveSet
+    """Of that height: its ring is the one the ballots must be of."""
+    ballots: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBallots:
+    """Store two verified ballots with one tag and different messages (BFT-12 E8).
+
+    Who cast them is for the regulator to open; nothing is answered.
+    """
+
+    height: Height
+    view: View
+    first: bytes
+    second: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ServeBlocks:
     """Load sealed blocks from this height on; answer with `BlocksLoaded`.
 
@@ -164,6 +198,8 @@ Effect = (
     | Validate
     | Apply
     | ExamineEvidence
+    | VerifyBallots
+    | KeepBallots
     | ServeBlocks
     | Alarm
 )

@@ -154,6 +154,14 @@ class EvidenceExamined:
 
 
 @dataclass(frozen=True, slots=True)
+class BallotsVerified:
+    """Answer to the `VerifyBallots` with this ticket: for each ballot, whether its proof holds."""
+
+    ticket: int
+    valid: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFailed:
     """The sealed block of the `Apply` with this ticket could not be applied; nothing changed."""
 
@@ -180,4 +188,5 @@ Event = (
     | ApplyFailed
     | BlocksLoaded
     | EvidenceExamined
+    | BallotsVerified
 )

@@ -13,7 +13,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from node.ledger.types import KEY_BYTES, SIGNATURE_BYTES
+from crypto.ballot import BallotContext, BallotKey, Decision, sign_ballot
+from node.ledger.active_set import ActiveSet
+from node.ledger.types import KEY_BYTES, SIGNATURE_BYTES, BlockId, Height, View
 
 MAX_CACHED_SIGNATURES = 8192
 """About thirty heights of twelve banks; a certificate repeats signatures seen one by one."""
@@ -39,6 +41,34 @@ class Verifier(Protocol):
     def verify(self, public_key: bytes, message: bytes, signature: bytes) -> None:
         """Raise `SignatureInvalid` unless `signature` is by `public_key` over `message`."""
         ...
+
+
+class BallotSigner(Protocol):
+    """Holds a bank's ballot key."""
+
+    def sign_ballot(
+        self, active_set: ActiveSet, height: Height, view: View, block_id: BlockId, *, approve: bool
+    ) -> bytes:
+        """Return the ballot of this bank, a function of the arguments (BFT-12 17).
+
+        `active_set` is that of the height, and this bank is in it.
+        """
+        ...
+
+
+class RingBallotSigner:
+    """A ballot key in memory (IDX1 9.4). Its representation never shows the key."""
+
+    def __init__(self, key: BallotKey, chain_id: bytes) -> None:
+        self._key = key
+        self._chain_id = chain_id
+
+    def sign_ballot(
+        self, active_set: ActiveSet, height: Height, view: View, block_id: BlockId, *, approve: bool
+    ) -> bytes:
+        context = BallotContext(self._chain_id, height, view)
+        decision = Decision.APPROVE if approve else Decision.REJECT
+        return sign_ballot(self._key, active_set.ballot_ring, context, block_id, decision)
 
 
 class Ed25519Signer:

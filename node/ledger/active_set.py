@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from crypto.ballot import BallotRing
 from node.ledger.encoding import Writer
 from node.ledger.types import KEY_BYTES, POINT_BYTES, BankIndex, Height, View
 
@@ -71,6 +72,15 @@ class ActiveSet:
         """Consensus key by bank."""
         return {member.bank: member.consensus_key for member in self.members}
 
+    @property
+    def ballot_ring(self) -> BallotRing:
+        """The opener's key and the members' ballot keys, in the order of the members (IDX1 9.2).
+
+        Raises `crypto.errors.Rejected` for a key that is no group element; a genesis that was
+        verified has none.
+        """
+        return _ballot_ring(self.opener_key, tuple([item.ballot_key for item in self.members]))
+
     def __contains__(self, bank: object) -> bool:
         return bank in self.keys
 
@@ -95,3 +105,9 @@ class ActiveSet:
     def set_hash(self) -> bytes:
         """SHA-256 of the canonical bytes, 32 bytes."""
         return hashlib.sha256(self.encode()).digest()
+
+
+@lru_cache(maxsize=64)
+def _ballot_ring(opener_key: bytes, ballot_keys: tuple[bytes, ...]) -> BallotRing:
+    """A ring decodes its keys and prepares them, which takes longer than a ballot."""
+    return BallotRing(opener_key, ballot_keys)

@@ -163,6 +163,16 @@ class Punishment:
         return PunishedOffence(self.height, self.bank, self.offence.offence_class)
 
 
+class RecordedVote(NamedTuple):
+    """One ballot of the agreed voting record: who cast it is not known (BFT-12 17)."""
+
+    tag: bytes
+    """96 bytes; one per bank, height and view."""
+    approve: bool
+    ballot: bytes
+    """The group signature, whole."""
+
+
 @dataclass(frozen=True)
 class Transition:
     """The outcome of one block."""
@@ -188,6 +198,9 @@ class Transition:
     """Banks that leave the active set with the next height, in increasing index (BFT-12 10)."""
     readmitted: tuple[BankIndex, ...] = ()
     """Banks that return to the active set with the next height, in transaction order."""
+    votes: tuple[RecordedVote, ...] = ()
+    """The parent's voting record, by increasing tag; the parent's height and header time are its
+    own (BFT-12 17). Empty at height 1."""
     kept_below_floor: tuple[BankIndex, ...] = ()
     """Banks that stay although below the slash floor, because the set may not shrink further: an
     alarm is due, and their removal is tried again with every block (BFT-12 10)."""
