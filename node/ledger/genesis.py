@@ -33,7 +33,7 @@ from node.ledger.genesis_fields import (
     require_range,
 )
 from node.ledger.parameters import Parameters
-from node.ledger.types import POINT_BYTES, BankIndex, TimeMs
+from node.ledger.types import HASH_BYTES, POINT_BYTES, BankIndex, TimeMs
 
 __all__ = [
     "AssetDefinition",
@@ -45,7 +45,7 @@ __all__ = [
     "verify_genesis_keys",
 ]
 
-GENESIS_DOMAIN = b"consortium/genesis/1"
+GENESIS_DOMAIN = b"consortium/genesis/2"
 ACCOUNT_DOMAIN = b"consortium/bank-account"
 
 MAX_ASSETS = 64
@@ -64,6 +64,9 @@ class Genesis:
     assets: tuple[AssetDefinition, ...]
     opener_key: bytes
     """Y of IDX1 9.1, 96 bytes: the regulator's, who alone can open ballots."""
+    draw_commitment: bytes
+    """End of the hash chain of the regulator's draw seeds, 32 bytes: every settlement reveals one
+    earlier link, so the blocks it examines could not be chosen by anybody (BFT-12 18)."""
     epoch: int = 0
     """Counts recoveries of the whole consortium from backups (BFT-12 D4)."""
 
@@ -72,6 +75,7 @@ class Genesis:
         require_range(self.time_ms, 0, (1 << 63) - 1, "time_ms")
         require_range(self.epoch, 0, (1 << 32) - 1, "epoch")
         require_length(self.opener_key, POINT_BYTES, "opener_key")
+        require_length(self.draw_commitment, HASH_BYTES, "draw_commitment")
         self._check_banks()
         self._check_assets()
 
@@ -108,6 +112,7 @@ class Genesis:
             .many(self.banks, lambda out, bank: bank.write(out))
             .many(self.assets, lambda out, asset: asset.write(out))
             .fixed(self.opener_key, POINT_BYTES)
+            .fixed(self.draw_commitment, HASH_BYTES)
             .finish()
         )
 
@@ -185,6 +190,7 @@ class Genesis:
             "banks": [bank.to_json_object() for bank in self.banks],
             "assets": [asset.to_json_object() for asset in self.assets],
             "opener_key": self.opener_key.hex(),
+            "draw_commitment": self.draw_commitment.hex(),
         }
 
     @staticmethod
@@ -200,6 +206,7 @@ class Genesis:
             banks=tuple(map(BankDefinition.from_json_fields, fields.objects("banks"))),
             assets=tuple(map(AssetDefinition.from_json_fields, fields.objects("assets"))),
             opener_key=fields.hex_bytes("opener_key"),
+            draw_commitment=fields.hex_bytes("draw_commitment"),
         )
         fields.finish()
         if genesis.chain_id != chain_id:

@@ -6,13 +6,13 @@ and enters here as counts and running hashes, so a block costs the same at heigh
 `encode()` is the concatenation of, integers big-endian, `list` = u32 count and the items:
 
     field                      type
-    domain                     blob "consortium/state/2"
+    domain                     blob "consortium/state/3"
     height                     u64, of the block that led here
     time_ms                    u64, header time of that block
     banks                      list in increasing index of: index u16, initial stake u64, stake u64,
                                offences u32, active u8, account balance u128, blocks created u64,
                                creator fees u128, topped up u128, withdrawn u128, penalties u128,
-                               stake nonce u64                                 (BFT-12 18)
+                               stake nonce u64, rewards u128                   (BFT-12 18)
     assets                     list in genesis order of: asset id 16, issued u128, redeemed u128,
                                paid out u128, fees u128, issuance, open bin
       issuance                 list in increasing bank of: bank u16, limit u64, issued u64
@@ -23,14 +23,17 @@ and enters here as counts and running hashes, so a block costs the same at heigh
     nullifiers                 count u64, running hash 32            (`accumulators.add_nullifier`)
     closed bins                count u64, running hash 32            (`accumulators.add_closed_bin`)
     pots                       list in increasing year of: fiscal year u64, approver fees u128,
-                               penalties u128                                     (BFT-12 18)
+                               penalties u128, carried u128, slashed: list of bank u16
+                                                                                  (BFT-12 18)
     tallies                    list in increasing (year, opener key) of: fiscal year u64, opener key
-                               96, sum 192, ballots u64, blocks u64      (BFT-12 18; empty so far)
+                               96, sum 192, ballots u64, blocks u64               (BFT-12 18)
     punished                   list in increasing (height, bank, class) of: height u64, bank u16,
                                class u8                           (BFT-12 9, evidence window)
     set records                list in increasing height of: from height u64, set hash 32, list of
                                bank u16                               (BFT-12 9, evidence window)
     governance nonce           u64, of the next governance transaction that q banks approve
+    settled through            u64, last settled fiscal year, 0 before the first  (BFT-12 18)
+    draw commitment            32, what the next revealed draw seed hashes to     (BFT-12 18)
 
 `root()` = SHA-256 of that. The id of the block that led here is not part of it, because that
 block's header contains the root; the header chain fixes it.
@@ -65,6 +68,7 @@ from node.ledger.types import (
     Amount,
     BankIndex,
     BlockId,
+    FiscalYear,
     Height,
     TimeMs,
     View,
@@ -76,6 +80,7 @@ __all__ = [
     "BankState",
     "FillingBin",
     "Issuance",
+    "NEVER_SETTLED",
     "LedgerState",
     "Pot",
     "PunishedOffence",
@@ -85,7 +90,9 @@ __all__ = [
     "genesis_state",
 ]
 
-STATE_DOMAIN = b"consortium/state/2"
+STATE_DOMAIN = b"consortium/state/3"
+NEVER_SETTLED = FiscalYear(0)
+"""`settled_through` before the first settlement: no header time lies in that year."""
 MAX_YEARS = 1 << 16
 MAX_PUNISHED = 1 << 20
 MAX_SET_RECORDS = 1 << 16
@@ -108,7 +115,11 @@ class LedgerState:
     tallies: tuple[Tally, ...]
     punished: tuple[PunishedOffence, ...]
     set_records: tuple[SetRecord, ...]
-    governance_nonce: int = 0
+    governance_nonce: int
+    settled_through: FiscalYear
+    """The last fiscal year that was settled; `NEVER_SETTLED` before the first."""
+    draw_commitment: bytes
+    """What the next revealed draw seed hashes to, 32 bytes."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes, as the module's table lists them; computed once."""
@@ -130,7 +141,8 @@ class LedgerState:
         writer.many(self.tallies, lambda out, tally: tally.write(out))
         writer.many(self.punished, lambda out, offence: offence.write(out))
         writer.many(self.set_records, lambda out, record: record.write(out))
-        writer.u64(self.governance_nonce)
+        writer.u64(self.governance_nonce).u64(self.settled_through)
+        writer.fixed(self.draw_commitment, HASH_BYTES)
         return writer.finish()
 
     @cached_property
@@ -158,6 +170,8 @@ class LedgerState:
             punished=reader.many(MAX_PUNISHED, PunishedOffence.read),
             set_records=reader.many(MAX_SET_RECORDS, SetRecord.read),
             governance_nonce=reader.u64(),
+            settled_through=FiscalYear(reader.u64()),
+            draw_commitment=reader.fixed(HASH_BYTES),
         )
         reader.finish()
         require_increasing([bank.index for bank in state.banks], "banks")
@@ -238,6 +252,9 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         tallies=(),
         punished=(),
         set_records=(SetRecord(Height(1), active.set_hash, active.banks),),
+        governance_nonce=0,
+        settled_through=NEVER_SETTLED,
+        draw_commitment=genesis.draw_commitment,
     )
 
 

@@ -58,6 +58,8 @@ class BankState:
     """Sum of what it was ever slashed."""
     stake_nonce: int = 0
     """What its next stake movement must carry: their number so far."""
+    rewards: Amount = NOTHING
+    """Sum of what settlements ever credited."""
 
     def write(self, writer: Writer) -> Writer:
         """Append the canonical encoding."""
@@ -74,6 +76,7 @@ class BankState:
             .u128(self.withdrawn)
             .u128(self.penalties)
             .u64(self.stake_nonce)
+            .u128(self.rewards)
         )
 
     @staticmethod
@@ -92,6 +95,7 @@ class BankState:
             withdrawn=Amount(reader.u128()),
             penalties=Amount(reader.u128()),
             stake_nonce=reader.u64(),
+            rewards=Amount(reader.u128()),
         )
 
 
@@ -214,15 +218,33 @@ class Pot:
     year: FiscalYear
     approver_fees: Amount
     penalties: Amount
+    carried: Amount = NOTHING
+    """What earlier years' settlements left over because nobody was eligible."""
+    slashed: tuple[BankIndex, ...] = ()
+    """Banks punished in the year, in increasing index: they get no reward."""
 
     def write(self, writer: Writer) -> Writer:
         """Append the canonical encoding."""
-        return writer.u64(self.year).u128(self.approver_fees).u128(self.penalties)
+        return (
+            writer.u64(self.year)
+            .u128(self.approver_fees)
+            .u128(self.penalties)
+            .u128(self.carried)
+            .many(self.slashed, Writer.u16)
+        )
 
     @staticmethod
     def read(reader: Reader) -> Pot:
         """Read what `write` wrote; raises `MalformedEncoding`."""
-        return Pot(FiscalYear(reader.u64()), Amount(reader.u128()), Amount(reader.u128()))
+        pot = Pot(
+            year=FiscalYear(reader.u64()),
+            approver_fees=Amount(reader.u128()),
+            penalties=Amount(reader.u128()),
+            carried=Amount(reader.u128()),
+            slashed=reader.many(MAX_BANKS, lambda r: BankIndex(r.u16())),
+        )
+        require_increasing(pot.slashed, "slashed banks of a pot")
+        return pot
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,9 @@ INR_ISSUANCE_LIMIT = Amount(100_000_000_000_000)
 """Minor units: a trillion rupees a bank."""
 USD_ISSUANCE_LIMIT = Amount(1_000_000_000_000)
 
+DRAW_CHAIN_LINKS = 1 << 20
+"""Seeds of the regulator's draw: enough for that many fiscal years, however short."""
+
 LOCAL_POOL_SIZE = 4
 LOCAL_MAX_OVERFLOW = 2
 """Of a bank that shares one server with eleven others."""
@@ -124,18 +127,21 @@ def create_consortium(
             _make_directory(place)
         keys = [_BankKeys.generate() for _ in range(bank_count)]
         opener = BallotKey.generate()
+        draw_root = secrets.token_bytes(SECRET_BYTES)
         genesis = _make_genesis(
             name,
             TimeMs(int(time.time() * 1000) if time_ms is None else time_ms),
             Parameters() if parameters is None else parameters,
             keys,
             opener,
+            _draw_commitment(draw_root),
         )
         ports = choose_ports(bank_count)
         for bank, bank_keys in enumerate(keys):
             _write_bank(staged, bank, bank_keys, ports)
         _write_certificates(staged, genesis)
         write_private(staged.regulator / "opener.key", _hexadecimal(opener.to_bytes()))
+        write_private(staged.regulator / "draw.root", _hexadecimal(draw_root))
         document = json.dumps(genesis.to_json_object(), indent=2) + "\n"
         staged.genesis_file.write_text(document, encoding="utf-8")
     return genesis
@@ -147,6 +153,7 @@ def _make_genesis(
     parameters: Parameters,
     keys: Sequence[_BankKeys],
     opener: BallotKey,
+    draw_commitment: bytes,
 ) -> Genesis:
     count = len(keys)
     public_banks = count * PUBLIC_SHARE[0] // PUBLIC_SHARE[1]
@@ -172,10 +179,18 @@ def _make_genesis(
             _asset("USD", USD_ISSUANCE_LIMIT, count, is_base=False),
         ),
         opener_key=opener.public,
+        draw_commitment=draw_commitment,
     )
     return genesis.with_possessions(
         [prove_possession(bank.ballot, genesis.chain_id, index) for index, bank in enumerate(keys)]
     )
+
+
+def _draw_commitment(root: bytes) -> bytes:
+    """The end of the hash chain that starts at the root: one link per fiscal year."""
+    for _ in range(DRAW_CHAIN_LINKS):
+        root = hashlib.sha256(root).digest()
+    return root
 
 
 def _asset(code: str, limit: Amount, bank_count: int, *, is_base: bool) -> AssetDefinition:

@@ -38,11 +38,8 @@ def make_genesis(
     evidence_window: int = 1_000,
     fiscal_year_seconds: int | None = None,
 ) -> Genesis:
-    """Return the genesis of `bank_count` banks.
-
-    Its ballot keys are names, not points: nothing that is simulated computes with them.
-    """
-    return Genesis(
+    """Return the genesis of `bank_count` banks; its ballot keys and the opener's are real ones."""
+    genesis = Genesis(
         name="simulated consortium",
         time_ms=GENESIS_TIME_MS,
         parameters=Parameters(
@@ -62,7 +59,8 @@ def make_genesis(
                 {BankIndex(bank): ISSUANCE_LIMIT for bank in range(bank_count)},
             ),
         ),
-        opener_key=_name(b"opener"),
+        opener_key=opener_key().public,
+        draw_commitment=hashlib.sha256(b"draw seeds").digest(),
     )
 
 

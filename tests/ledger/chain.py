@@ -99,6 +99,7 @@ def make_genesis(
             ),
         ),
         opener_key=ballot_key(999).public,
+        draw_commitment=hashlib.sha256(b"draw seeds").digest(),
     )
     coins = seeded("possessions")
     return genesis.with_possessions(

@@ -39,6 +39,7 @@ def test_the_chain_id_covers_everything_but_the_proofs_of_possession() -> None:
         replace(GENESIS, time_ms=TimeMs(GENESIS.time_ms + 1)),
         replace(GENESIS, epoch=1),
         replace(GENESIS, opener_key=b"o" * 96),
+        replace(GENESIS, draw_commitment=b"d" * 32),
         replace(GENESIS, banks=(*GENESIS.banks[:3], replace(GENESIS.banks[3], name="X"))),
         replace(GENESIS, banks=(replace(bank, sector=Sector.PUBLIC), *GENESIS.banks[1:])),
         replace(GENESIS, banks=(replace(bank, initial_stake=Amount(1)), *GENESIS.banks[1:])),

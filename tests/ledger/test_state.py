@@ -38,7 +38,7 @@ hashes = st.binary(min_size=32, max_size=32)
 bank_states = st.builds(
     BankState, u16, u64, u64, offences=u32, active=st.booleans(), balance=u128,
     blocks_created=u64, creator_fees=u128, topped_up=u128, withdrawn=u128, penalties=u128,
-    stake_nonce=u64,
+    stake_nonce=u64, rewards=u128,
 )  # fmt: skip
 issuances = st.lists(
     st.builds(Issuance, u16, u64, u64), max_size=3, unique_by=lambda item: item.bank
@@ -50,7 +50,10 @@ asset_states = st.builds(
     AssetState, st.binary(min_size=16, max_size=16), u128, u128, u128, u128, issuances,
     st.none() | filling_bins,
 )  # fmt: skip
-pots = st.lists(st.builds(Pot, u64, u128, u128), max_size=3, unique_by=lambda pot: pot.year)
+bank_lists = st.sets(u16, max_size=3).map(lambda banks: tuple(sorted(banks)))
+pots = st.lists(
+    st.builds(Pot, u64, u128, u128, u128, bank_lists), max_size=3, unique_by=lambda pot: pot.year
+)
 tallies = st.lists(
     st.builds(Tally, u64, points, st.binary(min_size=192, max_size=192), u64, u64),
     max_size=2,
@@ -58,9 +61,7 @@ tallies = st.lists(
 )
 punished = st.lists(st.builds(PunishedOffence, u64, u16, st.integers(0, 255)), max_size=3)
 set_records = st.lists(
-    st.builds(
-        SetRecord, u64, hashes, st.sets(u16, max_size=3).map(lambda banks: tuple(sorted(banks)))
-    ),
+    st.builds(SetRecord, u64, hashes, bank_lists),
     max_size=3,
     unique_by=lambda record: record.from_height,
 )
@@ -85,6 +86,8 @@ states = st.builds(
         lambda items: tuple(sorted(items, key=lambda record: record.from_height))
     ),
     governance_nonce=u64,
+    settled_through=u64,
+    draw_commitment=hashes,
 )
 
 
@@ -127,7 +130,8 @@ def test_the_root_covers_every_field_of_every_record(funded_chain: Chain) -> Non
     pot = Pot(FiscalYear(2026), Amount(1), Amount(2))
     changed = [
         *(replace(base, **{name: getattr(base, name) + 1}) for name in
-          ("height", "time_ms", "next_bin_id", "transaction_count", "governance_nonce")),
+          ("height", "time_ms", "next_bin_id", "transaction_count", "governance_nonce",
+           "settled_through")),
         *(replace(base, **{name: replace(getattr(base, name), count=77)}) for name in
           ("notes", "nullifiers", "closed_bins")),
         *(replace(base, **{name: replace(getattr(base, name), accumulator=b"x" * 32)}) for name in
@@ -148,6 +152,9 @@ def test_the_root_covers_every_field_of_every_record(funded_chain: Chain) -> Non
         replace(base, pots=(pot,)),
         replace(base, pots=(replace(pot, penalties=3),)),
         replace(base, pots=(replace(pot, approver_fees=3),)),
+        replace(base, pots=(replace(pot, carried=Amount(3)),)),
+        replace(base, pots=(replace(pot, slashed=(BankIndex(3),)),)),
+        replace(base, draw_commitment=b"d" * 32),
         replace(base, tallies=(Tally(FiscalYear(1), b"Y" * 96, bytes(192), 1, 2),)),
         replace(base, punished=(PunishedOffence(Height(1), BankIndex(2), 3),)),
         replace(base, set_records=()),
@@ -165,6 +172,8 @@ def unsorted(state: LedgerState) -> list[tuple[LedgerState, str]]:
         (replace(state, banks=state.banks[::-1]), "banks"),
         (replace(state, assets=(replace(state.assets[0], issuance=entry[::-1]),)), "issuance"),
         (replace(state, pots=(pot, pot)), "pots"),
+        (replace(state, pots=(replace(pot, slashed=(BankIndex(1), BankIndex(1))),)),
+         "slashed banks of a pot"),
         (replace(state, tallies=(tally, tally)), "tallies"),
         (replace(state, punished=(offence, offence)), "punished offences"),
         (replace(state, set_records=(record, record)), "set records"),
@@ -191,7 +200,7 @@ def test_an_open_bin_without_notes_is_refused() -> None:
 def test_bytes_of_something_else_are_no_state() -> None:
     encoded = genesis_state(GENESIS).encode()
     with pytest.raises(MalformedEncoding, match=r"^not a ledger state$"):
-        LedgerState.decode(encoded.replace(b"state/2", b"state/1", 1))
+        LedgerState.decode(encoded.replace(b"state/3", b"state/2", 1))
 
 
 def test_the_genesis_state_has_stakes_and_nothing_else() -> None:
@@ -219,6 +228,9 @@ def test_the_genesis_state_has_stakes_and_nothing_else() -> None:
         tallies=(),
         punished=(),
         set_records=(SetRecord(Height(1), active.set_hash, active.banks),),
+        governance_nonce=0,
+        settled_through=FiscalYear(0),
+        draw_commitment=GENESIS.draw_commitment,
     )  # fmt: skip
 
 
