@@ -24,6 +24,7 @@ from node.ledger.rules import decode
 from node.ledger.state import LedgerState
 from node.ledger.transition import Transition
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, View
+from node.runtime.ballot_verdicts import BallotVerdicts
 from node.runtime.bin_cache import BinCache
 from node.runtime.recent_blocks import RecentBlocks
 from node.storage.database import Database
@@ -43,6 +44,7 @@ class Chain:
         self.seal = seal
         """Canonical seal of the tip; empty at height 0."""
         self.recent = RecentBlocks(state.height)
+        self.ballots = BallotVerdicts(genesis.chain_id)
         self._database = database
         self._bins = BinCache()
         self._transitions: dict[BlockId, Transition] = {}

@@ -15,14 +15,17 @@ from node.consensus.effects import (
     Apply,
     BuildBlock,
     ExamineEvidence,
+    KeepBallots,
     Persist,
     Send,
     ServeBlocks,
     Validate,
+    VerifyBallots,
 )
 from node.consensus.events import (
     ApplyFailed,
     Approved,
+    BallotsVerified,
     BlockApplied,
     BlockBuilt,
     BlocksLoaded,
@@ -38,6 +41,7 @@ from node.consensus.messages import (
     Seal,
     SealedBlock,
 )
+from node.ledger.ballots import VerifiedBallot
 from node.ledger.blocks import Block
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.invalidity import prove_invalidity
@@ -281,6 +285,24 @@ class ConsensusHost:
             )
             self.raise_alarm("evidence", text)
         return EvidenceExamined(effect.item, evidence.key)
+
+    async def verify_ballots(self, effect: VerifyBallots) -> BallotsVerified:
+        """Check proofs in one batch, or say what is known of them already."""
+        verdicts = await self._chain.ballots.verify(
+            effect.ballots,
+            height=effect.height,
+            view=effect.view,
+            active_set=effect.active_set,
+        )
+        return BallotsVerified(
+            effect.ticket, tuple([isinstance(item, VerifiedBallot) for item in verdicts])
+        )
+
+    async def keep_ballots(self, effect: KeepBallots) -> None:
+        """Keep what convicts a bank once the regulator has opened it (BFT-12 E8)."""
+        logger.warning(
+            "conflicting ballots", extra={"height": effect.height, "view": effect.view}
+        )
 
     async def serve(self, effect: ServeBlocks) -> BlocksLoaded:
         try:

@@ -21,11 +21,13 @@ from node.consensus.effects import (
     CancelTimer,
     Effect,
     ExamineEvidence,
+    KeepBallots,
     Persist,
     Send,
     ServeBlocks,
     SetTimer,
     Validate,
+    VerifyBallots,
 )
 from node.consensus.events import Event, MessageReceived, TimerFired, TimerKind
 from node.consensus.messages import Message
@@ -54,6 +56,10 @@ class Host(Protocol):
     async def apply(self, effect: Apply) -> Event: ...
 
     async def examine(self, effect: ExamineEvidence) -> Event: ...
+
+    async def verify_ballots(self, effect: VerifyBallots) -> Event: ...
+
+    async def keep_ballots(self, effect: KeepBallots) -> None: ...
 
     async def serve(self, effect: ServeBlocks) -> Event | None: ...
 
@@ -151,6 +157,10 @@ class ConsensusDriver:
                     self._spawn(self._host.apply, effect)
                 case ExamineEvidence():
                     self._spawn(self._host.examine, effect)
+                case VerifyBallots():
+                    self._spawn(self._host.verify_ballots, effect)
+                case KeepBallots():
+                    self._spawn(self._host.keep_ballots, effect)
                 case ServeBlocks():
                     self._spawn(self._host.serve, effect)
                 case Alarm():

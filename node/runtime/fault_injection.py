@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from node.consensus.core import Consensus
-from node.consensus.signatures import Signer
 from node.ledger.types import BankIndex
 from node.rpc.backend import NotAllowed
 from node.rpc.link_conditions import UNDISTURBED, LinkConditions
+from node.runtime.bank_signers import BankSigners
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.driver import ConsensusDriver
@@ -165,7 +165,7 @@ class FaultInjection:
 def set_byzantine(
     fault: ByzantineFault | None,
     core: Consensus,
-    signer: Signer,
+    signers: BankSigners,
     driver: ConsensusDriver,
     chain: Chain,
 ) -> None:
@@ -175,7 +175,7 @@ def set_byzantine(
         return
     if fault.style not in STYLES:
         raise MalformedMessage("style", f"must be one of {', '.join(STYLES)}")
-    liar = make_byzantine(fault.style, core, signer, random.Random(fault.seed))
+    liar = make_byzantine(fault.style, core, signers.statements, random.Random(fault.seed))
     liar.take_over(chain.header, chain.active_set)
     driver.replace_core(liar)
 

@@ -17,13 +17,12 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
-from crypto.ballot import BallotKey
 from node.consensus.core import Consensus
 from node.consensus.effects import Effect
 from node.consensus.events import TransactionsAvailable, WorkDue, WorkKind
 from node.consensus.messages import Seal
 from node.consensus.parameters import ConsensusParameters
-from node.consensus.signatures import Ed25519Signer, Ed25519Verifier
+from node.consensus.signatures import Ed25519Verifier
 from node.ledger.block_validity import next_bin_due_ms
 from node.ledger.blocks import Block
 from node.ledger.genesis import Genesis, GenesisInvalid, verify_genesis_keys
@@ -35,6 +34,7 @@ from node.rpc.gate import Admittance
 from node.rpc.server import AddressUnusable, Backends, NodeServer, serve
 from node.runtime.admission import Admission
 from node.runtime.audit import Audit
+from node.runtime.bank_signers import BankSigners, load_signers
 from node.runtime.block_feed import BlockFeed
 from node.runtime.catch_up import CatchUp
 from node.runtime.chain import Chain
@@ -61,7 +61,7 @@ from node.runtime.mempool import Mempool, MempoolLimits
 from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
-from node.runtime.secrets_directory import load_bank_secrets, read_private
+from node.runtime.secrets_directory import read_private
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.storage.configuration import DatabaseConfig
@@ -118,22 +118,6 @@ def load_genesis(config: NodeConfig) -> Genesis:
     return genesis
 
 
-def load_signer(config: NodeConfig, genesis: Genesis) -> Ed25519Signer:
-    """Load the bank's keys and compare them with the genesis; raises `ConfigurationError`."""
-    bank = genesis.banks[config.bank]
-    secrets = load_bank_secrets(config.key_directory)
-    signer = Ed25519Signer(secrets.consensus)
-    if signer.public_key != bank.consensus_key:
-        raise ConfigurationError(
-            f"{config.key_directory}/consensus.key is not the key of bank {config.bank} in genesis"
-        )
-    if BallotKey.from_bytes(secrets.ballot).public != bank.ballot_key:
-        raise ConfigurationError(
-            f"{config.key_directory}/ballot.key is not the key of bank {config.bank} in genesis"
-        )
-    return signer
-
-
 def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
     """Return the timing that the genesis prescribes."""
     parameters = genesis.parameters
@@ -171,7 +155,7 @@ class Node:
         self,
         config: NodeConfig,
         genesis: Genesis,
-        signer: Ed25519Signer,
+        signers: BankSigners,
         guard: GuardFile,
         database: Database,
         chain: Chain,
@@ -197,7 +181,7 @@ class Node:
             tuple([bank.index for bank in genesis.banks]),
             genesis.chain_id,
             consensus_parameters(genesis),
-            signer,
+            signers.statements,
             Ed25519Verifier(),
         )
         self._network = PeerNetwork(
@@ -230,7 +214,7 @@ class Node:
             [peer.bank for peer in config.peers],
             self._network,
             self._peer_backend if isinstance(self._peer_backend, DisturbedPeerBackend) else None,
-            lambda fault: set_byzantine(fault, self._core, signer, self._driver, chain),
+            lambda fault: set_byzantine(fault, self._core, signers, self._driver, chain),
             self._clock,
         )
 
@@ -534,9 +518,9 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
     try:
         async with AsyncExitStack() as stack:
             genesis = load_genesis(config)
-            signer = load_signer(config, genesis)
+            signers = load_signers(config, genesis)
             guard = GuardFile(
-                config.guard_file, guard_owner(genesis.chain_id, signer.public_key)
+                config.guard_file, guard_owner(genesis.chain_id, signers.statements.public_key)
             )
             stack.callback(guard.close)
             database = await open_database(config, genesis, lost, integrity.report)
@@ -552,7 +536,7 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
                 integrity.report(violation)
             check_tip(genesis, tip, Ed25519Verifier())
             chain = Chain(genesis, database, tip.header, tip.state, tip.seal)
-            node = Node(config, genesis, signer, guard, database, chain, integrity, stopping)
+            node = Node(config, genesis, signers, guard, database, chain, integrity, stopping)
             await _run_unless_lost(node, lost, stopping)
     except (
         ConfigurationError,

@@ -17,6 +17,7 @@ from node.ledger.genesis import GenesisInvalid, verify_genesis_keys
 from node.ledger.parameters import Parameters
 from node.rpc.certificates import CertificateAuthority, load_certificate, utc_now
 from node.rpc.credentials import TlsFiles
+from node.runtime.bank_signers import load_signers
 from node.runtime.config import ConfigurationError, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.initialise import (
@@ -25,7 +26,7 @@ from node.runtime.initialise import (
     create_consortium,
     require_bank_count,
 )
-from node.runtime.node import load_genesis, load_signer
+from node.runtime.node import load_genesis
 from node.runtime.secrets_directory import read_secret
 from node.wire.identity import Identity, Role
 
@@ -71,7 +72,8 @@ def test_every_bank_can_start_from_its_files(directory: ConsortiumDirectory) -> 
     configs = [load_node_config(directory.bank(bank).config_file) for bank in range(4)]
     for bank, config in enumerate(configs):
         assert load_genesis(config) == genesis
-        assert load_signer(config, genesis).public_key == genesis.banks[bank].consensus_key
+        signers = load_signers(config, genesis)
+        assert signers.statements.public_key == genesis.banks[bank].consensus_key
         assert config.short_name == directory.bank(bank).short_name
         assert {peer.bank: peer.address for peer in config.peers} == {
             other.bank: other.listen for other in configs if other.bank != bank

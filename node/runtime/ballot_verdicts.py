@@ -1,0 +1,85 @@
+"""Proofs of ballots, verified once: for a seal, for the next block's voting record, in catching up.
+
+A ballot comes to a bank several times: with a Commit, in a seal, and among the `parent_ballots` of
+the next block (BFT-12 17). Its proof takes milliseconds and is good or bad for certain bytes and
+the ring of one active set, so a good verdict is kept by the hash of both. Bad ones are not kept:
+whoever makes garbage must not fill the memory, and whoever asks again has a bound of his own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot, verify_ballots
+from node.ledger.rejection import Rejection
+from node.ledger.types import Height, View
+
+KEPT_BALLOTS = 2_048
+"""About a hundred heights of twelve banks, 3 MB: more than what is fetched ahead in catching up."""
+
+BallotVerdict = VerifiedBallot | Rejection
+
+
+class BallotVerdicts:
+    """Verifies ballots of one chain off the event loop and remembers the good ones."""
+
+    def __init__(self, chain_id: bytes, kept: int = KEPT_BALLOTS) -> None:
+        self._chain_id = chain_id
+        self._kept = kept
+        self._verified: OrderedDict[bytes, VerifiedBallot] = OrderedDict()
+        self._turn = asyncio.Lock()
+        """One batch at a time: who comes second usually asks for the same ballots."""
+        self.verified_ever = 0
+        """Ballots whose proofs were checked since the start, good or bad."""
+
+    async def verify(
+        self, ballots: Sequence[bytes], *, height: Height, view: View, active_set: ActiveSet
+    ) -> tuple[BallotVerdict, ...]:
+        """Return one verdict per ballot in order; those not known yet are verified in one batch."""
+        found = self._known(ballots, height, view, active_set)
+        if len(found) < len(set(ballots)):
+            async with self._turn:
+                found = self._known(ballots, height, view, active_set)
+                lacking = [raw for raw in dict.fromkeys(ballots) if raw not in found]
+                if lacking:
+                    found |= await self._judge(lacking, height, view, active_set)
+        return tuple([found[raw] for raw in ballots])
+
+    def _known(
+        self, ballots: Sequence[bytes], height: Height, view: View, active_set: ActiveSet
+    ) -> dict[bytes, BallotVerdict]:
+        found: dict[bytes, BallotVerdict] = {}
+        for raw in ballots:
+            verdict = self._verified.get(_key(raw, active_set))
+            # A good ballot asked for in another context is a bad one there (IDX1 9.6).
+            if verdict is not None and (verdict.height, verdict.view) == (height, view):
+                found[raw] = verdict
+        return found
+
+    async def _judge(
+        self, ballots: Sequence[bytes], height: Height, view: View, active_set: ActiveSet
+    ) -> dict[bytes, BallotVerdict]:
+        verdicts = await asyncio.to_thread(
+            verify_ballots,
+            ballots,
+            chain_id=self._chain_id,
+            height=height,
+            view=view,
+            active_set=active_set,
+        )
+        self.verified_ever += len(ballots)
+        for verdict in verdicts:
+            if isinstance(verdict, VerifiedBallot):
+                self._verified[_key(verdict.raw, active_set)] = verdict
+        while len(self._verified) > self._kept:
+            self._verified.popitem(last=False)
+        return dict(zip(ballots, verdicts, strict=True))
+
+
+def _key(raw: bytes, active_set: ActiveSet) -> bytes:
+    # The set's hash has a fixed length, so the concatenation is unambiguous.
+    return hashlib.sha256(active_set.set_hash + raw).digest()
