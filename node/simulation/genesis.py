@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 
+from crypto.ballot import prove_possession
 from crypto.signature import public_key_of
 from node.consensus.parameters import ConsensusParameters
 from node.ledger.definitions import AssetDefinition, BankDefinition, Sector
 from node.ledger.genesis import Genesis, Parameters
-from node.ledger.types import POINT_BYTES, Amount, AssetId, BankIndex, TimeMs
+from node.ledger.types import Amount, AssetId, BankIndex, TimeMs
+from node.simulation.ballot_oracle import ballot_key, opener_key
 from node.simulation.oracle import public_key
 
 GENESIS_TIME_MS = TimeMs(1_774_981_800_000)
@@ -22,6 +24,9 @@ ISSUANCE_LIMIT = Amount(1_000_000)
 
 SHORT_FISCAL_YEAR_S = 20
 """Half of the runs cross from one year's pot into the next."""
+
+DRAW_YEARS = 256
+"""Length of the regulator's chain of draw seeds: more years than any run lasts."""
 
 
 @cache
@@ -60,8 +65,28 @@ def make_genesis(
             ),
         ),
         opener_key=opener_key().public,
-        draw_commitment=hashlib.sha256(b"draw seeds").digest(),
+        draw_commitment=draw_seed(-1),
     )
+    chain_id = genesis.chain_id
+    return genesis.with_possessions(
+        [prove_possession(ballot_key(bank), chain_id, bank, bytes) for bank in range(bank_count)]
+    )
+
+
+def draw_seed(year: int) -> bytes:
+    """Return the seed that the settlement of a fiscal year reveals, 32 bytes.
+
+    Years are counted from the genesis, from 0; -1 gives the commitment to all of them.
+    """
+    return _draw_seeds()[DRAW_YEARS - 1 - year]
+
+
+@cache
+def _draw_seeds() -> tuple[bytes, ...]:
+    seeds = [hashlib.sha256(b"draw seeds").digest()]
+    while len(seeds) <= DRAW_YEARS:
+        seeds.append(hashlib.sha256(seeds[-1]).digest())
+    return tuple(seeds)
 
 
 def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
@@ -84,12 +109,8 @@ def _bank(index: BankIndex) -> BankDefinition:
         name=f"Bank {index}",
         sector=Sector.PRIVATE if index % 3 else Sector.PUBLIC,
         consensus_key=public_key(index),
-        ballot_key=_name(b"ballot key %d" % index),
+        ballot_key=ballot_key(index).public,
         ballot_possession=bytes(64),
         issuer_key=public_key_of(issuer_secret(index)),
         initial_stake=INITIAL_STAKE,
     )
-
-
-def _name(label: bytes) -> bytes:
-    return hashlib.shake_256(label).digest(POINT_BYTES)
