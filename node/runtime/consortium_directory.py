@@ -5,7 +5,8 @@ genesis.json                  what all banks agree on; public
 certificates/ca.crt, ca.key   the consortium's certificate authority
 banks/03-dunmere/             one bank: node.toml, keys/, node.log, database.url, signing.guard
 clients/NAME/                 certificate and key of a bank's clients, under the bank's name
-regulator/                    the regulator's certificate, and the key that opens ballots
+regulator/                    the regulator's certificate, the key that opens ballots, and the
+                              secret that decides which blocks it examines
 operator/                     the operator's certificate and key
 wallets/NAME.wallet           encrypted wallet files, with their key file when no passphrase is set
 postgres/                     the embedded database server

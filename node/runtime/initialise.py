@@ -50,6 +50,7 @@ from node.runtime.consortium_directory import (
     ConsortiumDirectory,
     short_name,
 )
+from node.runtime.draw_seeds import DrawSeeds
 from node.runtime.ports import LOOPBACK, choose_ports
 from node.runtime.secrets_directory import SECRET_BYTES, write_private
 from node.wire.identity import Identity, Role, consortium_slug
@@ -64,9 +65,6 @@ PRIVATE_STAKE = Amount(50_000_000_000)
 INR_ISSUANCE_LIMIT = Amount(100_000_000_000_000)
 """Minor units: a trillion rupees a bank."""
 USD_ISSUANCE_LIMIT = Amount(1_000_000_000_000)
-
-DRAW_CHAIN_LINKS = 1 << 20
-"""Seeds of the regulator's draw: enough for that many fiscal years, however short."""
 
 LOCAL_POOL_SIZE = 4
 LOCAL_MAX_OVERFLOW = 2
@@ -127,21 +125,21 @@ def create_consortium(
             _make_directory(place)
         keys = [_BankKeys.generate() for _ in range(bank_count)]
         opener = BallotKey.generate()
-        draw_root = secrets.token_bytes(SECRET_BYTES)
+        seeds = DrawSeeds.generate()
         genesis = _make_genesis(
             name,
             TimeMs(int(time.time() * 1000) if time_ms is None else time_ms),
             Parameters() if parameters is None else parameters,
             keys,
             opener,
-            _draw_commitment(draw_root),
+            seeds.commitment,
         )
         ports = choose_ports(bank_count)
         for bank, bank_keys in enumerate(keys):
             _write_bank(staged, bank, bank_keys, ports)
         _write_certificates(staged, genesis)
         write_private(staged.regulator / "opener.key", _hexadecimal(opener.to_bytes()))
-        write_private(staged.regulator / "draw.root", _hexadecimal(draw_root))
+        seeds.save(staged.regulator)
         document = json.dumps(genesis.to_json_object(), indent=2) + "\n"
         staged.genesis_file.write_text(document, encoding="utf-8")
     return genesis
@@ -184,13 +182,6 @@ def _make_genesis(
     return genesis.with_possessions(
         [prove_possession(bank.ballot, genesis.chain_id, index) for index, bank in enumerate(keys)]
     )
-
-
-def _draw_commitment(root: bytes) -> bytes:
-    """The end of the hash chain that starts at the root: one link per fiscal year."""
-    for _ in range(DRAW_CHAIN_LINKS):
-        root = hashlib.sha256(root).digest()
-    return root
 
 
 def _asset(code: str, limit: Amount, bank_count: int, *, is_base: bool) -> AssetDefinition:

@@ -20,6 +20,7 @@ from node.rpc.credentials import TlsFiles
 from node.runtime.bank_signers import load_signers
 from node.runtime.config import ConfigurationError, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.draw_seeds import DrawSeeds
 from node.runtime.initialise import (
     TRAVERSABLE_MODE,
     InitialisationRefused,
@@ -49,7 +50,8 @@ def secrets_of(directory: ConsortiumDirectory, banks: int) -> list[str]:
         for bank in range(banks)
         for kind in ("consensus", "ballot", "issuer")
     ]
-    return [path.read_text().strip() for path in (*keys, directory.regulator / "opener.key")]
+    regulator = [directory.regulator / name for name in ("opener.key", "draw.root")]
+    return [path.read_text().strip() for path in (*keys, *regulator)]
 
 
 def test_twelve_banks_eight_of_the_public_sector_two_assets(
@@ -80,6 +82,16 @@ def test_every_bank_can_start_from_its_files(directory: ConsortiumDirectory) -> 
         }
     opener = BallotKey.from_bytes(read_secret(directory.regulator / "opener.key"))
     assert opener.public == genesis.opener_key
+    DrawSeeds.load(directory.regulator).require_committed(genesis)
+
+
+def test_a_year_may_last_seconds(directory: ConsortiumDirectory) -> None:
+    """Section 18: the length of a fiscal year is a genesis parameter."""
+    genesis = create_consortium(
+        directory, bank_count=4, parameters=Parameters(fiscal_year_seconds=20)
+    )
+    assert genesis.parameters.fiscal_year_seconds == 20
+    assert directory.genesis() == genesis
 
 
 def test_certificates_name_their_holders(directory: ConsortiumDirectory) -> None:
@@ -114,7 +126,7 @@ def test_only_the_owner_can_read_what_is_private(directory: ConsortiumDirectory)
 def test_no_secret_stands_in_a_public_file(directory: ConsortiumDirectory) -> None:
     create_consortium(directory, bank_count=4)
     secrets = secrets_of(directory, 4)
-    assert len(set(secrets)) == 13
+    assert len(set(secrets)) == 14
     for path in files(directory.root):
         if path.name in PUBLIC_NAMES:
             text = path.read_text()
