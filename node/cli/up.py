@@ -18,14 +18,21 @@ from node.cli.demo_show import show_demo
 from node.cli.failure import EXIT_FAILED
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, progress, say, warn
+from node.ledger.parameters import DAY_S, Parameters
 from node.runtime.bank_databases import database_server
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.runtime.initialise import DEFAULT_BANKS, create_consortium, require_bank_count
+from node.runtime.initialise import (
+    DEFAULT_BANKS,
+    create_consortium,
+    require_bank_count,
+    require_fiscal_year,
+)
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.running_consortium import supervisor_lock
 from node.runtime.supervisor import Supervisor
 
 HEALTHY_WITHIN_S = 120.0
+LONGEST_YEAR_S = 366 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class UpOptions:
     as_json: bool
     keep: bool
     database_url: str | None
+    fiscal_year_seconds: int | None = None
 
 
 @click.command()
@@ -64,6 +72,12 @@ class UpOptions:
     help="Use this PostgreSQL server: URL of a role that may create roles and databases, or URL "
     "of the banks' existing databases with {bank} for the bank's index.",
 )
+@click.option(
+    "--fiscal-year-seconds",
+    type=click.IntRange(1, LONGEST_YEAR_S),
+    metavar="N",
+    help="Length of a fiscal year of a new consortium.  [default: from April 1 to March 31]",
+)
 def command(
     directory: ConsortiumDirectory,
     bank_count: int | None,
@@ -71,6 +85,7 @@ def command(
     as_json: bool,
     keep: bool,
     database_url: str | None,
+    fiscal_year_seconds: int | None,
 ) -> None:
     """Start a consortium: each bank a process of its own with its own database.
 
@@ -83,7 +98,15 @@ def command(
       consortium up --demo 300
       consortium up --banks 4 --data four --demo 20 --json
     """
-    options = UpOptions(directory, bank_count, demo_payments, as_json, keep, database_url)
+    options = UpOptions(
+        directory,
+        bank_count,
+        demo_payments,
+        as_json,
+        keep,
+        database_url,
+        fiscal_year_seconds=fiscal_year_seconds,
+    )
     exit_code = asyncio.run(run_up(options))
     raise click.exceptions.Exit(exit_code)
 
@@ -113,10 +136,13 @@ def ensure_consortium(options: UpOptions) -> None:
     if directory.exists():
         if options.bank_count is not None:
             require_bank_count(directory, options.bank_count)
+        if options.fiscal_year_seconds is not None:
+            require_fiscal_year(directory, options.fiscal_year_seconds)
         return
     begun_s = time.monotonic()
     count = options.bank_count or DEFAULT_BANKS
-    genesis = create_consortium(directory, bank_count=count)
+    parameters = Parameters(fiscal_year_seconds=options.fiscal_year_seconds)
+    genesis = create_consortium(directory, bank_count=count, parameters=parameters)
     say(
         f"made a consortium of {count} banks in {directory.root}, chain "
         f"{genesis.chain_id.hex()[:16]} ({time.monotonic() - begun_s:.1f} s)"

@@ -321,3 +321,14 @@ def require_bank_count(directory: ConsortiumDirectory, bank_count: int) -> None:
             f"{directory.root} holds a consortium of {present} banks, not {bank_count}; "
             "leave --banks out, or give another directory with --data"
         )
+
+
+def require_fiscal_year(directory: ConsortiumDirectory, seconds: int) -> None:
+    """Raise `ConfigurationError` if the fiscal years of the consortium there last otherwise."""
+    present = directory.genesis().parameters.fiscal_year_seconds
+    if present != seconds:
+        length = "from April 1 to March 31" if present is None else f"{present} s"
+        raise ConfigurationError(
+            f"{directory.root} holds a consortium whose fiscal year lasts {length}, not "
+            f"{seconds} s; leave --fiscal-year-seconds out, or give another directory with --data"
+        )

@@ -26,6 +26,7 @@ from node.runtime.initialise import (
     InitialisationRefused,
     create_consortium,
     require_bank_count,
+    require_fiscal_year,
 )
 from node.runtime.node import load_genesis
 from node.runtime.secrets_directory import read_secret
@@ -219,6 +220,23 @@ def test_a_consortium_keeps_its_number_of_banks(directory: ConsortiumDirectory) 
     assert str(refused.value) == (
         f"{directory.root} holds a consortium of 4 banks, not 5; "
         "leave --banks out, or give another directory with --data"
+    )
+
+
+@pytest.mark.parametrize(
+    ("present", "shown"), [(None, "from April 1 to March 31"), (30, "30 s")]
+)
+def test_a_consortium_keeps_the_length_of_its_years(
+    directory: ConsortiumDirectory, present: int | None, shown: str
+) -> None:
+    create_consortium(directory, bank_count=4, parameters=Parameters(fiscal_year_seconds=present))
+    if present is not None:
+        require_fiscal_year(directory, present)
+    with pytest.raises(ConfigurationError) as refused:
+        require_fiscal_year(directory, 20)
+    assert str(refused.value) == (
+        f"{directory.root} holds a consortium whose fiscal year lasts {shown}, not 20 s; "
+        "leave --fiscal-year-seconds out, or give another directory with --data"
     )
 
 
