@@ -10,7 +10,7 @@ of its arguments, and a false batch passes with probability 2^-127 per hash that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from itertools import pairwise
 
@@ -21,33 +21,38 @@ from crypto.ballot import (
     Decision,
     collect_ballot,
 )
-from crypto.ballot_proof import (
-    CONTEXT_BYTES,
-    HEAD_BYTES,
-)
+from crypto.ballot_proof import CONTEXT_BYTES, HEAD_BYTES
 from crypto.batch import verify_batch
 from crypto.curve import POINT_BYTES
 from crypto.errors import BatchRejected, Rejected
+from crypto.errors import Reason as FailedEquation
 from crypto.merkle import leaf_hash
 from crypto.randomness import Coins
 from crypto.transcript import hash64
 from node.ledger.active_set import ActiveSet
+from node.ledger.blocks import Header
 from node.ledger.definitions import MAX_BANKS
 from node.ledger.encoding import Reader, Writer
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import HASH_BYTES, BlockId, Height, View
 
 __all__ = [
+    "BallotBatch",
     "BallotCertificate",
     "Decision",
     "VerifiedBallot",
+    "ballot_height",
     "ballot_message",
     "ballot_tag",
     "ballot_view",
+    "check_approvals",
+    "collect_parent_ballots",
     "verify_ballot_certificate",
     "verify_ballots",
+    "verify_parent_ballots",
 ]
 
+EQUATION_FAILS = "an equation does not hold"
 _VERIFIED = object()
 """What only this module can hand to the constructor below."""
 _ROUND = slice(CONTEXT_BYTES - 4, CONTEXT_BYTES)
@@ -74,6 +79,11 @@ def ballot_view(raw: bytes) -> View:
     return View(int.from_bytes(_piece(raw, _ROUND), "little"))
 
 
+def ballot_height(raw: bytes) -> Height:
+    """Return the height a ballot says it was cast at; raises `Rejection` (LENGTH)."""
+    return Height(int.from_bytes(_piece(raw, _HEIGHT), "little"))
+
+
 def _piece(raw: bytes, where: slice) -> bytes:
     if len(raw) < where.stop:
         raise Rejection(Reason.LENGTH, f"a ballot of {len(raw)} bytes")
@@ -84,7 +94,7 @@ def _piece(raw: bytes, where: slice) -> bytes:
 class VerifiedBallot:
     """A ballot whose proof was checked by this process, in its context and ring (IDX1 9.6).
 
-    Only `verify_ballots` makes one; constructing it elsewhere raises `TypeError`.
+    Only this module makes one; constructing it elsewhere raises `TypeError`.
     """
 
     raw: bytes
@@ -94,7 +104,7 @@ class VerifiedBallot:
 
     def __post_init__(self, witness: object) -> None:
         if witness is not _VERIFIED:
-            raise TypeError("a VerifiedBallot comes from verify_ballots alone")
+            raise TypeError("a VerifiedBallot comes from the verification of ballots alone")
 
     @property
     def height(self) -> Height:
@@ -132,6 +142,59 @@ class VerifiedBallot:
         return leaf_hash(self.raw)
 
 
+class BallotBatch:
+    """Ballots of one ring on their way through verification: all but the equations is checked.
+
+    `items` go into a batch, alone or with the proofs of a block; `verdicts` takes its outcome.
+    """
+
+    def __init__(self, active_set: ActiveSet) -> None:
+        self._active_set = active_set
+        self._judged: list[CollectedBallot | Rejection] = []
+
+    def add(self, raw: bytes, context: BallotContext) -> None:
+        """Check everything of IDX1 9.6 that comes before the equations."""
+        try:
+            self._judged.append(collect_ballot(raw, self._active_set.ballot_ring, context))
+        except Rejected as rejected:
+            self._judged.append(Rejection.of(rejected))
+
+    @property
+    def items(self) -> list[CollectedBallot]:
+        """What is left to verify, in the order of adding."""
+        return [item for item in self._judged if isinstance(item, CollectedBallot)]
+
+    def verdicts(
+        self, failures: Mapping[int, FailedEquation]
+    ) -> tuple[VerifiedBallot | Rejection, ...]:
+        """Return one verdict per ballot, in order; `failures` names positions in `items`."""
+        verdicts: list[VerifiedBallot | Rejection] = []
+        position = 0
+        for judged in self._judged:
+            if isinstance(judged, Rejection):
+                verdicts.append(judged)
+                continue
+            failed = failures.get(position)
+            verdicts.append(
+                VerifiedBallot(judged.data, self._active_set.set_hash, _VERIFIED)
+                if failed is None
+                else Rejection(Reason(failed.value), EQUATION_FAILS)
+            )
+            position += 1
+        return tuple(verdicts)
+
+    def verify(self) -> tuple[VerifiedBallot | Rejection, ...]:
+        """Verify the equations of these ballots alone, in one batch."""
+        items = self.items
+        raws = [item.data for item in items]
+        weights = Coins(hash64("consortium/ballot-weights", self._active_set.set_hash, *raws))
+        try:
+            verify_batch(items, weights.take)
+        except BatchRejected as error:
+            return self.verdicts(error.failures)
+        return self.verdicts({})
+
+
 def verify_ballots(
     raws: Sequence[bytes], *, chain_id: bytes, height: Height, view: View, active_set: ActiveSet
 ) -> tuple[VerifiedBallot | Rejection, ...]:
@@ -141,28 +204,34 @@ def verify_ballots(
     about, and repeated tags, are for the caller to judge (IDX1 9.6).
     """
     context = BallotContext(chain_id, height, view)
-    verdicts: list[VerifiedBallot | Rejection | None] = [None] * len(raws)
-    collected: dict[int, CollectedBallot] = {}
-    for index, raw in enumerate(raws):
-        try:
-            collected[index] = collect_ballot(raw, active_set.ballot_ring, context)
-        except Rejected as rejected:
-            verdicts[index] = Rejection.of(rejected)
-    items = list(collected.items())
-    failures: dict[int, Rejection] = {}
-    weights = Coins(hash64("consortium/ballot-weights", active_set.set_hash, *raws))
-    try:
-        verify_batch([item for _, item in items], weights.take)
-    except BatchRejected as error:
-        failures = {
-            items[position][0]: Rejection(Reason(reason.value), "an equation does not hold")
-            for position, reason in error.failures.items()
-        }
-    for index, item in items:
-        verdicts[index] = failures.get(index) or VerifiedBallot(
-            item.data, active_set.set_hash, _VERIFIED
-        )
-    return tuple([verdict for verdict in verdicts if verdict is not None])
+    batch = BallotBatch(active_set)
+    for raw in raws:
+        batch.add(raw, context)
+    return batch.verify()
+
+
+def collect_parent_ballots(
+    raws: Sequence[bytes], parent: Header, active_set: ActiveSet
+) -> BallotBatch:
+    """Collect ballots about a block, each in the view that it names (see `BallotBatch`)."""
+    batch = BallotBatch(active_set)
+    for raw in raws:
+        # Too short to name a view is too short for everything: the context does not matter.
+        view = ballot_view(raw) if len(raw) >= _ROUND.stop else View(0)
+        batch.add(raw, BallotContext(parent.chain_id, parent.height, view))
+    return batch
+
+
+def verify_parent_ballots(
+    raws: Sequence[bytes], parent: Header, active_set: ActiveSet
+) -> tuple[VerifiedBallot | Rejection, ...]:
+    """Judge the ballots of a block about its parent, or some of them, in one batch.
+
+    `active_set` is that of the parent's height. Every ballot is judged in the view that it names,
+    so a verdict depends on nothing else in the list; that one view is named, and which block the
+    ballots are about, is `voting_record`'s to judge.
+    """
+    return collect_parent_ballots(raws, parent, active_set).verify()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crypto.merkle import EMPTY_ROOT, leaf_hash, merkle_root_of_hashes
+from crypto.merkle import leaf_hash, merkle_root_of_hashes
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot
 from node.ledger.bins import due_bins, next_bin_due_ms
 from node.ledger.blocks import (
     MAX_BLOCK_BYTES,
@@ -29,6 +31,7 @@ from node.ledger.slashing import check_evidence, select_evidence
 from node.ledger.state import LedgerState
 from node.ledger.transition import Execution, execute
 from node.ledger.types import BankIndex, Height, TimeMs, TransactionId, View
+from node.ledger.voting_record import ballots_root, check_voting_record, select_votes
 
 __all__ = [
     "BuiltBlock",
@@ -36,6 +39,7 @@ __all__ = [
     "build_block",
     "due_bins",
     "next_bin_due_ms",
+    "parent_set",
     "validate_block",
 ]
 
@@ -60,6 +64,8 @@ class BuiltBlock:
     but for a changed limit or balance."""
     evidence: tuple[VerifiedEvidence, ...] = ()
     """That of the block, in order."""
+    ballots: tuple[VerifiedBallot, ...] = ()
+    """Those of the block, in order."""
 
 
 def validate_block(
@@ -72,22 +78,31 @@ def validate_block(
     *,
     clock_ms: TimeMs | None,
     evidence: Sequence[VerifiedEvidence | Rejection] = (),
+    ballots: Sequence[VerifiedBallot | Rejection] = (),
 ) -> Transition:
     """Return the outcome of a block that may follow `parent`; raises `Rejection` otherwise.
 
     `state` is the parent's state, `transactions` the verdicts on exactly the block's transactions
-    in order (a `Rejection` where the proofs failed), `evidence` those on its evidence items, and
-    `facts` what `facts_needed` asks for. The order of judgement: header links, limits and counts,
-    evidence in order, roots, transactions in order, state root, next set, and last the clock, which
-    is the one subjective rule (class S) and is not judged when `clock_ms` is None.
+    in order (a `Rejection` where the proofs failed), `evidence` those on its evidence items,
+    `ballots` those on its ballots, and `facts` what `facts_needed` asks for. The order of
+    judgement: header links, limits and counts, ballots, evidence in order, roots, transactions in
+    order, state root, next set, and last the clock, which is the one subjective rule (class S) and
+    is not judged when `clock_ms` is None.
     """
     assert parent.post_state_root == state.root(), "the state is not the parent's"
     header = block.header
     _check_links(genesis, state, parent, header)
     _check_counts(genesis, block)
     assert len(transactions) == len(block.transaction_ids), "one verdict per transaction"
+    votes = check_voting_record(
+        block.parent_ballots,
+        ballots,
+        root=header.ballots_root,
+        parent=parent,
+        active_set=parent_set(genesis, state),
+    )
     proven = _check_evidence(genesis, state, block, evidence)
-    verified = _check_transactions(genesis, state, block, transactions, facts, proven)
+    verified = _check_transactions(genesis, state, block, transactions, facts, proven, votes)
     transition = execute(
         genesis,
         state,
@@ -97,6 +112,7 @@ def validate_block(
         transactions=verified,
         facts=facts,
         evidence=proven,
+        ballots=votes,
     )
     _check_outcome(genesis, header, transition)
     if clock_ms is not None:
@@ -115,19 +131,28 @@ def build_block(
     candidates: Sequence[VerifiedTransaction],
     facts: BlockFacts,
     evidence: Sequence[VerifiedEvidence] = (),
+    ballots: Sequence[VerifiedBallot] = (),
 ) -> BuiltBlock:
     """Build a valid block from candidates in the order given, dropping those that may not follow.
 
     `facts` holds what `facts_needed(candidates)` asks for. Candidates beyond the batch limit are
-    neither taken nor dropped. Of the evidence the block carries what `select_evidence` says. The
-    time is the proposer's clock, but after the parent's (BFT-12 8).
+    neither taken nor dropped. Of the evidence the block carries what `select_evidence` says, of the
+    ballots what `select_votes` says, which raises `Rejection` (BALLOTS) if the parent's quorum is
+    not among them. The time is the proposer's clock, but after the parent's (BFT-12 8).
     """
     assert parent.post_state_root == state.root(), "the state is not the parent's"
     height = Height(parent.height + 1)
     time_ms = TimeMs(max(clock_ms, parent.time_ms + 1))
+    votes = select_votes(ballots, parent=parent, active_set=parent_set(genesis, state))
     proven = select_evidence(genesis, state, evidence)
     execution = Execution(
-        genesis, state, height=height, time_ms=time_ms, facts=facts, evidence=proven
+        genesis,
+        state,
+        height=height,
+        time_ms=time_ms,
+        facts=facts,
+        evidence=proven,
+        ballots=votes,
     )
     taken: list[VerifiedTransaction] = []
     dropped: list[DroppedCandidate] = []
@@ -150,18 +175,25 @@ def build_block(
         time_ms=time_ms,
         transactions_root=merkle_root_of_hashes([item.leaf_hash for item in taken]),
         evidence_root=merkle_root_of_hashes([item.leaf_hash for item in proven]),
-        ballots_root=EMPTY_ROOT,
+        ballots_root=ballots_root(votes),
         transaction_count=len(taken),
         post_state_root=transition.state.root(),
         next_set_hash=transition.state.active_set(genesis).set_hash,
     )
     block = Block(
         header,
-        (),
+        tuple([item.raw for item in votes]),
         tuple([item.raw for item in proven]),
         tuple([item.transaction_id for item in taken]),
     )
-    return BuiltBlock(block, transition, tuple(taken), tuple(dropped), proven)
+    return BuiltBlock(block, transition, tuple(taken), tuple(dropped), proven, votes)
+
+
+def parent_set(genesis: Genesis, state: LedgerState) -> ActiveSet:
+    """Return the active set that decided the block which led to `state`; of block 0, the first."""
+    active_set = state.active_set_at(genesis, Height(max(1, state.height)))
+    assert active_set is not None, "the parent's height lies in every evidence window"
+    return active_set
 
 
 def _check_links(genesis: Genesis, state: LedgerState, parent: Header, header: Header) -> None:
@@ -190,8 +222,6 @@ def _check_links(genesis: Genesis, state: LedgerState, parent: Header, header: H
 
 
 def _check_counts(genesis: Genesis, block: Block) -> None:
-    if block.parent_ballots:
-        raise Rejection(Reason.BALLOTS, f"{len(block.parent_ballots)} ballots, none are allowed")
     if len(block.evidence) > MAX_EVIDENCE:
         raise Rejection(
             Reason.EVIDENCE, f"{len(block.evidence)} evidence items, at most {MAX_EVIDENCE}"
@@ -241,13 +271,22 @@ def _check_transactions(
     verdicts: Sequence[VerifiedTransaction | Rejection],
     facts: BlockFacts,
     evidence: Sequence[VerifiedEvidence],
+    ballots: Sequence[VerifiedBallot],
 ) -> tuple[VerifiedTransaction, ...]:
     """Check the roots, and that every proof holds; the first bad transaction in order is named."""
     header = block.header
-    _check_root(Reason.BALLOTS, header.ballots_root, EMPTY_ROOT)
     verified = tuple([item for item in verdicts if isinstance(item, VerifiedTransaction)])
     if len(verified) < len(verdicts):
-        _raise_first_rejection(genesis, state, header, verdicts, facts, evidence)
+        execution = Execution(
+            genesis,
+            state,
+            height=header.height,
+            time_ms=header.time_ms,
+            facts=facts,
+            evidence=evidence,
+            ballots=ballots,
+        )
+        _raise_first_rejection(execution, verdicts)
     ids = tuple([item.transaction_id for item in verified])
     assert ids == block.transaction_ids, "the verdicts are those of the block's transactions"
     root = merkle_root_of_hashes([item.leaf_hash for item in verified])
@@ -261,21 +300,8 @@ def _check_root(reason: Reason, claimed: bytes, computed: bytes) -> None:
 
 
 def _raise_first_rejection(
-    genesis: Genesis,
-    state: LedgerState,
-    header: Header,
-    verdicts: Sequence[VerifiedTransaction | Rejection],
-    facts: BlockFacts,
-    evidence: Sequence[VerifiedEvidence],
+    execution: Execution, verdicts: Sequence[VerifiedTransaction | Rejection]
 ) -> None:
-    execution = Execution(
-        genesis,
-        state,
-        height=header.height,
-        time_ms=header.time_ms,
-        facts=facts,
-        evidence=evidence,
-    )
     for index, verdict in enumerate(verdicts):
         if isinstance(verdict, Rejection):
             raise verdict.at(index)

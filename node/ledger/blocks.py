@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
+from crypto.ballot import ballot_bytes
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.types import HASH_BYTES, BankIndex, BlockId, Height, TimeMs, TransactionId, View
 
@@ -21,7 +22,7 @@ MAX_TRANSACTIONS = 100
 """BATCH of BFT-12 section 1."""
 MAX_PARENT_BALLOTS = 16
 """At most one ballot per active bank, and a ballot ring holds at most 16 banks (IDX1 9.2)."""
-MAX_BALLOT_BYTES = 2048
+MAX_BALLOT_BYTES = ballot_bytes(MAX_PARENT_BALLOTS)
 MAX_EVIDENCE = 64
 MAX_EVIDENCE_BYTES = 1 << 20
 MAX_BLOCK_BYTES = 2 << 20
@@ -114,7 +115,7 @@ class Block:
 
     header: Header
     parent_ballots: tuple[bytes, ...]
-    """Ballots that sealed the parent, sorted by tag (BFT-12 section 17); empty in this version."""
+    """Ballots about the parent, sorted by tag (BFT-12 section 17); none at height 1."""
     evidence: tuple[bytes, ...]
     """Canonical evidence items in increasing key order (BFT-12 section 9)."""
     transaction_ids: tuple[TransactionId, ...]

@@ -1,6 +1,6 @@
 """Execution: parent state, evidence and transactions in, outcome out.
 
-Order of application (BFT-12 3): the parent's ballots (none in this version), evidence and slashes,
+Order of application (BFT-12 3): the parent's ballots, evidence and slashes,
 transactions in order (among them stake movements and readmissions), removals, fees, bin closing,
 state root. A transaction is judged whole before any of it is applied, so a rejection leaves nothing
 behind; a rejected one occupies neither its nullifiers nor its one-time keys (IDX1 8.5).
@@ -16,6 +16,7 @@ from crypto.errors import Rejected
 from crypto.transaction import Kind, Mint, Transfer
 from crypto.validation import check_context, check_uniqueness
 from node.ledger import accumulators
+from node.ledger.ballots import VerifiedBallot
 from node.ledger.bins import BinFiller
 from node.ledger.effects import (
     AccountEntry,
@@ -32,6 +33,7 @@ from node.ledger.effects import (
     genesis_transition,
 )
 from node.ledger.facts import BlockFacts, FactsNeeded, facts_needed
+from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceTransaction, LedgerTransaction, StakeMovement
 from node.ledger.offences import VerifiedEvidence
@@ -56,6 +58,7 @@ from node.ledger.state import (
 )
 from node.ledger.treasury import Treasury
 from node.ledger.types import Amount, AssetId, BankIndex, Height, TimeMs, TransactionId
+from node.ledger.voting_record import add_to_tallies, recorded_votes
 
 __all__ = [
     "AccountEntry",
@@ -93,15 +96,23 @@ def execute(
     transactions: Sequence[VerifiedTransaction],
     facts: BlockFacts,
     evidence: Sequence[VerifiedEvidence] = (),
+    ballots: Sequence[VerifiedBallot] = (),
 ) -> Transition:
-    """Apply a block's evidence and transactions to the parent state and return the outcome.
+    """Apply a block's ballots, evidence and transactions to the parent state; return the outcome.
 
-    `facts` holds what `facts_needed(transactions)` asks for, as of the parent state. Raises
-    `Rejection`, for a transaction that may not stand there with its `transaction_index`, and
-    `StaleVerdict` for a misuse by the host.
+    `facts` holds what `facts_needed(transactions)` asks for, as of the parent state; `ballots` are
+    what `check_voting_record` or `select_votes` returned. Raises `Rejection`, for a transaction
+    that may not stand there with its `transaction_index`, and `StaleVerdict` for a misuse by the
+    host.
     """
     execution = Execution(
-        genesis, state, height=height, time_ms=time_ms, facts=facts, evidence=evidence
+        genesis,
+        state,
+        height=height,
+        time_ms=time_ms,
+        facts=facts,
+        evidence=evidence,
+        ballots=ballots,
     )
     for index, transaction in enumerate(transactions):
         try:
@@ -114,7 +125,7 @@ def execute(
 class Execution:
     """A block under construction on top of a parent state, which it never changes.
 
-    Constructing it applies the evidence; raises `Rejection` if the list may not stand there.
+    Constructing it applies ballots and evidence; raises `Rejection` if evidence may not stand there.
     """
 
     def __init__(
@@ -126,6 +137,7 @@ class Execution:
         time_ms: TimeMs,
         facts: BlockFacts,
         evidence: Sequence[VerifiedEvidence] = (),
+        ballots: Sequence[VerifiedBallot] = (),
     ) -> None:
         assert height == state.height + 1, f"block {height} does not follow state {state.height}"
         self._genesis = genesis
@@ -142,6 +154,13 @@ class Execution:
         self._nullifiers: list[SpentNullifier] = []
         self._fee_total = 0
         self._governance_nonce = state.governance_nonce
+        self._votes = recorded_votes(ballots)
+        self._tallies = add_to_tallies(
+            state.tallies,
+            ballots,
+            year=fiscal_year(genesis.parameters, genesis.time_ms, state.time_ms),
+            opener_key=genesis.opener_key,
+        )
         check_evidence(genesis, state, evidence)
         for item in evidence:
             self._treasury.punish(item)
@@ -286,6 +305,7 @@ class Execution:
             punishments=treasury.punishments,
             removed=treasury.removed,
             readmitted=treasury.readmitted,
+            votes=self._votes,
             kept_below_floor=treasury.kept_below_floor,
         )
 
@@ -311,6 +331,7 @@ class Execution:
             nullifiers=self._nullifier_accumulator,
             closed_bins=self._bins.closed,
             pots=self._treasury.pots,
+            tallies=self._tallies,
             punished=self._next_punished(),
             set_records=self._next_set_records(banks),
             governance_nonce=self._governance_nonce,

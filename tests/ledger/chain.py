@@ -12,8 +12,9 @@ import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from crypto.ballot import BallotKey, prove_possession
+from crypto.ballot import prove_possession
 from crypto.build import Payment, SpendableNote, build_issue, build_transfer
 from crypto.errors import NotMine
 from crypto.note import SessionKeys, scan_output
@@ -21,7 +22,9 @@ from crypto.randomness import Coins
 from crypto.ring import ClosedBin
 from crypto.signature import public_key_of, sign
 from crypto.transaction import Kind
-from node.ledger.block_validity import BuiltBlock, build_block, validate_block
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot
+from node.ledger.block_validity import BuiltBlock, build_block, parent_set, validate_block
 from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.facts import BlockFacts, CarriesTransaction, FactsNeeded, facts_needed
@@ -42,6 +45,8 @@ from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_header
 from node.ledger.transition import execute
 from node.ledger.types import Amount, AssetId, BankIndex, Height, TimeMs, View
+from tests.ledger import booth
+from tests.ledger.booth import ballot_key
 
 BASE = AssetId(b"base-asset-00001")
 GOLD = AssetId(b"gold-asset-00002")
@@ -63,10 +68,6 @@ def issuer_secret(bank: int) -> bytes:
 
 def consensus_secret(bank: int) -> bytes:
     return hashlib.sha256(b"consensus %d" % bank).digest()
-
-
-def ballot_key(bank: int) -> BallotKey:
-    return BallotKey(1000 + bank)
 
 
 def make_genesis(
@@ -372,6 +373,15 @@ class Chain:
             return refusal(out.rejection)
         raise AssertionError("a voter would let it in")
 
+    @property
+    def parent_set(self) -> ActiveSet:
+        """The banks that decided the tip."""
+        return parent_set(self.genesis, self.state)
+
+    def votes(self, **chosen: Any) -> tuple[VerifiedBallot, ...]:
+        """Ballots about the tip, none about the genesis; see `booth.votes`."""
+        return booth.votes(self.parent_set, self.header, **chosen) if self.height else ()
+
     def leader(self, view: int = 0) -> BankIndex:
         return self.state.active_set(self.genesis).leader(Height(self.height + 1), View(view))
 
@@ -382,6 +392,7 @@ class Chain:
         after_ms: int = 1_000,
         view: int = 0,
         evidence: Sequence[VerifiedEvidence] = (),
+        ballots: Sequence[VerifiedBallot] | None = None,
     ) -> BuiltBlock:
         return build_block(
             self.genesis,
@@ -393,6 +404,7 @@ class Chain:
             candidates=candidates,
             facts=self.facts(candidates),
             evidence=evidence,
+            ballots=self.votes() if ballots is None else ballots,
         )
 
     def validate(
@@ -412,6 +424,7 @@ class Chain:
             self.facts(verified),
             clock_ms=None if clock_ms is None else TimeMs(clock_ms),
             evidence=evidence,
+            ballots=booth.verdicts(block.parent_ballots, self.header, self.parent_set),
         )
 
     def apply(self, block: Block, transition: Transition) -> None:
