@@ -23,7 +23,7 @@ from node.storage.connection import connection_failure, require_server_version, 
 from node.storage.errors import SchemaOutdated
 from node.storage.failures import storage_errors
 
-SCHEMA_REVISION = "003"
+SCHEMA_REVISION = "004"
 """The revision this software reads and writes; a test holds it to the newest migration."""
 
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"
@@ -69,14 +69,19 @@ def connect_for_migration(url: str) -> Iterator[Connection]:
             connection.commit()
 
 
-def migrate(url: str, revision: str = "head") -> None:
-    """Upgrade the database to `revision`; blocks, so call it outside the event loop."""
-    _run(url, "upgrade", revision)
+def migrate(
+    url: str, revision: str = "head", *, directory: Path = MIGRATIONS_DIRECTORY
+) -> None:
+    """Upgrade the database to `revision`; blocks, so call it outside the event loop.
+
+    `directory` holds the migrations: those of a bank, unless the database is another party's.
+    """
+    _run(url, "upgrade", revision, directory)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database back to `revision`, `base` for empty. Loses what the schema loses."""
-    _run(url, "downgrade", revision)
+    _run(url, "downgrade", revision, MIGRATIONS_DIRECTORY)
 
 
 async def migrate_async(url: str, revision: str = "head") -> None:
@@ -84,14 +89,14 @@ async def migrate_async(url: str, revision: str = "head") -> None:
     await asyncio.to_thread(migrate, url, revision)
 
 
-def _run(url: str, command_name: str, revision: str) -> None:
+def _run(url: str, command_name: str, revision: str, directory: Path) -> None:
     # Imported here: a running node needs neither Alembic nor its templates in memory.
     from alembic import command
     from alembic.config import Config
 
     with connect_for_migration(url) as connection:
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS_DIRECTORY).replace("%", "%%"))
+        config.set_main_option("script_location", str(directory).replace("%", "%%"))
         config.attributes["connection"] = connection
         run: Any = getattr(command, command_name)
         with _ALEMBIC:
