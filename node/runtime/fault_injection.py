@@ -175,7 +175,8 @@ def set_byzantine(
         return
     if fault.style not in STYLES:
         raise MalformedMessage("style", f"must be one of {', '.join(STYLES)}")
-    liar = make_byzantine(fault.style, core, signers.statements, random.Random(fault.seed))
+    chance = random.Random(fault.seed)
+    liar = make_byzantine(fault.style, core, signers.statements, signers.ballots, chance)
     liar.take_over(chain.header, chain.active_set)
     driver.replace_core(liar)
 

@@ -62,6 +62,11 @@ class OracleBallotSigner:
         return _ballot(self._ballot_key, active_set.set_hash, active_set.size, head)
 
 
+def ballot_signer_of(bank: int, chain_id: bytes) -> OracleBallotSigner:
+    """Return what a simulated bank casts its ballots with."""
+    return OracleBallotSigner(ballot_key(bank).public, chain_id)
+
+
 class BallotOracle:
     """Stands for `node.ledger.ballots.verify_ballots`, and remembers what it verified."""
 

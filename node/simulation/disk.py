@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from node.consensus.effects import Persist
+from node.consensus.effects import KeepBallots, Persist
 from node.consensus.messages import SealedBlock
 from node.consensus.record import DurableRecord
 from node.ledger.blocks import Block
@@ -39,6 +39,8 @@ class Disk:
     """Transactions whose bytes are stored: those of `blocks` and of `chain`."""
     evidence: dict[PunishedOffence, bytes] = field(default_factory=dict)
     """Accepted evidence that is not punished yet, by its key."""
+    ballot_conflicts: dict[tuple[bytes, bytes], KeepBallots] = field(default_factory=dict)
+    """Pairs of ballots with one tag, for the regulator to open (BFT-12 E8)."""
     guard: SignaturePoint | None = None
     """The guard file, which a restored backup does not bring back."""
 
@@ -58,6 +60,10 @@ class Disk:
     def write_guard(self, effect: Persist) -> None:
         """Fsync the guard file, after the database and before anything is sent (D4)."""
         self.guard = SignaturePoint(effect.height, effect.view, effect.step)
+
+    def keep(self, effect: KeepBallots) -> None:
+        """Store two ballots with one tag and different messages."""
+        self.ballot_conflicts.setdefault((effect.first, effect.second), effect)
 
     def apply(self, item: SealedBlock, outcome: Valid) -> None:
         """Store a sealed block with its outcome and drop the height's record, in one go (P7)."""
@@ -80,6 +86,7 @@ class Disk:
             blocks=dict(self.blocks),
             bodies=set(self.bodies),
             evidence=dict(self.evidence),
+            ballot_conflicts=dict(self.ballot_conflicts),
         )
 
     def restored(self, backup: Disk) -> Disk:

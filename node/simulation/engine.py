@@ -5,9 +5,9 @@ over a crash but its `Disk`, which holds exactly what `Persist`, `Apply` and `Ex
 wrote. Effects are executed one by one, and a crash may come between any two. Checkers look at
 every message sent and every block applied; a violation raises where it happens.
 
-Not simulated: signatures and proofs, which are an unforgeable oracle (BFT-12 section 16), and the
-wire encoding of every single copy of a message: a message is encoded and decoded once, when it is
-sent, and all who receive it share the frozen value.
+Not simulated: signatures, ballots and proofs, which are unforgeable oracles (BFT-12 section 16),
+and the wire encoding of every single copy of a message: a message is encoded and decoded once, when
+it is sent, and all who receive it share the frozen value.
 """
 
 from __future__ import annotations
@@ -26,15 +26,18 @@ from node.consensus.effects import (
     CancelTimer,
     Effect,
     ExamineEvidence,
+    KeepBallots,
     Persist,
     Send,
     ServeBlocks,
     SetTimer,
     Validate,
+    VerifyBallots,
 )
 from node.consensus.events import (
     ApplyFailed,
     Approved,
+    BallotsVerified,
     BlockApplied,
     BlockBuilt,
     BlocksLoaded,
@@ -57,8 +60,10 @@ from node.consensus.messages import (
     encode_message,
 )
 from node.consensus.parameters import ConsensusParameters
+from node.ledger.ballots import VerifiedBallot
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, TransactionId
+from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.bank import Bank, Core, CoreFactory, honest
 from node.simulation.checker import Checker, Watch
 from node.simulation.disk import Disk
@@ -74,6 +79,8 @@ WIRE_MEMORY = 1_000
 """Messages whose encoding is kept for a repetition."""
 FETCH_TIMEOUT_MS = 500
 """How long one peer is waited for in that search."""
+SLOW_BALLOTS_MS = 400
+"""Longest verification of ballots while validation is slow."""
 
 
 class Cluster:
@@ -151,6 +158,7 @@ class Cluster:
             self.parameters,
             signer,
             self.verifier,
+            ballot_signer=ballot_signer_of(bank.index, self.ledger.genesis.header.chain_id),
         )
         bank.core = self.core_factory(bank.index, core)
         effects = bank.core.restart(
@@ -331,6 +339,12 @@ class Cluster:
                 self._obtain(bank, effect, 3, lambda: self._apply(bank, effect))
             case ExamineEvidence():
                 self._later(bank, 1, lambda: self._examine(bank, effect))
+            case VerifyBallots():
+                slow = self.random.random() < self.slow_validation_chance
+                delay_ms = self.random.randint(1, SLOW_BALLOTS_MS) if slow else 1
+                self._later(bank, delay_ms, lambda: self._verify_ballots(effect))
+            case KeepBallots():
+                bank.disk.keep(effect)
             case ServeBlocks():
                 start = effect.from_height - 1
                 blocks = tuple(bank.disk.chain[start : start + MAX_SYNC_BLOCKS])
@@ -400,6 +414,7 @@ class Cluster:
             clock_ms=self.clock_ms(bank),
             candidates=bank.pool[: self.parameters.batch_limit],
             evidence=effect.evidence,
+            ballots=effect.ballots,
         )
         if built.dropped:
             bank.pool = [known for known in bank.pool if known not in built.dropped]
@@ -505,6 +520,13 @@ class Cluster:
                 bank.deferred.append(identifier)
             elif admitted:
                 bank.pool.append(identifier)
+
+    def _verify_ballots(self, effect: VerifyBallots) -> Event:
+        verdicts = self.ledger.ballot_oracle.verify(
+            effect.ballots, height=effect.height, view=effect.view, active_set=effect.active_set
+        )
+        valid = tuple([isinstance(verdict, VerifiedBallot) for verdict in verdicts])
+        return BallotsVerified(effect.ticket, valid)
 
     def _examine(self, bank: Bank, effect: ExamineEvidence) -> Event:
         examined = self.ledger.examine(bank.disk.point, effect.item)

@@ -20,6 +20,7 @@ from node.ledger.blocks import Block
 from node.ledger.offences import Offence, VerifiedEvidence
 from node.ledger.state_records import PunishedOffence
 from node.ledger.types import BankIndex, BlockId, Height, View
+from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.byzantine.coalition import Coalition
 from node.simulation.checker import Checker
 from node.simulation.clients import Clients
@@ -145,7 +146,9 @@ def _set_up(
     def make_core(bank: BankIndex, consensus: Consensus) -> Core:
         if bank not in members:
             return consensus
-        return coalition.join(bank, consensus, OracleSigner(public_key(bank)))
+        signer = OracleSigner(public_key(bank))
+        ballot_signer = ballot_signer_of(bank, ledger.definition.chain_id)
+        return coalition.join(bank, consensus, signer, ballot_signer)
 
     cluster = Cluster(
         ledger,

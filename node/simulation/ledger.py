@@ -11,6 +11,7 @@ from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block, Header
 from node.ledger.state_records import PunishedOffence
 from node.ledger.types import BankIndex, TransactionId, View
+from node.simulation.ballot_oracle import BallotOracle
 
 
 class Point(Protocol):
@@ -63,6 +64,11 @@ class Ledger(Protocol):
         """Where every chain begins."""
         ...
 
+    @property
+    def ballot_oracle(self) -> BallotOracle:
+        """Judges every bank's ballots."""
+        ...
+
     def build(
         self,
         point: Any,
@@ -72,8 +78,12 @@ class Ledger(Protocol):
         clock_ms: int,
         candidates: Sequence[TransactionId],
         evidence: Sequence[bytes],
+        ballots: Sequence[bytes],
     ) -> Built:
-        """Build a valid block after `point`; what does not fit is left out."""
+        """Build a valid block after `point`; what does not fit is left out.
+
+        `ballots` are those of the seal of the last block, and rejections of its view.
+        """
         ...
 
     def poison(self, block: Block, invalid: Sequence[TransactionId]) -> Block:

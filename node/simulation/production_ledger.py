@@ -11,11 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from crypto.merkle import EMPTY_ROOT, leaf_hash, merkle_root_of_hashes
+from crypto.ballot_proof import HEAD_BYTES
+from crypto.merkle import leaf_hash, merkle_root_of_hashes
 from crypto.ring import ClosedBin
 from node.consensus.events import BodyUnusable, Rejected
 from node.ledger.active_set import ActiveSet
-from node.ledger.block_validity import build_block, next_bin_due_ms, validate_block
+from node.ledger.ballots import VerifiedBallot, ballot_view
+from node.ledger.block_validity import (
+    build_block,
+    next_bin_due_ms,
+    parent_set,
+    validate_block,
+)
 from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.facts import BlockFacts, facts_needed
@@ -26,6 +33,7 @@ from node.ledger.rejection import Rejection
 from node.ledger.rules import AdmissionView
 from node.ledger.state import LedgerState, genesis_header
 from node.ledger.types import BankIndex, TimeMs, TransactionId, View
+from node.simulation.ballot_oracle import BallotOracle
 from node.simulation.evidence_desk import EvidenceDesk
 from node.simulation.ledger import Built, Examined, Valid
 from node.simulation.proof_oracle import ProofOracle
@@ -99,6 +107,7 @@ class ProductionLedger:
     def __init__(self, genesis: Genesis, *, memoise: bool = True) -> None:
         self.definition = genesis
         self.oracle = ProofOracle(genesis)
+        self.ballot_oracle = BallotOracle(genesis.chain_id)
         self.evidence = EvidenceDesk(genesis, self.oracle)
         self.genesis = LedgerPoint(genesis, genesis_header(genesis), genesis_transition(genesis))
         self.make_transaction: MintTransaction | None = None
@@ -115,6 +124,7 @@ class ProductionLedger:
         clock_ms: int,
         candidates: Sequence[TransactionId],
         evidence: Sequence[bytes],
+        ballots: Sequence[bytes],
     ) -> Built:
         """Build with `build_block`; candidates that cannot be proposed now are left out."""
         verdicts = [self.oracle.judge(item, point.view) for item in candidates]
@@ -135,6 +145,11 @@ class ProductionLedger:
             candidates=verified,
             facts=point.facts(verified),
             evidence=[item for item in proven if isinstance(item, VerifiedEvidence)],
+            ballots=[
+                item
+                for item in self._judge_ballots(point, ballots)
+                if isinstance(item, VerifiedBallot)
+            ],
         )
         refused += [
             item.transaction_id for item in built.dropped if not item.rejection.reason.is_not_yet
@@ -159,7 +174,8 @@ class ProductionLedger:
         ahead = clock_ms is not None and block.header.time_ms > clock_ms + skew_ms
         if ahead or not self._memoise:
             return self._judge(point, block, clock_ms)
-        key = (point.header.block_id, block.block_id, block.transaction_ids, block.evidence)
+        lists = (block.transaction_ids, block.evidence, block.parent_ballots)
+        key = (point.header.block_id, block.block_id, lists)
         judged = self._judged.get(key)
         if judged is None:
             judged = self._judged[key] = self._judge(point, block, None)
@@ -175,7 +191,9 @@ class ProductionLedger:
         header = block.header
         if header.transaction_count != len(block.transaction_ids):
             return BodyUnusable("the list of transactions is not the header's")
-        if block.parent_ballots and header.ballots_root == EMPTY_ROOT:
+        if merkle_root_of_hashes([leaf_hash(raw) for raw in block.parent_ballots]) != (
+            header.ballots_root
+        ):
             return BodyUnusable("the ballots are not the header's")
         if merkle_root_of_hashes([leaf_hash(raw) for raw in block.evidence]) != (
             header.evidence_root
@@ -200,6 +218,7 @@ class ProductionLedger:
                 point.facts(verified),
                 clock_ms=None if clock_ms is None else TimeMs(clock_ms),
                 evidence=evidence,
+                ballots=self._judge_ballots(point, block.parent_ballots),
             )
         except Rejection as rejection:
             return Rejected(
@@ -210,6 +229,20 @@ class ProductionLedger:
             )
         punished = tuple([item.key for item in evidence if isinstance(item, VerifiedEvidence)])
         return Valid(point.following(block, transition), punished)
+
+    def _judge_ballots(
+        self, point: LedgerPoint, raws: Sequence[bytes]
+    ) -> list[VerifiedBallot | Rejection]:
+        """Judge ballots about the last block, each in the view that it names, as
+        `node.ledger.ballots.verify_parent_ballots` does."""
+        active_set = parent_set(self.definition, point.state)
+        verdicts: list[VerifiedBallot | Rejection] = []
+        for raw in raws:
+            view = ballot_view(raw) if len(raw) >= HEAD_BYTES else View(0)
+            verdicts += self.ballot_oracle.verify(
+                [raw], height=point.header.height, view=view, active_set=active_set
+            )
+        return verdicts
 
     def admit(self, point: LedgerPoint, transaction_id: TransactionId) -> bool | None:
         """Judge as admission does."""

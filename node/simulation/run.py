@@ -10,6 +10,7 @@ from random import Random
 from node.consensus.core import Consensus
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex
+from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.byzantine import make_byzantine
 from node.simulation.byzantine.coalition import Coalition
 from node.simulation.checker import Checker, Violation
@@ -155,9 +156,10 @@ class Run:
         if item is None:
             return consensus
         signer = OracleSigner(public_key(bank))
+        ballot_signer = ballot_signer_of(bank, self.ledger.definition.chain_id)
         if item.style is None:
-            return self._coalition.join(bank, consensus, signer)
-        return make_byzantine(item.style, consensus, signer, self._lies[bank])
+            return self._coalition.join(bank, consensus, signer, ballot_signer)
+        return make_byzantine(item.style, consensus, signer, ballot_signer, self._lies[bank])
 
     def _trouble(self) -> None:
         schedule, cluster = self.schedule, self.cluster

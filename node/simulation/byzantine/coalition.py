@@ -18,7 +18,7 @@ from node.consensus.core import Consensus
 from node.consensus.effects import Broadcast, BuildBlock, Effect, Send
 from node.consensus.events import BlockBuilt, Event, MessageReceived, TimerFired, TimerKind
 from node.consensus.messages import Message, QuorumCertificate, Seal
-from node.consensus.signatures import Signer
+from node.consensus.signatures import BallotSigner, Signer
 from node.consensus.statements import Proposal, Timeout
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, Height
@@ -42,23 +42,37 @@ class Coalition:
     def __init__(self, chance: Random) -> None:
         self.chance = chance
         self.signers: dict[BankIndex, Signer] = {}
+        self.ballot_signers: dict[BankIndex, BallotSigner] = {}
         self._schemes: dict[Height, Scheme] = {}
         self._outbox: dict[BankIndex, list[Effect]] = {}
         self._inbox: dict[BankIndex, list[Event]] = {}
 
-    def join(self, bank: BankIndex, consensus: Consensus, signer: Signer) -> ByzantineConsensus:
+    def join(
+        self, bank: BankIndex, consensus: Consensus, signer: Signer, ballot_signer: BallotSigner
+    ) -> ByzantineConsensus:
         """Return the core of a member; a bank that restarts joins again."""
         self.signers[bank] = signer
+        self.ballot_signers[bank] = ballot_signer
         self._inbox[bank] = []
         return ByzantineConsensus(
-            lambda situation: Colluder(situation, self), consensus, signer, self.chance
+            lambda situation: Colluder(situation, self),
+            consensus,
+            signer,
+            ballot_signer,
+            self.chance,
         )
 
     def scheme_at(self, situation: Situation) -> Scheme:
         """Return the scheme of the height that this member decides."""
         scheme = self._schemes.get(situation.height)
         if scheme is None:
-            scheme = Scheme(situation.context, situation.active_set, self.signers, self.chance)
+            scheme = Scheme(
+                situation.context,
+                situation.active_set,
+                self.signers,
+                self.ballot_signers,
+                self.chance,
+            )
             self._schemes[situation.height] = scheme
             for old in sorted(self._schemes)[:-REMEMBERED_HEIGHTS]:
                 del self._schemes[old]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from crypto.ballot import ballot_bytes
 from node.consensus import certificates
 from node.consensus.certificates import (
     QuorumCertificate,
@@ -27,10 +28,11 @@ from node.consensus.certificates import (
 )
 from node.consensus.effects import Broadcast, BuildBlock, Effect
 from node.consensus.messages import Message, Status, SyncResponse
-from node.consensus.signatures import Signer
+from node.consensus.signatures import BallotSigner, Signer
 from node.consensus.signing import Decision, SigningContext
 from node.consensus.statements import Commit, Proposal, Timeout, Vote
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import Block
 from node.ledger.rejection import Reason
 from node.ledger.types import NO_VIEW, BankIndex, BlockId, Height, View
@@ -89,15 +91,19 @@ class Scheme:
         context: SigningContext,
         active_set: ActiveSet,
         signers: dict[BankIndex, Signer],
+        ballot_signers: dict[BankIndex, BallotSigner],
         chance: Random,
     ) -> None:
         self.height: Height = context.height
         self._context = context
         self._active_set = active_set
         self._signers = signers
+        self._ballot_signers = ballot_signers
         self._chance = chance
         self._approvals: dict[Place, dict[BankIndex, bytes]] = {}
         self._commits: dict[Place, dict[BankIndex, bytes]] = {}
+        self._ballots: dict[Place, dict[bytes, bytes]] = {}
+        """Ballots of commits, by tag."""
         self._timeouts: dict[View, dict[BankIndex, TimeoutEntry]] = {}
         self._certificates: dict[BlockId, QuorumCertificate] = {}
         self._seals: dict[BlockId, Seal] = {}
@@ -138,6 +144,7 @@ class Scheme:
                     self._note(self._approvals, message.view, message.block_id, message)
             case Commit() if message.bank == sender and message.height == self.height:
                 self._note(self._commits, message.view, message.block_id, message)
+                self._note_ballot((message.view, message.block_id), message.ballot)
             case Timeout() if message.bank == sender and message.height == self.height:
                 self._hear_timeout(message)
             case Proposal():
@@ -296,6 +303,10 @@ class Scheme:
             sign = self._signers[bank].sign
             approvals[bank] = sign(self._context.approval(view, bank, block_id))
             commits[bank] = sign(self._context.commit(view, bank, block_id))
+            ballot = self._ballot_signers[bank].sign_ballot(
+                self._active_set, self.height, view, block_id, approve=True
+            )
+            self._note_ballot(branch.place, ballot)
         members = [bank for bank in self._members if bank != proposal.bank]
         return Orders(to_each([*sorted(proposal_to), *members], proposal))
 
@@ -328,10 +339,11 @@ class Scheme:
     def _seal(self, branch: Branch, orders: Orders) -> None:
         required = certificates.required_commits(self._active_set)
         signatures = self._commits[branch.place]
-        if branch.seal is not None or len(signatures) < required:
+        ballots = self._chosen_ballots(branch.place)
+        if branch.seal is not None or min(len(signatures), len(ballots)) < required:
             return
         view, block_id = branch.place
-        branch.seal = Seal(self.height, view, block_id, _entries(signatures, required))
+        branch.seal = Seal(self.height, view, block_id, _entries(signatures, required), ballots)
         self._seals[block_id] = branch.seal
         orders.effects += to_each(sorted(branch.seal_to), branch.seal)
         if block_id in self._hidden:
@@ -340,7 +352,9 @@ class Scheme:
             orders.to_members.append(branch.seal)
 
     def _pad(self, branch: Branch, orders: Orders) -> None:
-        """Where signatures are too few for a seal, repeat one of them: counted, they suffice."""
+        """Where signatures or ballots are too few, repeat one of them: counted, they suffice."""
+        if branch.view in self._pressed:
+            self._lead_on(branch.view, orders, padding=True)
         required = certificates.required_commits(self._active_set)
         signatures = self._commits[branch.place]
         if branch.seal is not None or not signatures or self._chance.random() < 0.5:
@@ -348,7 +362,9 @@ class Scheme:
         view, block_id = branch.place
         entries = _entries(signatures, required)
         padded = (entries[0],) * (required - len(entries)) + entries
-        seal = Seal(self.height, view, block_id, padded)
+        ballots = self._chosen_ballots(branch.place)
+        repeated = ballots[:1] * (required - len(ballots)) + ballots
+        seal = Seal(self.height, view, block_id, padded, repeated)
         orders.effects += to_each(sorted(branch.proposal_to), seal)
 
     def _press(self, branch: Branch, orders: Orders) -> None:
@@ -382,18 +398,24 @@ class Scheme:
         orders.effects += to_each(self._correct, certificate)
         orders.to_members.append(certificate)
 
-    def _lead_on(self, view: View, orders: Orders) -> None:
-        """Leave a view by the timeouts of those who know nothing, once they are enough."""
+    def _lead_on(self, view: View, orders: Orders, *, padding: bool = False) -> None:
+        """Leave a view by the timeouts of those who know nothing, once they are enough.
+
+        With `padding`, one of them is repeated until it looks as if they were.
+        """
         required = certificates.required_timeouts(self._active_set)
         ignorant = {
             bank: entry
             for bank, entry in self._timeouts.get(view, {}).items()
             if entry.highest_view == NO_VIEW
         }
-        if view in self._led_on or len(ignorant) < required:
+        if view in self._led_on or not ignorant or (len(ignorant) < required and not padding):
             return
-        self._led_on.add(view)
         chosen = tuple(ignorant[bank] for bank in sorted(ignorant)[:required])
+        if len(chosen) < required:
+            chosen = (chosen[0],) * (required - len(chosen)) + chosen
+        else:
+            self._led_on.add(view)
         certificate = TimeoutCertificate(self.height, view, chosen)
         status = Status(self.height, View(view + 1), certificate, None)
         orders.effects += to_each(self._correct, status)
@@ -428,6 +450,16 @@ class Scheme:
         statement: Vote | Commit,
     ) -> None:
         table.setdefault((view, block_id), {})[statement.bank] = statement.signature
+
+    def _note_ballot(self, place: Place, ballot: bytes | None) -> None:
+        if ballot is not None and len(ballot) == ballot_bytes(self._active_set.size):
+            self._ballots.setdefault(place, {})[ballot_tag(ballot)] = ballot
+
+    def _chosen_ballots(self, place: Place) -> tuple[bytes, ...]:
+        """Return as many ballots as a seal takes, by tag, or all there are."""
+        by_tag = self._ballots.get(place, {})
+        required = certificates.required_commits(self._active_set)
+        return tuple([by_tag[tag] for tag in sorted(by_tag)[:required]])
 
     def _hear_timeout(self, timeout: Timeout) -> None:
         self._hear_certificate(timeout.quorum_certificate)

@@ -23,7 +23,7 @@ from node.consensus.events import BlockApplied, Event
 from node.consensus.evidence import Conflict
 from node.consensus.evidence_items import decode_item
 from node.consensus.messages import Evidence, Message
-from node.consensus.signatures import Signer
+from node.consensus.signatures import BallotSigner, Signer
 from node.consensus.signing import Decision, SigningContext
 from node.consensus.statements import Commit, Proposal, Timeout, Vote
 from node.consensus.status import ConsensusStatus
@@ -40,12 +40,14 @@ class Situation:
         self,
         bank: BankIndex,
         signer: Signer,
+        ballot_signer: BallotSigner,
         chance: random.Random,
         tip: Header,
         active_set: ActiveSet,
     ) -> None:
         self.bank = bank
         self.signer = signer
+        self.ballot_signer = ballot_signer
         self.chance = chance
         self.advance(tip, active_set)
 
@@ -76,14 +78,27 @@ class Situation:
         statement = self.context.proposal(proposal.view, self.bank, block.block_id)
         return replace(proposal, block=block, signature=self.signer.sign(statement))
 
+    def ballot(self, view: View, block_id: BlockId, *, approve: bool) -> bytes:
+        """Cast a ballot at this height; whoever is not active casts none worth anything."""
+        if self.bank not in self.active_set:
+            return b""
+        return self.ballot_signer.sign_ballot(
+            self.active_set, self.height, view, block_id, approve=approve
+        )
+
     def vote(self, view: View, block_id: BlockId, decision: Decision, reason: str = "") -> Vote:
         statement = self.context.vote(view, self.bank, block_id, decision, reason, None)
         signature = self.signer.sign(statement)
-        return Vote(self.bank, self.height, view, block_id, decision, reason, None, signature)
+        rejects = decision is Decision.REJECT
+        ballot = self.ballot(view, block_id, approve=False) if rejects else None
+        return Vote(
+            self.bank, self.height, view, block_id, decision, reason, None, signature, ballot
+        )
 
     def commit(self, view: View, block_id: BlockId) -> Commit:
         statement = self.context.commit(view, self.bank, block_id)
-        return Commit(self.bank, self.height, view, block_id, self.signer.sign(statement))
+        ballot = self.ballot(view, block_id, approve=True)
+        return Commit(self.bank, self.height, view, block_id, self.signer.sign(statement), ballot)
 
     def timeout(
         self,
@@ -129,11 +144,13 @@ class ByzantineConsensus:
         make_style: Callable[[Situation], Style],
         consensus: Consensus,
         signer: Signer,
+        ballot_signer: BallotSigner,
         chance: random.Random,
     ) -> None:
         self._make_style = make_style
         self._consensus = consensus
         self._signer = signer
+        self._ballot_signer = ballot_signer
         self._chance = chance
         self._style: Style | None = None
 
@@ -166,7 +183,9 @@ class ByzantineConsensus:
     def take_over(self, tip: Header, active_set: ActiveSet) -> Style:
         """Begin to lie around a core that runs already: on this tip, its next height's set."""
         bank = self._consensus.status().bank
-        situation = Situation(bank, self._signer, self._chance, tip, active_set)
+        situation = Situation(
+            bank, self._signer, self._ballot_signer, self._chance, tip, active_set
+        )
         self._style = self._make_style(situation)
         return self._style
 

@@ -8,6 +8,7 @@ from node.consensus.core import Consensus
 from node.consensus.messages import Seal
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex
+from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.byzantine import make_byzantine
 from node.simulation.checker import Checker
 from node.simulation.checkers.agreement import Agreement
@@ -51,7 +52,8 @@ class Stage:
             if bank not in styles:
                 return consensus
             signer = OracleSigner(public_key(bank))
-            return make_byzantine(styles[bank], consensus, signer, random)
+            ballot_signer = ballot_signer_of(bank, ledger.definition.chain_id)
+            return make_byzantine(styles[bank], consensus, signer, ballot_signer, random)
 
         self.punishments = Punishments()
         self.cluster = Cluster(

@@ -8,6 +8,7 @@ import pytest
 
 from node.consensus.core import Consensus
 from node.ledger.types import BankIndex
+from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.byzantine.coalition import Coalition
 from node.simulation.checker import Violation
 from node.simulation.checkers.agreement import Agreement
@@ -29,9 +30,11 @@ def run(seed: int, members: range) -> Cluster:
     def make_core(bank: BankIndex, consensus: Consensus) -> Core:
         if bank not in members:
             return consensus
-        return coalition.join(bank, consensus, OracleSigner(public_key(bank)))
+        signer = OracleSigner(public_key(bank))
+        return coalition.join(bank, consensus, signer, ballot_signer_of(bank, chain_id))
 
     ledger = ProductionLedger(make_genesis(12))
+    chain_id = ledger.definition.chain_id
     cluster = Cluster(
         ledger, seed=seed, checkers=(Agreement(), Innocence()), core_factory=make_core
     )

@@ -12,19 +12,23 @@ from node.consensus.evidence_items import DoubleCommit, SignedBlockId, encode_it
 from node.consensus.messages import Evidence, Proposal
 from node.consensus.signing import Decision
 from node.ledger.types import BankIndex, BlockId, Height, View
+from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.byzantine import STYLES, make_byzantine
 from node.simulation.byzantine.style import ByzantineConsensus, Style, discreet
 from node.simulation.oracle import OracleSigner, OracleVerifier, public_key
 from tests.consensus.consortium import Consortium, Desk
+from tests.consensus.toy_ledger import CHAIN_ID
 
 BANK = BankIndex(1)
+SIGNER = OracleSigner(public_key(BANK))
+BALLOT_SIGNER = ballot_signer_of(BANK, CHAIN_ID)
 
 
 def wrapped(style: str) -> ByzantineConsensus:
     """Bank 1, which leads height 1, taken over while its core runs."""
     consortium = Consortium(12)
     desk = Desk(consortium, BANK)
-    liar = make_byzantine(style, desk.core, OracleSigner(public_key(BANK)), Random(0))
+    liar = make_byzantine(style, desk.core, SIGNER, BALLOT_SIGNER, Random(0))
     liar.take_over(consortium.genesis, consortium.active_set)
     return liar
 
@@ -42,8 +46,7 @@ def test_an_unknown_style_is_named() -> None:
 def test_a_style_that_is_taken_away_leaves_the_core_as_it_was() -> None:
     consortium = Consortium(12)
     desk = Desk(consortium, BANK)
-    signer = OracleSigner(public_key(BANK))
-    liar = make_byzantine("silent", desk.core, signer, Random(0))
+    liar = make_byzantine("silent", desk.core, SIGNER, BALLOT_SIGNER, Random(0))
     liar.take_over(consortium.genesis, consortium.active_set)
     assert BuildBlock(Height(1), View(0)) in liar.handle(WorkDue(WorkKind.BIN))
     effects = desk.do(BlockBuilt(Height(1), View(0), consortium.block()))
@@ -53,8 +56,7 @@ def test_a_style_that_is_taken_away_leaves_the_core_as_it_was() -> None:
 def test_events_before_a_start_are_a_fault_of_the_host() -> None:
     consortium = Consortium(12)
     desk = Desk(consortium, BANK)
-    signer = OracleSigner(public_key(BANK))
-    liar = ByzantineConsensus(Style, desk.core, signer, Random(0))
+    liar = ByzantineConsensus(Style, desk.core, SIGNER, BALLOT_SIGNER, Random(0))
     with pytest.raises(AssertionError, match="comes first"):
         liar.handle(WorkDue(WorkKind.BIN))
 
@@ -73,7 +75,7 @@ def test_section_9_a_byzantine_bank_does_not_accuse_itself() -> None:
 def test_what_a_situation_signs_verifies_under_the_banks_key() -> None:
     consortium = Consortium(12)
     desk = Desk(consortium, BANK)
-    liar = make_byzantine("silent", desk.core, OracleSigner(public_key(BANK)), Random(0))
+    liar = make_byzantine("silent", desk.core, SIGNER, BALLOT_SIGNER, Random(0))
     situation = liar.take_over(consortium.genesis, consortium.active_set).situation
     block = consortium.block()
     proposal = situation.propose_instead(consortium.proposal(block), consortium.block(ids=[1]))

@@ -1,0 +1,42 @@
+"""A leader that records other ballots about the parent than it may (BFT-12 17, E6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crypto.merkle import leaf_hash, merkle_root_of_hashes
+from node.consensus.events import BlockBuilt, Event
+from node.ledger.blocks import Block
+from node.ledger.types import View
+from node.simulation.byzantine.ballot_forger import corrupted
+from node.simulation.byzantine.invalid_approver import InvalidApprover
+
+
+class RecordForger(InvalidApprover):
+    """Leaves ballots out, repeats one, adds one of its own, or alters one; and finds it valid."""
+
+    def events(self, event: Event) -> list[Event]:
+        block = event.block if isinstance(event, BlockBuilt) else None
+        if block is None or not block.parent_ballots:
+            return super().events(event)
+        return [replace(event, block=self._forged(block))]
+
+    def _forged(self, block: Block) -> Block:
+        situation, recorded = self.situation, block.parent_ballots
+        position = situation.chance.randrange(len(recorded))
+        changed = corrupted(recorded[position], len(recorded[position]) - 1)
+        another = situation.ballot(View(0), block.header.parent_id, approve=True)
+        ballots = situation.chance.choice(
+            [
+                (),
+                recorded[1:],
+                (recorded[0], *recorded),
+                (*recorded[:position], changed, *recorded[position + 1 :]),
+                (*recorded[:-1], another),
+                tuple(reversed(recorded)),
+            ]
+        )
+        root = merkle_root_of_hashes([leaf_hash(raw) for raw in ballots])
+        return replace(
+            block, header=replace(block.header, ballots_root=root), parent_ballots=ballots
+        )
