@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from crypto.ring import ClosedBin
 from node.ledger.active_set import ActiveSet
-from node.ledger.block_validity import BuiltBlock, build_block, validate_block
+from node.ledger.ballots import VerifiedBallot
+from node.ledger.block_validity import BuiltBlock, build_block, parent_set, validate_block
 from node.ledger.blocks import Block, Header
 from node.ledger.facts import BlockFacts, CarriesTransaction, facts_needed
 from node.ledger.genesis import Genesis
@@ -109,6 +110,7 @@ class Chain:
         if known is not None and clock_ms is None:
             return known
         verified = [item for item in transactions if isinstance(item, VerifiedTransaction)]
+        ballots = await self._verdicts_on_ballots(block.parent_ballots)
         facts = await self.facts(verified)
         transition = validate_block(
             self.genesis,
@@ -119,6 +121,7 @@ class Chain:
             facts,
             clock_ms=clock_ms,
             evidence=evidence,
+            ballots=ballots,
         )
         self._transitions[block.block_id] = transition
         return transition
@@ -130,8 +133,13 @@ class Chain:
         clock_ms: TimeMs,
         candidates: Sequence[VerifiedTransaction],
         evidence: Sequence[VerifiedEvidence] = (),
+        ballots: Sequence[bytes] = (),
     ) -> BuiltBlock:
-        """Build a block of the valid ones among `candidates` and `evidence` on the tip."""
+        """Build a block of the valid ones among candidates, evidence and ballots, on the tip.
+
+        Raises `Rejection` (BALLOTS) if there are not enough good ballots about the tip.
+        """
+        verdicts = await self._verdicts_on_ballots(ballots)
         facts = await self.facts(candidates)
         built = build_block(
             self.genesis,
@@ -143,9 +151,18 @@ class Chain:
             candidates=candidates,
             facts=facts,
             evidence=evidence,
+            ballots=[item for item in verdicts if isinstance(item, VerifiedBallot)],
         )
         self._transitions[built.block.block_id] = built.transition
         return built
+
+    async def _verdicts_on_ballots(
+        self, ballots: Sequence[bytes]
+    ) -> tuple[VerifiedBallot | Rejection, ...]:
+        """Judge ballots about the tip; most are known from its seal."""
+        return await self.ballots.verify_about(
+            ballots, self.header, parent_set(self.genesis, self.state)
+        )
 
     async def apply(
         self,

@@ -153,9 +153,22 @@ class ConsensusHost:
         candidates = self._pool.candidates(chain.genesis.parameters.batch_limit)
         verdicts = await self._examiner.verdicts(effect.evidence)
         evidence = [item for item in verdicts if isinstance(item, VerifiedEvidence)]
-        built = await chain.build(
-            effect.view, self._bank, self._clock.wall_ms(), candidates, evidence
-        )
+        try:
+            built = await chain.build(
+                effect.view,
+                self._bank,
+                self._clock.wall_ms(),
+                candidates,
+                evidence,
+                effect.ballots,
+            )
+        except Rejection as rejection:
+            if effect.height == chain.height + 1:
+                self.raise_alarm(
+                    "ballots-lacking",
+                    f"this bank cannot propose height {effect.height}: {rejection}",
+                )
+            return BlockBuilt(effect.height, effect.view, None)
         for dropped in built.dropped:
             self._pool.drop(dropped.transaction_id, dropped.rejection)
         return BlockBuilt(effect.height, effect.view, built.block)
