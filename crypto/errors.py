@@ -132,3 +132,15 @@ class ProofOfPossessionInvalid(CryptoError):
 
 class OpeningInvalid(CryptoError):
     """An opening does not name the signer of the ballot (IDX1 9.7)."""
+
+
+class ShareInvalid(CryptoError):
+    """A part of the opener's key is not what its dealer committed to."""
+
+
+class DecryptionInvalid(CryptoError):
+    """Partial decryptions do not prove what a ciphertext decrypts to."""
+
+
+class TallyInvalid(CryptoError):
+    """A year's ciphertext sum is not proven to hold the claimed counts (BFT-12 18)."""
