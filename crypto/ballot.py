@@ -7,7 +7,9 @@ same bank in that context is seen. The opener, and nobody else, can name the sig
 `ballot_keys`     secret and public vote keys, proofs of possession, the ring          9.1, 9.2
 `ballot_proof`    context, signing, collecting, the equations as a batch item          9.3-9.5
 `ballot_box`      duplicates, equivocation and the count by distinct tags              9.6
+`opener_shares`   the opener's key split among officers, decryptions by t of them
 `ballot_opening`  naming the signer, and judging that                                  9.7
+`ballot_tally`    sums of ballots, counted and proven without opening one        BFT-12 18
 
 Two choices that IDX1 leaves open. Coins are not drawn but derived (BFT-12 17), so signing is a
 function: a bank that restarts repeats the bytes it may have sent. And the judge of an opening
@@ -25,7 +27,13 @@ from crypto.ballot_keys import (
     prove_possession,
     verify_possession,
 )
-from crypto.ballot_opening import Opening, open_ballot, verify_opening
+from crypto.ballot_opening import (
+    BallotOpening,
+    join_opening,
+    open_ballot,
+    open_partially,
+    verify_ballot_opening,
+)
 from crypto.ballot_proof import (
     MAX_BALLOT_BYTES,
     BallotContext,
@@ -42,17 +50,19 @@ __all__ = [
     "BallotBox",
     "BallotContext",
     "BallotKey",
+    "BallotOpening",
     "BallotRing",
     "CollectedBallot",
     "Decision",
     "Equivocation",
-    "Opening",
     "ballot_bytes",
     "collect_ballot",
+    "join_opening",
     "open_ballot",
+    "open_partially",
     "prove_possession",
     "sign_ballot",
     "verify_ballot",
-    "verify_opening",
+    "verify_ballot_opening",
     "verify_possession",
 ]

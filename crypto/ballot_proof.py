@@ -130,6 +130,12 @@ class CollectedBallot:
         return self.data[HEAD_BYTES : HEAD_BYTES + POINT_BYTES]
 
     @property
+    def ciphertext(self) -> bytes:
+        """E1 || E2, 192 bytes: the signer's key, encrypted for the opener (IDX1 9.4)."""
+        start = HEAD_BYTES + POINT_BYTES
+        return self.data[start : start + 2 * POINT_BYTES]
+
+    @property
     def message(self) -> bytes:
         """Block id and decision byte, 33 bytes (IDX1 9.3)."""
         return self.data[CONTEXT_BYTES:HEAD_BYTES]

@@ -15,18 +15,18 @@ from crypto.ballot import (
     BallotBox,
     BallotContext,
     BallotKey,
+    BallotOpening,
     BallotRing,
     CollectedBallot,
     Decision,
     Equivocation,
-    Opening,
     ballot_bytes,
     collect_ballot,
     open_ballot,
     prove_possession,
     sign_ballot,
     verify_ballot,
-    verify_opening,
+    verify_ballot_opening,
     verify_possession,
 )
 from crypto.batch import verify_batch
@@ -369,9 +369,9 @@ def test_contexts_have_fixed_widths_9_3(
 # Openings (9.7)
 
 
-def opening_refusal(data: bytes, opening: Opening, context: BallotContext = CONTEXT) -> str:
+def opening_refusal(data: bytes, opening: BallotOpening, context: BallotContext = CONTEXT) -> str:
     with pytest.raises(OpeningInvalid) as caught:
-        verify_opening(data, opening, RING, context)
+        verify_ballot_opening(data, opening, RING, context)
     return str(caught.value)
 
 
@@ -380,20 +380,21 @@ def test_the_opener_names_the_signer_9_7(index: int) -> None:
     data = ballot_of(index)
     opening = open_ballot(verify_ballot(data, RING, CONTEXT), OPENER)
     assert opening.index == index
-    verify_opening(data, opening, RING, CONTEXT)
+    verify_ballot_opening(data, opening, RING, CONTEXT)
 
 
 def test_the_judge_refuses_every_other_opening_9_7() -> None:
     data = ballot_of(5)
     opening = open_ballot(verify_ballot(data, RING, CONTEXT), OPENER)
     proof = opening.proof
-    assert opening_refusal(data, Opening(6, proof)) == "the challenge is another one"
+    assert opening_refusal(data, BallotOpening(6, proof)) == "the challenge is another one"
     assert opening_refusal(ballot_of(6), opening) == "the challenge is another one"
-    assert opening_refusal(data, Opening(12, proof)) == "index 12 is outside a ring of 12 keys"
-    assert opening_refusal(data, Opening(-1, proof)) == "index -1 is outside a ring of 12 keys"
-    assert opening_refusal(data, Opening(5, proof[:63])) == "63 bytes instead of 64"
+    beyond, below = BallotOpening(12, proof), BallotOpening(-1, proof)
+    assert opening_refusal(data, beyond) == "index 12 is outside a ring of 12 keys"
+    assert opening_refusal(data, below) == "index -1 is outside a ring of 12 keys"
+    assert opening_refusal(data, BallotOpening(5, proof[:63])) == "63 bytes instead of 64"
     overflow = int(int.from_bytes(proof[32:], "little") + ORDER).to_bytes(32, "little")
-    not_canonical = Opening(5, proof[:32] + overflow)
+    not_canonical = BallotOpening(5, proof[:32] + overflow)
     assert opening_refusal(data, not_canonical) == "scalar: not below the group order"
     broken = data[:-1] + bytes([data[-1] ^ 1])
     assert opening_refusal(broken, opening).startswith(("ballot: ", "scalar: "))

@@ -8,10 +8,10 @@ from functools import partial
 from crypto.ballot import (
     BallotBox,
     BallotKey,
-    Opening,
+    BallotOpening,
     open_ballot,
     verify_ballot,
-    verify_opening,
+    verify_ballot_opening,
     verify_possession,
 )
 from crypto.curve import encode_point
@@ -76,10 +76,10 @@ def _check_sequence(file: VectorFile, case: Json) -> None:
 
 def _check_opening(file: VectorFile, case: Json) -> None:
     ring, context = file.ballot_ring, file.ballot_context(file.ballots)
-    data, opening = unhex(case["ballot"]), Opening(case["index"], unhex(case["proof"]))
+    data, opening = unhex(case["ballot"]), BallotOpening(case["index"], unhex(case["proof"]))
     valid = True
     try:
-        verify_opening(data, opening, ring, context)
+        verify_ballot_opening(data, opening, ring, context)
     except OpeningInvalid:
         valid = False
     expect("valid", valid, case["valid"])
@@ -87,4 +87,4 @@ def _check_opening(file: VectorFile, case: Json) -> None:
         opener = BallotKey.from_bytes(unhex(file.ballots["opener"]))
         own_opening = open_ballot(verify_ballot(data, ring, context), opener)
         expect("index by our own opening", own_opening.index, case["index"])
-        verify_opening(data, own_opening, ring, context)
+        verify_ballot_opening(data, own_opening, ring, context)
