@@ -1,4 +1,4 @@
-"""`consortium block`: one block, who sealed it and what is in it."""
+"""`consortium block`: one block, how it was sealed and what is in it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from node.cli.terminal import answer, answer_json
 from node.client import LedgerClient, SealVerifier
 from node.client.certified_blocks import CertifiedBlock, certified_block
 from node.client.errors import LedgerUnavailable, RecordNotFound
+from node.ledger.ballots import ballot_tag
 from node.ledger.types import BankIndex, BlockId, Height
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 
@@ -29,10 +30,11 @@ MAX_HEIGHT_DIGITS = 18
 @data_option
 @json_option
 def command(which: str, bank: str | None, directory: ConsortiumDirectory, as_json: bool) -> None:
-    """Show a block: its header, who sealed it, and what its transactions show to everybody.
+    """Show a block: its header, how it was sealed, and what its transactions show to everybody.
 
-    Seal, transactions and their root are verified from the genesis alone. Which banks sign may
-    differ between the seals that two banks hold of one block; each is enough.
+    Ballots, transactions and their root are verified from the genesis alone. The ballots of one
+    block may differ from bank to bank, and each bank's are a quorum; `consortium votes` shows
+    those that all banks agreed to record.
 
     \b
     Examples:
@@ -90,8 +92,11 @@ async def _wanted(ledger: LedgerClient, which: str) -> Height | BlockId:
 
 def _fields(block: CertifiedBlock) -> list[tuple[str, str]]:
     header = block.header
-    seal = "none: this is the genesis" if block.seal is None else seal_text(block.seal)
-    proposer = "nobody" if block.seal is None else short_name(header.proposer)
+    certificate = block.certificate
+    seal, proposer = "none: this is the genesis", "nobody"
+    if certificate is not None:
+        seal = seal_text(certificate, block.active_set.size)
+        proposer = short_name(header.proposer)
     return [
         ("block", str(header.height)),
         ("id", header.block_id.hex()),
@@ -103,7 +108,7 @@ def _fields(block: CertifiedBlock) -> list[tuple[str, str]]:
         ("state root", header.post_state_root.hex()),
         ("next set", header.next_set_hash.hex()),
         ("seal", seal),
-        ("verified", "seal, transactions and their root, from the genesis alone"),
+        ("verified", "ballots, transactions and their root, from the genesis alone"),
     ]
 
 
@@ -121,7 +126,7 @@ def _cells(place: int, summary: TransactionSummary) -> tuple[str, ...]:
 
 
 def _json_object(block: CertifiedBlock, summaries: list[TransactionSummary]) -> dict[str, object]:
-    header, seal = block.header, block.seal
+    header, certificate = block.header, block.certificate
     return {
         "height": header.height,
         "block_id": header.block_id.hex(),
@@ -136,10 +141,12 @@ def _json_object(block: CertifiedBlock, summaries: list[TransactionSummary]) -> 
         "post_state_root": header.post_state_root.hex(),
         "next_set_hash": header.next_set_hash.hex(),
         "seal": None
-        if seal is None
+        if certificate is None
         else {
-            "view": seal.view,
-            "signers": [short_name(entry.bank) for entry in seal.signatures],
+            "view": certificate.view,
+            "ballots": len(certificate.ballots),
+            "active_banks": block.active_set.size,
+            "tags": [ballot_tag(raw).hex() for raw in certificate.ballots],
         },
         "verified": True,
         "transactions": [summary.to_json_object() for summary in summaries],

@@ -20,7 +20,7 @@ from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.state import genesis_header
 from node.ledger.types import BankIndex, BlockId, TransactionId
-from node.wire.records import SetChange, StoredBlock
+from node.wire.records import PublishedBlock, PublishedSetChange
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class ChainCheck:
     bank: BankIndex
     genesis: Genesis
     verifier: SealVerifier
-    set_changes: Sequence[SetChange] = ()
+    set_changes: Sequence[PublishedSetChange] = ()
     findings: list[Finding] = field(default_factory=list)
     block_ids: list[BlockId] = field(default_factory=list)
     """By height."""
@@ -41,7 +41,7 @@ class ChainCheck:
     """The lowest height above genesis of which the bank shows the whole block."""
     _previous: Header | None = None
 
-    def take(self, stored: StoredBlock) -> None:
+    def take(self, stored: PublishedBlock) -> None:
         """Check the next block; the first is that of height 0."""
         height = len(self.block_ids)
         try:
@@ -68,7 +68,7 @@ class ChainCheck:
         self.transaction_ids += [()] * len(block_ids)
         self._previous = None
 
-    def take_bodies(self, height: int, stored: StoredBlock) -> bool:
+    def take_bodies(self, height: int, stored: PublishedBlock) -> bool:
         """Recompute a block's Merkle root from its stored transactions; return whether it holds."""
         try:
             block = Block.decode(stored.block)
@@ -108,12 +108,12 @@ class ChainCheck:
             return "the block's evidence does not have the Merkle root of the header"
         return ""
 
-    def _check_seal(self, height: int, stored: StoredBlock) -> None:
+    def _check_seal(self, height: int, stored: PublishedBlock) -> None:
         changes = [
             change for change in self.set_changes if Header.decode(change.header).height < height
         ]
         try:
-            self.verifier.verify_header(stored.header, stored.seal, changes)
+            self.verifier.verify_header(stored.header, stored.certificate, changes)
         except VerificationError as error:
             self._find(height, FindingKind.SEAL, str(error))
         else:

@@ -48,7 +48,7 @@ from node.ledger.invariants import InvariantBroken, check_conservation
 from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, BlockId, Height
 from node.wire.operator_records import AuditExtent, LedgerDigests, NodeReport
-from node.wire.records import SealedState
+from node.wire.records import PublishedState
 
 T = TypeVar("T")
 
@@ -309,7 +309,7 @@ class Examination:
                 self._find(bank, FindingKind.TREASURY, fault, state.height)
         return True
 
-    def _verified_state(self, bank: BankIndex, sealed: SealedState) -> LedgerState | None:
+    def _verified_state(self, bank: BankIndex, sealed: PublishedState) -> LedgerState | None:
         try:
             _, state = self._verifier.verify_state(sealed)
         except VerificationError as error:

@@ -11,7 +11,7 @@ from crypto.transaction import Mint, Transfer
 from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.money import Money, money_of
 from node.client.errors import RecordsInvalid
-from node.consensus.certificates import Seal
+from node.ledger.ballots import BallotCertificate
 from node.ledger.definitions import AssetDefinition
 from node.ledger.genesis import Genesis
 from node.ledger.governance import LedgerTransaction, Readmission, StakeMovement
@@ -141,8 +141,10 @@ def _public_parts(
     return amounts, "" if account is None else short_name(account)
 
 
-def seal_text(seal: Seal) -> str:
-    """Return who signed a verified seal, in a sentence."""
-    signers = ", ".join(short_name(entry.bank) for entry in seal.signatures)
-    view = f" in view {seal.view}" if seal.view else ""
-    return f"{len(seal.signatures)} signatures{view}, a quorum of the active banks: {signers}"
+def seal_text(certificate: BallotCertificate, active_banks: int) -> str:
+    """Return what a verified ballot certificate shows, in a sentence."""
+    view = f" in view {certificate.view}" if certificate.view else ""
+    return (
+        f"{len(certificate.ballots)} approving ballots{view}, by as many of the {active_banks} "
+        "active banks; which of them, the ballots do not show"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from node.cli.options import data_option, json_option
 from node.cli.table import answer_fields
 from node.cli.terminal import answer, answer_json
-from node.client import verify_inclusion
+from node.client import SealVerifier
 from node.client.errors import (
     LedgerUnavailable,
     NotYet,
@@ -26,11 +27,11 @@ from node.client.errors import (
 )
 from node.client.proof_file import MAX_FILE_BYTES, ProofFile
 from node.client.verification import SealedPlace
-from node.consensus.certificates import Seal
+from node.ledger.ballots import BallotCertificate
 from node.ledger.genesis import Genesis
 from node.ledger.types import HASH_BYTES, BankIndex, TransactionId
 from node.runtime.config import ConfigurationError
-from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.consortium_directory import ConsortiumDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,16 @@ class Verdict:
     """What was checked of a proof that holds."""
 
     place: SealedPlace
-    seal: Seal
+    certificate: BallotCertificate
+    active_banks: int
     path_hashes: int
     set_changes: int
+    proof_bytes: int
+    """Transaction, ballots and path: what it takes beyond the header chain."""
+    header_bytes: int
+    """The block's header, and every change of the set with header, ballots and new set."""
+    verification_ms: float
+    """Of all the checks below, once the genesis was read."""
     genesis: Genesis
     genesis_file: Path
 
@@ -60,8 +68,13 @@ class Verdict:
                 f"{header.height}, by {self.path_hashes} hashes up to the transactions' root",
             ),
             ("block", f"{header.block_id.hex()}, {utc_time(header.time_ms)}"),
-            ("seal", seal_text(self.seal)),
+            ("seal", seal_text(self.certificate, self.active_banks)),
             ("banks", changes),
+            (
+                "cost",
+                f"verified in {self.verification_ms:.1f} ms from {self.proof_bytes:,} bytes "
+                f"beyond the header chain, of which {self.header_bytes:,} bytes were needed",
+            ),
             ("genesis", f"chain {self.genesis.chain_id.hex()}, from {self.genesis_file}"),
         ]
 
@@ -76,9 +89,14 @@ class Verdict:
             "index": self.place.index,
             "transaction_count": header.transaction_count,
             "time_ms": header.time_ms,
-            "signers": [short_name(entry.bank) for entry in self.seal.signatures],
+            "ballots": len(self.certificate.ballots),
+            "active_banks": self.active_banks,
+            "view": self.certificate.view,
             "path_hashes": self.path_hashes,
             "set_changes": self.set_changes,
+            "proof_bytes": self.proof_bytes,
+            "header_bytes": self.header_bytes,
+            "verification_ms": round(self.verification_ms, 3),
             "chain_id": self.genesis.chain_id.hex(),
         }
 
@@ -117,8 +135,12 @@ def command(
     """Fetch the proof that the transaction TXID is sealed, or verify one.
 
     A proof holds the transaction, its path in the tree of its block, the block's header and the
-    signatures of a quorum. With --file it is verified offline: no bank is asked and none is
-    trusted, only the genesis. Without --verify or --out the proof itself is printed as JSON.
+    ballots of a quorum: ten of twelve banks approved, and nobody learns which. With --file it is
+    verified offline: no bank is asked. Without --verify or --out the proof itself is printed as
+    JSON.
+
+    What is trusted is the genesis, and that fewer than eight of twelve banks ever lie together;
+    no bank's word is, nor the network's, nor the regulator's.
 
     \b
     Examples:
@@ -205,8 +227,9 @@ def _load_genesis(directory: ConsortiumDirectory, path: Path | None) -> Genesis:
 
 def verdict_of(proof: ProofFile, genesis: Genesis, genesis_file: Path, source: str) -> Verdict:
     """Verify a proof from the genesis alone; raises `CommandFailed` if it does not hold."""
+    verifier, begun_s = SealVerifier(genesis), time.perf_counter()
     try:
-        place = verify_inclusion(genesis, proof.transaction, proof.proof)
+        place = verifier.verify_inclusion(proof.transaction, proof.proof)
     except VerificationError as error:
         raise CommandFailed(
             f"the proof of {source} does NOT hold: {error}",
@@ -214,11 +237,17 @@ def verdict_of(proof: ProofFile, genesis: Genesis, genesis_file: Path, source: s
             "proven to be sealed",
             EXIT_FAILED,
         ) from error
+    verification_ms = (time.perf_counter() - begun_s) * 1000
+    changes = proof.proof.set_changes
     return Verdict(
         place=place,
-        seal=Seal.decode(proof.proof.seal),
+        certificate=BallotCertificate.decode(proof.proof.certificate),
+        active_banks=verifier.active_set_at(place.header.height, changes).size,
         path_hashes=(len(proof.proof.proof) - PROOF_HEADER_BYTES) // HASH_BYTES,
-        set_changes=len(proof.proof.set_changes),
+        set_changes=len(changes),
+        proof_bytes=proof.proof_bytes,
+        header_bytes=proof.header_bytes,
+        verification_ms=verification_ms,
         genesis=genesis,
         genesis_file=genesis_file,
     )

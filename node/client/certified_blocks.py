@@ -1,4 +1,4 @@
-"""Fetching a block whole and checking all of it: seal, contents, every transaction's bytes."""
+"""Fetching a block whole and checking all of it: ballots, contents, every transaction's bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from crypto.transaction import transaction_id
 from node.client.errors import HeaderInvalid, RecordsInvalid
 from node.client.ledger_client import LedgerClient
 from node.client.verification import SealVerifier
-from node.consensus.certificates import Seal
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import BallotCertificate
 from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import BlockId, Height, TransactionId
-from node.wire.records import SetChange, StoredBlock
+from node.wire.records import PublishedBlock, PublishedSetChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,12 @@ class CertifiedBlock:
     """A block as a quorum sealed it."""
 
     header: Header
-    seal: Seal | None
+    certificate: BallotCertificate | None
     """None at height 0."""
+    block: Block | None
+    """None at height 0."""
+    active_set: ActiveSet
+    """That decided its height; of the genesis at height 0."""
     transactions: tuple[bytes, ...]
     """Canonical bytes, in block order."""
 
@@ -48,7 +53,7 @@ async def certified_block(
 
 
 def verify_stored_block(
-    verifier: SealVerifier, stored: StoredBlock, set_changes: Sequence[SetChange]
+    verifier: SealVerifier, stored: PublishedBlock, set_changes: Sequence[PublishedSetChange]
 ) -> CertifiedBlock:
     """Check a stored block with its transactions; changes above its height are left out.
 
@@ -56,11 +61,12 @@ def verify_stored_block(
     """
     height = _decode_header(stored.header).height
     changes = [item for item in set_changes if _decode_header(item.header).height < height]
-    header = verifier.verify_header(stored.header, stored.seal, changes)
+    header = verifier.verify_header(stored.header, stored.certificate, changes)
+    active_set = verifier.active_set_at(height, changes)
     if merkle_root(stored.transactions) != header.transactions_root:
         raise RecordsInvalid("the transactions are not those that the header commits to")
     if header.height == 0:
-        return CertifiedBlock(header, None, stored.transactions)
+        return CertifiedBlock(header, None, None, active_set, stored.transactions)
     try:
         block = Block.decode(stored.block)
     except MalformedEncoding as error:
@@ -70,7 +76,8 @@ def verify_stored_block(
     named = tuple(TransactionId(transaction_id(raw)) for raw in stored.transactions)
     if block.transaction_ids != named:
         raise RecordsInvalid("the block names other transactions than it has")
-    return CertifiedBlock(header, Seal.decode(stored.seal), stored.transactions)
+    certificate = BallotCertificate.decode(stored.certificate)
+    return CertifiedBlock(header, certificate, block, active_set, stored.transactions)
 
 
 def _decode_header(data: bytes) -> Header:

@@ -147,10 +147,12 @@ class BankLinks:
         limit: int | None = None,
         *,
         endless: bool = False,
+        place: Callable[[T], int] | None = None,
     ) -> AsyncGenerator[Sequence[T], None]:
         """Yield pages of a list from `position` on, at most `limit` items in all.
 
-        `request_from(position, remaining)` builds the request that continues there.
+        `request_from(position, remaining)` builds the request that continues there. `place` tells
+        an item's position, for lists with gaps.
         """
         attempts = Attempts(self)
         while limit is None or limit > 0:
@@ -163,7 +165,7 @@ class BankLinks:
                     if not page:
                         continue
                     attempts.made_progress()
-                    position += len(page)
+                    position = position + len(page) if place is None else place(page[-1]) + 1
                     limit = None if limit is None else limit - len(page)
                     yield page
                 if not endless:

@@ -26,7 +26,9 @@ from node.ledger.types import BlockId, Height, TransactionId
 from node.wire import codec, ledger_pb2
 from node.wire.fields import MalformedMessage
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     InclusionProof,
@@ -34,9 +36,10 @@ from node.wire.records import (
     NodeStatus,
     NoteRecord,
     NullifierRecord,
+    PublishedBlock,
+    PublishedState,
     Receipt,
-    SealedState,
-    StoredBlock,
+    SettledYear,
     TransactionStatus,
     TreasuryMovement,
 )
@@ -235,18 +238,18 @@ class LedgerClient:
 
     async def block(
         self, which: Height | BlockId, *, include_transactions: bool = False
-    ) -> StoredBlock:
+    ) -> PublishedBlock:
         """Return a sealed block by height or id; raises `RecordNotFound`."""
         request = ledger_pb2.GetBlockRequest(include_transactions=include_transactions)
         if isinstance(which, bytes):
             request.block_id = which
         else:
             request.height = which
-        return await self._banks.call("GetBlock", request, codec.block_from_stub)
+        return await self._banks.call("GetBlock", request, codec.published_block_from_stub)
 
     async def stream_blocks(
         self, from_height: Height, *, follow: bool = False, include_transactions: bool = False
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         """Yield sealed blocks in order, with `follow` also those still to come, without end."""
 
         def request_from(position: int, remaining: int | None) -> Any:
@@ -257,8 +260,8 @@ class LedgerClient:
                 limit=remaining or 0,
             )
 
-        def read(answer: Any) -> Sequence[StoredBlock]:
-            return (codec.block_from_stub(answer),)
+        def read(answer: Any) -> Sequence[PublishedBlock]:
+            return (codec.published_block_from_stub(answer),)
 
         async for page in self._banks.pages(
             "StreamBlocks", request_from, read, from_height, endless=follow
@@ -323,15 +326,92 @@ class LedgerClient:
         )
 
     def treasury(
-        self, from_sequence: int = 0, limit: int | None = None
+        self,
+        from_sequence: int = 0,
+        limit: int | None = None,
+        *,
+        fiscal_year: int | None = None,
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
-        """Yield pages of all treasury rows in ledger order, from a sequence number to the tip."""
+        """Yield pages of treasury rows in ledger order, from a sequence number to the tip.
+
+        `fiscal_year` leaves out those of other years; rows keep their numbers.
+        """
 
         def request_from(position: int, remaining: int | None) -> Any:
-            return ledger_pb2.ListTreasuryRequest(from_sequence=position, limit=remaining or 0)
+            return ledger_pb2.ListTreasuryRequest(
+                from_sequence=position, limit=remaining or 0, fiscal_year=fiscal_year
+            )
 
         return self._banks.pages(
-            "ListTreasury", request_from, codec.treasury_from_stub, from_sequence, limit
+            "ListTreasury",
+            request_from,
+            codec.treasury_from_stub,
+            from_sequence,
+            limit,
+            place=lambda movement: movement.sequence,
+        )
+
+    async def votes(self, height: Height, *, include_ballots: bool = False) -> BlockVotes:
+        """Return the bank's voting record of a block, unverified; raises `RecordNotFound`."""
+
+        def read(answer: Any) -> BlockVotes:
+            votes = codec.votes_from_stub(answer)
+            if votes.height != height:
+                raise MalformedMessage("height", "is not the one that was asked for")
+            return votes
+
+        request = ledger_pb2.GetVotesRequest(height=height, include_ballots=include_ballots)
+        return await self._banks.call("GetVotes", request, read)
+
+    async def votes_from(
+        self, from_height: Height, limit: int | None = None, *, include_ballots: bool = False
+    ) -> AsyncGenerator[BlockVotes, None]:
+        """Yield the bank's voting records from a height to the tip, unverified."""
+
+        def request_from(position: int, remaining: int | None) -> Any:
+            return ledger_pb2.ListVotesRequest(
+                from_height=position, limit=remaining or 0, include_ballots=include_ballots
+            )
+
+        def read(answer: Any) -> Sequence[BlockVotes]:
+            return (codec.votes_from_stub(answer),)
+
+        async for page in self._banks.pages("ListVotes", request_from, read, from_height, limit):
+            for votes in page:
+                yield votes
+
+    def settlements(
+        self, from_year: int = 0, limit: int | None = None
+    ) -> AsyncGenerator[Sequence[SettledYear], None]:
+        """Yield pages of settled fiscal years in their order, unverified."""
+
+        def request_from(position: int, remaining: int | None) -> Any:
+            return ledger_pb2.ListSettlementsRequest(from_year=position, limit=remaining or 0)
+
+        return self._banks.pages(
+            "ListSettlements",
+            request_from,
+            codec.settlements_from_stub,
+            from_year,
+            limit,
+            place=lambda settled: settled.fiscal_year,
+        )
+
+    def ballot_conflicts(
+        self, from_sequence: int = 0, limit: int | None = None
+    ) -> AsyncGenerator[Sequence[BallotConflict], None]:
+        """Yield pages of the conflicting ballots that the bank found, unverified.
+
+        For banks and the regulator.
+        """
+
+        def request_from(position: int, remaining: int | None) -> Any:
+            return ledger_pb2.ListBallotConflictsRequest(
+                from_sequence=position, limit=remaining or 0
+            )
+
+        return self._banks.pages(
+            "ListBallotConflicts", request_from, codec.conflicts_from_stub, from_sequence, limit
         )
 
     async def bins(self, bin_ids: Sequence[int]) -> tuple[BinRecord, ...]:
@@ -346,10 +426,10 @@ class LedgerClient:
         request = ledger_pb2.GetBinsRequest(bin_ids=bin_ids)
         return await self._banks.call("GetBins", request, read)
 
-    async def sealed_state(self) -> SealedState:
-        """Return the tip with its seal and state, unverified (`SealVerifier.verify_state`)."""
+    async def sealed_state(self) -> PublishedState:
+        """Return the tip with its state, unverified (`SealVerifier.verify_state`)."""
         request = ledger_pb2.GetSealedStateRequest()
-        return await self._banks.call("GetSealedState", request, codec.sealed_state_from_stub)
+        return await self._banks.call("GetSealedState", request, codec.published_state_from_stub)
 
     async def parameters(self) -> LedgerParameters:
         """Return what all banks agree on, and the bank's height."""

@@ -26,7 +26,7 @@ from node.wire.operator_records import (
     LinkFault,
     NodeReport,
 )
-from node.wire.records import StoredBlock
+from node.wire.records import PublishedBlock
 
 T = TypeVar("T")
 
@@ -96,10 +96,11 @@ class OperatorClient:
 
     def blocks(
         self, from_height: Height, to_height: Height | None = None
-    ) -> AsyncGenerator[StoredBlock, None]:
-        """Yield stored blocks with seals and transaction bodies up to a height (None: the tip)."""
+    ) -> AsyncGenerator[PublishedBlock, None]:
+        """Yield stored blocks with transaction bodies up to a height (None: the tip)."""
         request = operator_pb2.ListBlocksRequest(from_height=from_height, to_height=to_height or 0)
-        return self._stream("ListBlocks", request, codec.block_from_stub, SCAN_DEADLINE_MS)
+        read = codec.published_block_from_stub
+        return self._stream("ListBlocks", request, read, SCAN_DEADLINE_MS)
 
     def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
         """Have the bank verify stored transactions again; yields progress, the last one `done`."""

@@ -2,13 +2,14 @@
 
 JSON, every byte string in lower-case hexadecimal:
 
-    format          "consortium/inclusion-proof/1"
+    format          "consortium/inclusion-proof/2"
     transaction     canonical bytes of the transaction (IDX1 5)
-    header, seal    canonical bytes (BFT-12 2 and 3)
+    header          canonical bytes (BFT-12 2 and 3)
+    certificate     canonical ballot certificate: ballots of a quorum, without names (BFT-12 17)
     leaf_hash       IDX1 11.1
     proof           IDX1 11.2
-    set_changes     list of header, seal, active_set: the sealed headers after which another set of
-                    banks decides (BFT-12 10)
+    set_changes     list of header, certificate, active_set: the sealed headers after which another
+                    set of banks decides (BFT-12 10)
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from dataclasses import dataclass
 from crypto.transaction import MAX_TRANSACTION_BYTES, transaction_id
 from node.client.errors import ProofFileInvalid
 from node.ledger.types import TransactionId
-from node.wire.records import InclusionProof, SetChange
+from node.wire.records import InclusionProof, PublishedSetChange
 
-FORMAT = "consortium/inclusion-proof/1"
+FORMAT = "consortium/inclusion-proof/2"
 MAX_FILE_BYTES = 16 << 20
 MAX_FIELD_BYTES = 64 << 10
-"""More than any header, seal or active set has; a transaction has a limit of its own."""
+"""More than any header, certificate or active set has; a transaction has a limit of its own."""
 
-_FIELDS = ("header", "seal", "leaf_hash", "proof")
-_CHANGE_FIELDS = ("header", "seal", "active_set")
+_FIELDS = ("header", "certificate", "leaf_hash", "proof")
+_CHANGE_FIELDS = ("header", "certificate", "active_set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,22 @@ class ProofFile:
     def transaction_id(self) -> TransactionId:
         """The id that the bytes have, which is the one that is proven."""
         return TransactionId(transaction_id(self.transaction))
+
+    @property
+    def proof_bytes(self) -> int:
+        """Canonical bytes beyond the header chain: transaction, ballots, path and leaf."""
+        proof = self.proof
+        parts = (self.transaction, proof.certificate, proof.proof, proof.leaf_hash)
+        return sum(map(len, parts))
+
+    @property
+    def header_bytes(self) -> int:
+        """Canonical bytes of the header chain that are needed: the header and the set changes."""
+        changes = sum(
+            len(item.header) + len(item.certificate) + len(item.active_set)
+            for item in self.proof.set_changes
+        )
+        return len(self.proof.header) + changes
 
     def to_json_object(self) -> dict[str, object]:
         """Return the fields of the file."""
@@ -77,12 +94,13 @@ class ProofFile:
             _hexadecimal(document, "transaction", MAX_TRANSACTION_BYTES),
             InclusionProof(
                 **{name: _hexadecimal(document, name) for name in _FIELDS},
-                set_changes=tuple(
-                    SetChange(**{name: _hexadecimal(item, name) for name in _CHANGE_FIELDS})
-                    for item in changes
-                ),
+                set_changes=tuple([_set_change(item) for item in changes]),
             ),
         )
+
+
+def _set_change(fields: dict[str, object]) -> PublishedSetChange:
+    return PublishedSetChange(**{name: _hexadecimal(fields, name) for name in _CHANGE_FIELDS})
 
 
 def _hexadecimal(fields: dict[str, object], name: str, limit: int = MAX_FIELD_BYTES) -> bytes:

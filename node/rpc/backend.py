@@ -31,8 +31,10 @@ from node.wire.operator_records import (
     NodeReport,
 )
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
     BlockRange,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     Hello,
@@ -41,9 +43,10 @@ from node.wire.records import (
     NodeStatus,
     NoteRecord,
     NullifierRecord,
+    PublishedBlock,
+    PublishedState,
     Receipt,
-    SealedState,
-    StoredBlock,
+    SettledYear,
     TransactionStatus,
     TreasuryMovement,
 )
@@ -133,17 +136,17 @@ class LedgerBackend(Protocol):
         """Yield the state now (UNKNOWN if never seen), then each change, the last one final."""
         ...
 
-    async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
+    async def block_at(self, height: Height, include_transactions: bool) -> PublishedBlock:
         """Return the sealed block at a height (0: the genesis header); raises `NotFound`."""
         ...
 
-    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
+    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> PublishedBlock:
         """Return a sealed block; raises `NotFound`."""
         ...
 
     def blocks(
         self, from_height: Height, follow: bool, include_transactions: bool
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         """Yield sealed blocks in order, ending at the tip unless `follow`."""
         ...
 
@@ -173,7 +176,7 @@ class LedgerBackend(Protocol):
         """Return closed bins in the order asked for; raises `NotFound`, `NotYet` ("bin-open")."""
         ...
 
-    async def sealed_state(self) -> SealedState:
+    async def sealed_state(self) -> PublishedState:
         """Return the tip with its state."""
         ...
 
@@ -184,9 +187,34 @@ class LedgerBackend(Protocol):
         ...
 
     def treasury(
-        self, from_sequence: int, limit: int | None
+        self, from_sequence: int, limit: int | None, fiscal_year: int | None
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
-        """Yield treasury rows in ledger order up to the tip, in pages of any size."""
+        """Yield treasury rows in ledger order up to the tip, in pages of any size.
+
+        Only those of one fiscal year if one is given.
+        """
+        ...
+
+    async def votes(self, height: Height, include_ballots: bool) -> BlockVotes:
+        """Return the voting record of a block above genesis; raises `NotFound`."""
+        ...
+
+    def votes_from(
+        self, from_height: Height, include_ballots: bool
+    ) -> AsyncGenerator[BlockVotes, None]:
+        """Yield the voting records of consecutive blocks up to the tip."""
+        ...
+
+    def settlements(
+        self, from_year: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[SettledYear], None]:
+        """Yield settlements in the order of the years, in pages of any size."""
+        ...
+
+    def ballot_conflicts(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[BallotConflict], None]:
+        """Yield the conflicting ballots that this bank found, oldest first."""
         ...
 
     async def parameters(self) -> LedgerParameters:
@@ -262,7 +290,7 @@ class OperatorBackend(Protocol):
 
     def stored_blocks(
         self, from_height: Height, to_height: Height | None
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         """Yield stored blocks with transaction bodies, up to a height (None: the tip)."""
         ...
 

@@ -18,6 +18,7 @@ from node.wire.fields import MalformedMessage
 from node.wire.identity import Identity
 from node.wire.ledger_pb2_grpc import LedgerServicer
 from node.wire.limits import (
+    MAX_CONFLICTS_PER_PAGE,
     MAX_EVIDENCE_PAGE_BYTES,
     MAX_EVIDENCE_PER_PAGE,
     MAX_NOTES_PER_PAGE,
@@ -98,25 +99,25 @@ class LedgerService(LedgerServicer):
 
     async def GetBlock(  # noqa: N802
         self, request: ledger_pb2.GetBlockRequest, context: Context
-    ) -> types_pb2.SealedBlock:
+    ) -> types_pb2.PublishedBlock:
         wanted = codec.requested_block(request)
         include = request.include_transactions
         if isinstance(wanted, bytes):
             block = await self._backend.block_by_id(wanted, include)
         else:
             block = await self._backend.block_at(wanted, include)
-        return codec.block_to_stub(block)
+        return codec.published_block_to_stub(block)
 
     async def StreamBlocks(  # noqa: N802
         self, request: ledger_pb2.StreamBlocksRequest, context: Context
-    ) -> AsyncGenerator[types_pb2.SealedBlock, None]:
+    ) -> AsyncGenerator[types_pb2.PublishedBlock, None]:
         left = codec.limit(request.limit)
         blocks = self._backend.blocks(
             Height(request.from_height), request.follow, request.include_transactions
         )
         async with aclosing(blocks):
             async for block in blocks:
-                yield codec.block_to_stub(block)
+                yield codec.published_block_to_stub(block)
                 if left is not None:
                     left -= 1
                     if left == 0:
@@ -159,8 +160,8 @@ class LedgerService(LedgerServicer):
 
     async def GetSealedState(  # noqa: N802
         self, request: ledger_pb2.GetSealedStateRequest, context: Context
-    ) -> ledger_pb2.SealedState:
-        return codec.sealed_state_to_stub(await self._backend.sealed_state())
+    ) -> ledger_pb2.PublishedState:
+        return codec.published_state_to_stub(await self._backend.sealed_state())
 
     async def ListEvidence(  # noqa: N802
         self, request: ledger_pb2.ListEvidenceRequest, context: Context
@@ -174,10 +175,47 @@ class LedgerService(LedgerServicer):
     async def ListTreasury(  # noqa: N802
         self, request: ledger_pb2.ListTreasuryRequest, context: Context
     ) -> AsyncGenerator[ledger_pb2.TreasuryPage, None]:
-        pages = self._backend.treasury(request.from_sequence, codec.limit(request.limit))
+        year = request.fiscal_year if request.HasField("fiscal_year") else None
+        pages = self._backend.treasury(request.from_sequence, codec.limit(request.limit), year)
         async with aclosing(_repaged(pages, MAX_RECORDS_PER_PAGE)) as repaged:
             async for page in repaged:
                 yield codec.treasury_to_stub(page)
+
+    async def GetVotes(  # noqa: N802
+        self, request: ledger_pb2.GetVotesRequest, context: Context
+    ) -> ledger_pb2.BlockVotes:
+        votes = await self._backend.votes(Height(request.height), request.include_ballots)
+        return codec.votes_to_stub(votes)
+
+    async def ListVotes(  # noqa: N802
+        self, request: ledger_pb2.ListVotesRequest, context: Context
+    ) -> AsyncGenerator[ledger_pb2.BlockVotes, None]:
+        left = codec.limit(request.limit)
+        records = self._backend.votes_from(Height(request.from_height), request.include_ballots)
+        async with aclosing(records):
+            async for votes in records:
+                yield codec.votes_to_stub(votes)
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        return
+
+    async def ListSettlements(  # noqa: N802
+        self, request: ledger_pb2.ListSettlementsRequest, context: Context
+    ) -> AsyncGenerator[ledger_pb2.SettlementPage, None]:
+        pages = self._backend.settlements(request.from_year, codec.limit(request.limit))
+        async with aclosing(_repaged(pages, MAX_RECORDS_PER_PAGE)) as repaged:
+            async for page in repaged:
+                yield codec.settlements_to_stub(page)
+
+    async def ListBallotConflicts(  # noqa: N802
+        self, request: ledger_pb2.ListBallotConflictsRequest, context: Context
+    ) -> AsyncGenerator[ledger_pb2.BallotConflictPage, None]:
+        limit = codec.limit(request.limit)
+        pages = self._backend.ballot_conflicts(request.from_sequence, limit)
+        async with aclosing(_repaged(pages, MAX_CONFLICTS_PER_PAGE)) as repaged:
+            async for page in repaged:
+                yield codec.conflicts_to_stub(page)
 
     async def GetParameters(  # noqa: N802
         self, request: ledger_pb2.GetParametersRequest, context: Context

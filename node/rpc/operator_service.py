@@ -45,13 +45,13 @@ class OperatorService(OperatorServicer):
 
     async def ListBlocks(  # noqa: N802
         self, request: operator_pb2.ListBlocksRequest, context: Context
-    ) -> AsyncGenerator[types_pb2.SealedBlock, None]:
+    ) -> AsyncGenerator[types_pb2.PublishedBlock, None]:
         blocks = self._backend.stored_blocks(
             Height(request.from_height), operator_codec.optional_height(request.to_height)
         )
         async with aclosing(blocks):
             async for block in blocks:
-                yield codec.block_to_stub(block)
+                yield codec.published_block_to_stub(block)
 
     async def AuditTransactions(  # noqa: N802
         self, request: operator_pb2.AuditTransactionsRequest, context: Context

@@ -50,7 +50,8 @@ class MethodRule:
 
 
 _ALL = frozenset(Role)
-_SUBMITTERS = frozenset({Role.BANK, Role.CLIENT, Role.OPERATOR})
+_SUBMITTERS = _ALL
+"""The regulator too: it submits settlements."""
 _BANKS = frozenset({Role.BANK})
 _OBSERVERS = frozenset({Role.BANK, Role.REGULATOR})
 _OPERATORS = frozenset({Role.OPERATOR})
@@ -79,6 +80,10 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{LEDGER}/GetSealedState": _read(),
     f"/{LEDGER}/ListEvidence": _read(SCAN_SECONDS),
     f"/{LEDGER}/ListTreasury": _read(SCAN_SECONDS),
+    f"/{LEDGER}/GetVotes": _read(),
+    f"/{LEDGER}/ListVotes": _read(SCAN_SECONDS),
+    f"/{LEDGER}/ListSettlements": _read(SCAN_SECONDS),
+    f"/{LEDGER}/ListBallotConflicts": MethodRule(_OBSERVERS, SMALL_REQUEST_BYTES, SCAN_SECONDS),
     f"/{LEDGER}/GetParameters": _read(),
     f"/{LEDGER}/GetNodeStatus": _read(),
     f"/{PEER}/Exchange": MethodRule(_BANKS, MAX_MESSAGE_BYTES, None),

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from crypto.merkle import prove_inclusion_of_hashes
 from crypto.transaction import transaction_id as compute_transaction_id
+from node.ledger.ballots import Decision, ballot_message, ballot_tag
+from node.ledger.blocks import Block, Header
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BlockId, Height, TransactionId
 from node.rpc.backend import FoundTransaction, NotFound, NotReady, NotYet, Overloaded
 from node.runtime.block_feed import BlockFeed
 from node.runtime.catch_up import FAR_BEHIND
 from node.runtime.chain import Chain
-from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot, stored_blocks
+from node.runtime.stored_blocks import (
+    naming_the_snapshot,
+    published_block,
+    published_seal,
+    stored_blocks,
+)
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.runtime.version import SOFTWARE_VERSION
@@ -30,7 +38,9 @@ from node.storage.records import (
 )
 from node.wire.identity import Identity
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     EvidenceStatus,
@@ -40,13 +50,16 @@ from node.wire.records import (
     NoteRecord,
     NullifierRecord,
     Position,
+    PublishedBlock,
+    PublishedSetChange,
+    PublishedState,
     Receipt,
-    SealedState,
-    SetChange,
-    StoredBlock,
+    RecordedVote,
+    SettledYear,
     TransactionState,
     TransactionStatus,
     TreasuryMovement,
+    VotingStatus,
 )
 
 PAGE_ROWS = 500
@@ -165,30 +178,30 @@ class LedgerBackend:
         finally:
             await follower.aclose()
 
-    async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
+    async def block_at(self, height: Height, include_transactions: bool) -> PublishedBlock:
         try:
             with naming_the_snapshot():
                 stored = await self._database.block_by_height(height)
         except NotStored as error:
             raise NotFound(f"height {height} is above the tip {self._chain.height}") from error
-        return await as_wire_block(self._database, stored, include_transactions)
+        return await published_block(self._database, stored, include_transactions)
 
-    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
+    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> PublishedBlock:
         try:
             with naming_the_snapshot():
                 stored = await self._database.block_by_id(block_id)
         except NotStored as error:
             raise NotFound(f"block {block_id.hex()} is unknown at this bank") from error
-        return await as_wire_block(self._database, stored, include_transactions)
+        return await published_block(self._database, stored, include_transactions)
 
     async def blocks(
         self, from_height: Height, follow: bool, include_transactions: bool
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         height = from_height
         while True:
             tip = self._chain.height
             async for stored in stored_blocks(self._database, height, tip):
-                yield await as_wire_block(self._database, stored, include_transactions)
+                yield await published_block(self._database, stored, include_transactions)
                 height = Height(stored.height + 1)
             if not follow:
                 return
@@ -207,16 +220,21 @@ class LedgerBackend:
         leaves = await self._database.leaf_hashes(sealed.height)
         return InclusionProof(
             header=block.header,
-            seal=block.seal,
+            certificate=published_seal(block.seal),
             proof=prove_inclusion_of_hashes(leaves, sealed.position),
             leaf_hash=sealed.leaf_hash,
             set_changes=await self._set_changes(sealed.height),
         )
 
-    async def _set_changes(self, height: Height) -> tuple[SetChange, ...]:
+    async def _set_changes(self, height: Height) -> tuple[PublishedSetChange, ...]:
         """Return what leads from the genesis set to the set of a height."""
         changes = await self._database.set_changes(height)
-        return tuple([SetChange(item.header, item.seal, item.active_set) for item in changes])
+        return tuple(
+            [
+                PublishedSetChange(item.header, published_seal(item.seal), item.active_set)
+                for item in changes
+            ]
+        )
 
     def notes(
         self, from_sequence: int, limit: int | None
@@ -239,15 +257,50 @@ class LedgerBackend:
         return _pages(self._database.evidence, _evidence_item, from_sequence, limit)
 
     def treasury(
-        self, from_sequence: int, limit: int | None
+        self, from_sequence: int, limit: int | None, fiscal_year: int | None
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
         height = self._chain.height
 
-        async def read(position: int, count: int) -> Sequence[TreasuryMovement]:
-            rows = await self._database.treasury_rows(height, position, count)
-            return [_treasury_movement(row) for row in rows]
+        async def read(position: int, count: int) -> Sequence[StoredTreasuryRow]:
+            return await self._database.treasury_rows(height, position, count)
 
-        return _pages(read, lambda movement: movement, from_sequence, limit)
+        if fiscal_year is None:
+            return _pages(read, _treasury_movement, from_sequence, limit)
+        return _of_year(_pages(read, _treasury_movement, from_sequence, None), fiscal_year, limit)
+
+    async def votes(self, height: Height, include_ballots: bool) -> BlockVotes:
+        async with aclosing(self.votes_from(height, include_ballots)) as records:
+            async for votes in records:
+                return votes
+        raise NotFound(f"height {height} is above the tip {self._chain.height}")
+
+    async def votes_from(
+        self, from_height: Height, include_ballots: bool
+    ) -> AsyncGenerator[BlockVotes, None]:
+        # A block's record is what its successor carries; nobody votes on genesis.
+        about: Header | None = None
+        async for stored in stored_blocks(
+            self._database, Height(max(from_height, 1)), self._chain.height
+        ):
+            if about is not None:
+                yield _recorded_votes(about, Block.decode(stored.encoded), include_ballots)
+            about = Header.decode(stored.header)
+        if about is not None:
+            yield BlockVotes(
+                about.height, about.block_id, about.time_ms, VotingStatus.PENDING, 0, 0
+            )
+
+    async def settlements(
+        self, from_year: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[SettledYear], None]:
+        empty: Sequence[SettledYear] = ()
+        yield empty
+
+    async def ballot_conflicts(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[BallotConflict], None]:
+        empty: Sequence[BallotConflict] = ()
+        yield empty
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         stored = await self._database.bins(bin_ids)
@@ -270,11 +323,11 @@ class LedgerBackend:
             )
         return records
 
-    async def sealed_state(self) -> SealedState:
+    async def sealed_state(self) -> PublishedState:
         header, seal, state = self._chain.header, self._chain.seal, self._chain.state
-        return SealedState(
+        return PublishedState(
             header=header.encode(),
-            seal=seal,
+            certificate=published_seal(seal),
             state=state.encode(),
             set_changes=await self._set_changes(header.height),
         )
@@ -336,6 +389,41 @@ async def _pages(
         yield [as_record(row) for row in rows]
         sequence = rows[-1].sequence + 1
         left = None if left is None else left - len(rows)
+
+
+async def _of_year(
+    pages: AsyncGenerator[Sequence[TreasuryMovement], None], fiscal_year: int, limit: int | None
+) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
+    left = limit
+    async with aclosing(pages):
+        async for page in pages:
+            chosen = [movement for movement in page if movement.fiscal_year == fiscal_year]
+            yield chosen[:left]
+            if left is not None:
+                left -= len(chosen)
+                if left <= 0:
+                    return
+
+
+def _recorded_votes(about: Header, child: Block, include_ballots: bool) -> BlockVotes:
+    votes = [
+        RecordedVote(
+            tag=ballot_tag(raw),
+            approve=ballot_message(raw).endswith(Decision.APPROVE.value),
+            ballot=raw if include_ballots else b"",
+        )
+        for raw in child.parent_ballots
+    ]
+    approved = sum(vote.approve for vote in votes)
+    return BlockVotes(
+        height=about.height,
+        block_id=about.block_id,
+        time_ms=about.time_ms,
+        status=VotingStatus.RECORDED,
+        approved=approved,
+        rejected=len(votes) - approved,
+        votes=tuple(votes),
+    )
 
 
 def _note_record(row: StoredNote) -> NoteRecord:

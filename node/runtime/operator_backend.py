@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections import Counter
@@ -12,7 +13,8 @@ import psutil
 from node.consensus.core import Consensus
 from node.consensus.status import ConsensusStatus
 from node.consensus.waiting import WaitingFor
-from node.ledger.types import BankIndex, BlockId, Height
+from node.ledger.encoding import Writer
+from node.ledger.types import BlockId, Height
 from node.rpc.backend import NotFound
 from node.runtime.admission import Admission
 from node.runtime.audit import Audit
@@ -22,11 +24,12 @@ from node.runtime.config import NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.fault_injection import FaultInjection
 from node.runtime.peer_network import PeerNetwork
-from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot, stored_blocks
+from node.runtime.stored_blocks import naming_the_snapshot, published_block, stored_blocks
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import StorageError
+from node.storage.records import CountedDigest
 from node.wire.identity import Identity
 from node.wire.operator_records import (
     AuditExtent,
@@ -41,9 +44,8 @@ from node.wire.operator_records import (
     NodeReport,
     ProcessReport,
     RefusedReport,
-    TreasuryRow,
 )
-from node.wire.records import StoredBlock
+from node.wire.records import PublishedBlock
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +197,7 @@ class OperatorBackend:
             nullifiers = await self._database.nullifier_digest(height)
         notes = await self._database.notes_digest(height)
         votes = await self._database.voting_records_digest(height)
+        treasury = await self._treasury_digest(height)
         return LedgerDigests(
             from_height=from_height,
             at_height=height,
@@ -207,35 +210,28 @@ class OperatorBackend:
             note_digest=notes.digest,
             voting_record_count=votes.count,
             voting_record_digest=votes.digest,
-            treasury=await self._treasury(height),
+            treasury_count=treasury.count,
+            treasury_digest=treasury.digest,
             tip_height=self._chain.height,
         )
 
-    async def _treasury(self, height: Height) -> tuple[TreasuryRow, ...]:
-        rows: list[TreasuryRow] = []
-        record = 0
-        while True:
-            page = await self._database.treasury_rows(height, record)
-            if not page:
-                return tuple(rows)
-            rows += [
-                TreasuryRow(
-                    bank=None if row.bank is None else BankIndex(row.bank),
-                    fiscal_year=row.fiscal_year,
-                    amount=row.amount,
-                    kind=row.kind,
-                    reason=row.reason,
-                )
-                for row in page
-            ]
-            record = page[-1].record + 1
+    async def _treasury_digest(self, height: Height) -> CountedDigest:
+        """Return the digest of the treasury rows up to a height, a page at a time."""
+        hasher, count = hashlib.sha256(), 0
+        while page := await self._database.treasury_rows(height, count):
+            for row in page:
+                writer = Writer().u64(row.record).optional(row.bank, Writer.u16)
+                writer.u64(row.fiscal_year).text(str(row.amount)).text(row.kind).text(row.reason)
+                hasher.update(writer.finish())
+            count = page[-1].record + 1
+        return CountedDigest(count, hasher.digest())
 
     async def stored_blocks(
         self, from_height: Height, to_height: Height | None
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         last = self._chain.height if to_height is None else to_height
         async for stored in stored_blocks(self._database, from_height, last):
-            yield await as_wire_block(self._database, stored, True)
+            yield await published_block(self._database, stored, True)
 
     def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
         return self._audit.run(extent)

@@ -15,7 +15,7 @@ from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.snapshot_serving import SnapshotServer
-from node.runtime.stored_blocks import as_wire_block, naming_the_snapshot
+from node.runtime.stored_blocks import naming_the_snapshot, sealed_block
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
@@ -120,8 +120,7 @@ class PeerBackend:
             page = await self._database.blocks(
                 from_height, limit=MAX_SYNC_BLOCKS, max_bytes=MAX_SYNC_BYTES
             )
-        blocks = [await as_wire_block(self._database, stored, False) for stored in page]
-        return BlockRange(tuple(blocks), self._chain.height)
+        return BlockRange(tuple([sealed_block(stored) for stored in page]), self._chain.height)
 
     async def block(self, block_id: BlockId) -> bytes:
         try:

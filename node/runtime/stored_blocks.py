@@ -1,16 +1,17 @@
-"""Sealed blocks from the database, in the shape in which they travel."""
+"""Sealed blocks from the database, in the shapes in which they travel (BFT-12 section 17)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
+from node.consensus.certificates import Seal
 from node.ledger.types import Height
 from node.rpc.backend import BeforeSnapshot
 from node.storage.database import Database
 from node.storage.errors import BeforeSnapshot as BeforeStoredSnapshot
 from node.storage.records import StoredBlock as DatabaseBlock
-from node.wire.records import StoredBlock
+from node.wire.records import PublishedBlock, StoredBlock
 
 PAGE_BLOCKS = 20
 PAGE_BYTES = 2 << 20
@@ -42,13 +43,29 @@ async def stored_blocks(
         height = Height(page[-1].height + 1)
 
 
-async def as_wire_block(
+async def published_block(
     database: Database, stored: DatabaseBlock, include_transactions: bool
-) -> StoredBlock:
-    """Return the block as clients get it; genesis is a header alone."""
+) -> PublishedBlock:
+    """Return the block as anybody gets it, without the signatures in its seal.
+
+    Genesis is a header alone.
+    """
     if stored.height == 0:
-        return StoredBlock(header=stored.header, block=b"", seal=b"")
+        return PublishedBlock(header=stored.header, block=b"", certificate=b"")
     transactions: tuple[bytes, ...] = ()
     if include_transactions:
         transactions = await database.block_transactions(stored.height)
-    return StoredBlock(stored.header, stored.encoded, stored.seal, transactions)
+    certificate = published_seal(stored.seal)
+    return PublishedBlock(stored.header, stored.encoded, certificate, transactions)
+
+
+def published_seal(seal: bytes) -> bytes:
+    """Return the ballot certificate of a stored canonical seal; empty at height 0."""
+    return Seal.decode(seal).published().encode() if seal else b""
+
+
+def sealed_block(stored: DatabaseBlock) -> StoredBlock:
+    """Return the block as other banks get it, whole but for the bodies of its transactions."""
+    if stored.height == 0:
+        return StoredBlock(header=stored.header, block=b"", seal=b"")
+    return StoredBlock(stored.header, stored.encoded, stored.seal)

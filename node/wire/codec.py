@@ -7,9 +7,10 @@ values. Everything that comes from a stub raises `MalformedMessage` when it brea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from node.ledger.blocks import HEADER_BYTES, MAX_TRANSACTIONS, Header
+from node.ledger.blocks import HEADER_BYTES, MAX_PARENT_BALLOTS, MAX_TRANSACTIONS, Header
+from node.ledger.definitions import MAX_BANKS
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import HASH_BYTES, BlockId, Height, TransactionId
 from node.wire import ledger_pb2, types_pb2
@@ -23,13 +24,17 @@ from node.wire.fields import (
 )
 from node.wire.limits import (
     MAX_BINS,
+    MAX_CERTIFICATE_BYTES,
+    MAX_CONFLICTS_PER_PAGE,
     MAX_EVIDENCE_PER_PAGE,
     MAX_NOTES_PER_PAGE,
     MAX_RECORDS_PER_PAGE,
     MAX_TRANSACTION_BYTES,
 )
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     EvidenceStatus,
@@ -39,14 +44,21 @@ from node.wire.records import (
     NoteRecord,
     NullifierRecord,
     Position,
+    PublishedBlock,
+    PublishedSetChange,
+    PublishedState,
     Receipt,
+    RecordedVote,
     Refusal,
     SealedState,
     SetChange,
+    SettledYear,
     StoredBlock,
     TransactionState,
     TransactionStatus,
     TreasuryMovement,
+    VotingStatus,
+    YearShare,
 )
 
 
@@ -151,13 +163,13 @@ def status_from_stub(stub: types_pb2.TransactionStatus) -> TransactionStatus:
 # --- blocks and proofs ----------------------------------------------------------------------
 
 
-def block_to_stub(block: StoredBlock) -> types_pb2.SealedBlock:
+def published_block_to_stub(block: PublishedBlock) -> types_pb2.PublishedBlock:
     """Build the stub with its convenience fields; the header is our own and decodes."""
     header = Header.decode(block.header)
-    return types_pb2.SealedBlock(
+    return types_pb2.PublishedBlock(
         header=block.header,
         block=block.block,
-        seal=block.seal,
+        certificate=block.certificate,
         transactions=block.transactions,
         block_id=hashlib.sha256(block.header).digest(),
         height=header.height,
@@ -167,15 +179,39 @@ def block_to_stub(block: StoredBlock) -> types_pb2.SealedBlock:
     )
 
 
-def block_from_stub(stub: types_pb2.SealedBlock) -> StoredBlock:
+def published_block_from_stub(stub: types_pb2.PublishedBlock) -> PublishedBlock:
     """Read a block; its convenience fields are ignored, for the header says it all."""
-    bounded_count("transactions", stub.transactions, MAX_TRANSACTIONS)
-    return StoredBlock(
+    return from_stub(
+        stub,
+        PublishedBlock,
         header=header_bytes(stub.header),
-        block=stub.block,
-        seal=stub.seal,
-        transactions=tuple(raw_transaction(raw, "transactions") for raw in stub.transactions),
+        certificate=_certificate(stub.certificate),
+        transactions=_bodies(stub.transactions),
     )
+
+
+def sealed_block_to_stub(block: StoredBlock) -> types_pb2.SealedBlock:
+    """Build the stub of a block for another bank."""
+    return to_stub(block, types_pb2.SealedBlock)
+
+
+def sealed_block_from_stub(stub: types_pb2.SealedBlock) -> StoredBlock:
+    """Read a block that another bank sent."""
+    return from_stub(
+        stub,
+        StoredBlock,
+        header=header_bytes(stub.header),
+        transactions=_bodies(stub.transactions),
+    )
+
+
+def _bodies(transactions: Collection[bytes]) -> tuple[bytes, ...]:
+    bounded_count("transactions", transactions, MAX_TRANSACTIONS)
+    return tuple([raw_transaction(raw, "transactions") for raw in transactions])
+
+
+def _certificate(value: bytes) -> bytes:
+    return bounded_bytes("certificate", value, MAX_CERTIFICATE_BYTES)
 
 
 def header_bytes(value: bytes, field: str = "header") -> bytes:
@@ -201,33 +237,66 @@ def proof_from_stub(stub: ledger_pb2.InclusionProof) -> InclusionProof:
         stub,
         InclusionProof,
         header=header_bytes(stub.header),
+        certificate=_certificate(stub.certificate),
         set_changes=_set_changes_from_stubs(stub.set_changes),
     )
 
 
-def sealed_state_to_stub(state: SealedState) -> ledger_pb2.SealedState:
-    """Build the stub of a sealed state."""
+def published_state_to_stub(state: PublishedState) -> ledger_pb2.PublishedState:
+    """Build the stub of a published state."""
     return to_stub(
-        state, ledger_pb2.SealedState, set_changes=_set_changes_to_stubs(state.set_changes)
+        state, ledger_pb2.PublishedState, set_changes=_set_changes_to_stubs(state.set_changes)
     )
 
 
-def sealed_state_from_stub(stub: ledger_pb2.SealedState) -> SealedState:
-    """Read a sealed state; that it is sealed is for the receiver to verify."""
+def published_state_from_stub(stub: ledger_pb2.PublishedState) -> PublishedState:
+    """Read a published state; that it is sealed is for the receiver to verify."""
     return from_stub(
         stub,
-        SealedState,
+        PublishedState,
         header=header_bytes(stub.header),
+        certificate=_certificate(stub.certificate),
         set_changes=_set_changes_from_stubs(stub.set_changes),
     )
 
 
-def _set_changes_to_stubs(changes: Sequence[SetChange]) -> list[ledger_pb2.SetChange]:
-    return [to_stub(change, ledger_pb2.SetChange) for change in changes]
+def _set_changes_to_stubs(
+    changes: Sequence[PublishedSetChange],
+) -> list[ledger_pb2.PublishedSetChange]:
+    return [to_stub(change, ledger_pb2.PublishedSetChange) for change in changes]
 
 
-def _set_changes_from_stubs(stubs: Iterable[ledger_pb2.SetChange]) -> tuple[SetChange, ...]:
-    return tuple(from_stub(stub, SetChange, header=header_bytes(stub.header)) for stub in stubs)
+def _set_changes_from_stubs(
+    stubs: Iterable[ledger_pb2.PublishedSetChange],
+) -> tuple[PublishedSetChange, ...]:
+    return tuple(
+        [
+            from_stub(
+                stub,
+                PublishedSetChange,
+                header=header_bytes(stub.header),
+                certificate=_certificate(stub.certificate),
+            )
+            for stub in stubs
+        ]
+    )
+
+
+def sealed_state_to_stub(state: SealedState) -> types_pb2.SealedState:
+    """Build the stub of a sealed state for another bank."""
+    changes = [to_stub(change, types_pb2.SetChange) for change in state.set_changes]
+    return to_stub(state, types_pb2.SealedState, set_changes=changes)
+
+
+def sealed_state_from_stub(stub: types_pb2.SealedState) -> SealedState:
+    """Read a sealed state that another bank sent; verify it."""
+    changes = [
+        from_stub(change, SetChange, header=header_bytes(change.header))
+        for change in stub.set_changes
+    ]
+    return from_stub(
+        stub, SealedState, header=header_bytes(stub.header), set_changes=tuple(changes)
+    )
 
 
 # --- notes, nullifiers, bins ----------------------------------------------------------------
@@ -320,6 +389,79 @@ def treasury_from_stub(page: ledger_pb2.TreasuryPage) -> tuple[TreasuryMovement,
     """Read a page of the treasury."""
     bounded_count("movements", page.movements, MAX_RECORDS_PER_PAGE)
     return tuple(from_stub(stub, TreasuryMovement) for stub in page.movements)
+
+
+# --- votes, settlements, conflicts ------------------------------------------------------------
+
+
+def votes_to_stub(votes: BlockVotes) -> ledger_pb2.BlockVotes:
+    """Build the stub of a block's voting record."""
+    return to_stub(
+        votes,
+        ledger_pb2.BlockVotes,
+        status=votes.status.value,
+        votes=[to_stub(vote, ledger_pb2.RecordedVote) for vote in votes.votes],
+    )
+
+
+def votes_from_stub(stub: ledger_pb2.BlockVotes) -> BlockVotes:
+    """Read a block's voting record: votes only when it is recorded, by increasing tag."""
+    try:
+        status = VotingStatus(stub.status)
+    except ValueError:
+        raise MalformedMessage("status", f"{stub.status} is no status of votes") from None
+    bounded_count("votes", stub.votes, MAX_PARENT_BALLOTS)
+    votes = tuple([from_stub(vote, RecordedVote) for vote in stub.votes])
+    if votes and status is VotingStatus.PENDING:
+        raise MalformedMessage("votes", "are listed although they are pending")
+    tags = [vote.tag for vote in votes]
+    if tags != sorted(set(tags)):
+        raise MalformedMessage("votes", "are not in increasing order of their tags")
+    return from_stub(stub, BlockVotes, status=status, votes=votes)
+
+
+def settlements_to_stub(settlements: Sequence[SettledYear]) -> ledger_pb2.SettlementPage:
+    """Build the stub of a page of settlements."""
+    return ledger_pb2.SettlementPage(
+        settlements=[
+            to_stub(
+                item,
+                ledger_pb2.SettledYear,
+                shares=[to_stub(share, ledger_pb2.SettledYear.Share) for share in item.shares],
+            )
+            for item in settlements
+        ]
+    )
+
+
+def settlements_from_stub(page: ledger_pb2.SettlementPage) -> tuple[SettledYear, ...]:
+    """Read a page of settlements; the transactions they name prove them."""
+    bounded_count("settlements", page.settlements, MAX_RECORDS_PER_PAGE)
+    for stub in page.settlements:
+        bounded_count("shares", stub.shares, MAX_BANKS)
+    return tuple(
+        [
+            from_stub(
+                stub,
+                SettledYear,
+                shares=tuple([from_stub(share, YearShare) for share in stub.shares]),
+            )
+            for stub in page.settlements
+        ]
+    )
+
+
+def conflicts_to_stub(conflicts: Sequence[BallotConflict]) -> ledger_pb2.BallotConflictPage:
+    """Build the stub of a page of ballot conflicts."""
+    return ledger_pb2.BallotConflictPage(
+        conflicts=[to_stub(item, ledger_pb2.BallotConflict) for item in conflicts]
+    )
+
+
+def conflicts_from_stub(page: ledger_pb2.BallotConflictPage) -> tuple[BallotConflict, ...]:
+    """Read a page of ballot conflicts; verify the ballots."""
+    bounded_count("conflicts", page.conflicts, MAX_CONFLICTS_PER_PAGE)
+    return tuple([from_stub(stub, BallotConflict) for stub in page.conflicts])
 
 
 # --- parameters and status ------------------------------------------------------------------

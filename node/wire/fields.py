@@ -31,7 +31,9 @@ FIXED_LENGTHS = {
     "nullifier_digest": HASH_BYTES,
     "output": OUTPUT_BYTES,
     "state_root": HASH_BYTES,
+    "tag": POINT_BYTES,
     "transaction_id": HASH_BYTES,
+    "treasury_digest": HASH_BYTES,
     "voting_record_digest": HASH_BYTES,
 }
 """Byte fields that mean the same in every message and always have one length."""

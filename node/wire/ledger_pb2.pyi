@@ -15,11 +15,20 @@ class EvidenceStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVIDENCE_STATUS_RECORDED: _ClassVar[EvidenceStatus]
     EVIDENCE_STATUS_SUPERSEDED: _ClassVar[EvidenceStatus]
     EVIDENCE_STATUS_EXPIRED: _ClassVar[EvidenceStatus]
+
+class VotingStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VOTING_STATUS_UNSPECIFIED: _ClassVar[VotingStatus]
+    VOTING_STATUS_PENDING: _ClassVar[VotingStatus]
+    VOTING_STATUS_RECORDED: _ClassVar[VotingStatus]
 EVIDENCE_STATUS_UNSPECIFIED: EvidenceStatus
 EVIDENCE_STATUS_PENDING: EvidenceStatus
 EVIDENCE_STATUS_RECORDED: EvidenceStatus
 EVIDENCE_STATUS_SUPERSEDED: EvidenceStatus
 EVIDENCE_STATUS_EXPIRED: EvidenceStatus
+VOTING_STATUS_UNSPECIFIED: VotingStatus
+VOTING_STATUS_PENDING: VotingStatus
+VOTING_STATUS_RECORDED: VotingStatus
 
 class SubmitTransactionRequest(_message.Message):
     __slots__ = ("transaction",)
@@ -114,28 +123,28 @@ class GetInclusionProofRequest(_message.Message):
     def __init__(self, transaction_id: _Optional[bytes] = ...) -> None: ...
 
 class InclusionProof(_message.Message):
-    __slots__ = ("header", "seal", "proof", "leaf_hash", "set_changes")
+    __slots__ = ("header", "certificate", "proof", "leaf_hash", "set_changes")
     HEADER_FIELD_NUMBER: _ClassVar[int]
-    SEAL_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
     LEAF_HASH_FIELD_NUMBER: _ClassVar[int]
     SET_CHANGES_FIELD_NUMBER: _ClassVar[int]
     header: bytes
-    seal: bytes
+    certificate: bytes
     proof: bytes
     leaf_hash: bytes
-    set_changes: _containers.RepeatedCompositeFieldContainer[SetChange]
-    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., proof: _Optional[bytes] = ..., leaf_hash: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[SetChange, _Mapping]]] = ...) -> None: ...
+    set_changes: _containers.RepeatedCompositeFieldContainer[PublishedSetChange]
+    def __init__(self, header: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., proof: _Optional[bytes] = ..., leaf_hash: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[PublishedSetChange, _Mapping]]] = ...) -> None: ...
 
-class SetChange(_message.Message):
-    __slots__ = ("header", "seal", "active_set")
+class PublishedSetChange(_message.Message):
+    __slots__ = ("header", "certificate", "active_set")
     HEADER_FIELD_NUMBER: _ClassVar[int]
-    SEAL_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_SET_FIELD_NUMBER: _ClassVar[int]
     header: bytes
-    seal: bytes
+    certificate: bytes
     active_set: bytes
-    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., active_set: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, header: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., active_set: _Optional[bytes] = ...) -> None: ...
 
 class ListNotesRequest(_message.Message):
     __slots__ = ("from_sequence", "limit")
@@ -261,17 +270,17 @@ class GetSealedStateRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class SealedState(_message.Message):
-    __slots__ = ("header", "seal", "state", "set_changes")
+class PublishedState(_message.Message):
+    __slots__ = ("header", "certificate", "state", "set_changes")
     HEADER_FIELD_NUMBER: _ClassVar[int]
-    SEAL_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SET_CHANGES_FIELD_NUMBER: _ClassVar[int]
     header: bytes
-    seal: bytes
+    certificate: bytes
     state: bytes
-    set_changes: _containers.RepeatedCompositeFieldContainer[SetChange]
-    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., state: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[SetChange, _Mapping]]] = ...) -> None: ...
+    set_changes: _containers.RepeatedCompositeFieldContainer[PublishedSetChange]
+    def __init__(self, header: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., state: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[PublishedSetChange, _Mapping]]] = ...) -> None: ...
 
 class ListEvidenceRequest(_message.Message):
     __slots__ = ("from_sequence", "limit")
@@ -310,12 +319,14 @@ class EvidenceItem(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., evidence_id: _Optional[bytes] = ..., offence: _Optional[str] = ..., bank: _Optional[int] = ..., offence_height: _Optional[int] = ..., status: _Optional[_Union[EvidenceStatus, str]] = ..., recorded_height: _Optional[int] = ..., penalty: _Optional[int] = ..., item: _Optional[bytes] = ...) -> None: ...
 
 class ListTreasuryRequest(_message.Message):
-    __slots__ = ("from_sequence", "limit")
+    __slots__ = ("from_sequence", "limit", "fiscal_year")
     FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FISCAL_YEAR_FIELD_NUMBER: _ClassVar[int]
     from_sequence: int
     limit: int
-    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+    fiscal_year: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ..., fiscal_year: _Optional[int] = ...) -> None: ...
 
 class TreasuryPage(_message.Message):
     __slots__ = ("movements",)
@@ -340,6 +351,119 @@ class TreasuryMovement(_message.Message):
     kind: str
     reason: str
     def __init__(self, sequence: _Optional[int] = ..., height: _Optional[int] = ..., bank: _Optional[int] = ..., fiscal_year: _Optional[int] = ..., amount: _Optional[int] = ..., kind: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GetVotesRequest(_message.Message):
+    __slots__ = ("height", "include_ballots")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_BALLOTS_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    include_ballots: bool
+    def __init__(self, height: _Optional[int] = ..., include_ballots: _Optional[bool] = ...) -> None: ...
+
+class ListVotesRequest(_message.Message):
+    __slots__ = ("from_height", "limit", "include_ballots")
+    FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_BALLOTS_FIELD_NUMBER: _ClassVar[int]
+    from_height: int
+    limit: int
+    include_ballots: bool
+    def __init__(self, from_height: _Optional[int] = ..., limit: _Optional[int] = ..., include_ballots: _Optional[bool] = ...) -> None: ...
+
+class BlockVotes(_message.Message):
+    __slots__ = ("height", "block_id", "time_ms", "status", "approved", "rejected", "votes")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    block_id: bytes
+    time_ms: int
+    status: VotingStatus
+    approved: int
+    rejected: int
+    votes: _containers.RepeatedCompositeFieldContainer[RecordedVote]
+    def __init__(self, height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., status: _Optional[_Union[VotingStatus, str]] = ..., approved: _Optional[int] = ..., rejected: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[RecordedVote, _Mapping]]] = ...) -> None: ...
+
+class RecordedVote(_message.Message):
+    __slots__ = ("tag", "approve", "ballot")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    APPROVE_FIELD_NUMBER: _ClassVar[int]
+    BALLOT_FIELD_NUMBER: _ClassVar[int]
+    tag: bytes
+    approve: bool
+    ballot: bytes
+    def __init__(self, tag: _Optional[bytes] = ..., approve: _Optional[bool] = ..., ballot: _Optional[bytes] = ...) -> None: ...
+
+class ListSettlementsRequest(_message.Message):
+    __slots__ = ("from_year", "limit")
+    FROM_YEAR_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_year: int
+    limit: int
+    def __init__(self, from_year: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class SettlementPage(_message.Message):
+    __slots__ = ("settlements",)
+    SETTLEMENTS_FIELD_NUMBER: _ClassVar[int]
+    settlements: _containers.RepeatedCompositeFieldContainer[SettledYear]
+    def __init__(self, settlements: _Optional[_Iterable[_Union[SettledYear, _Mapping]]] = ...) -> None: ...
+
+class SettledYear(_message.Message):
+    __slots__ = ("fiscal_year", "height", "transaction_id", "pot", "carried", "shares")
+    class Share(_message.Message):
+        __slots__ = ("bank", "count", "reward")
+        BANK_FIELD_NUMBER: _ClassVar[int]
+        COUNT_FIELD_NUMBER: _ClassVar[int]
+        REWARD_FIELD_NUMBER: _ClassVar[int]
+        bank: int
+        count: int
+        reward: int
+        def __init__(self, bank: _Optional[int] = ..., count: _Optional[int] = ..., reward: _Optional[int] = ...) -> None: ...
+    FISCAL_YEAR_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    POT_FIELD_NUMBER: _ClassVar[int]
+    CARRIED_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    fiscal_year: int
+    height: int
+    transaction_id: bytes
+    pot: int
+    carried: int
+    shares: _containers.RepeatedCompositeFieldContainer[SettledYear.Share]
+    def __init__(self, fiscal_year: _Optional[int] = ..., height: _Optional[int] = ..., transaction_id: _Optional[bytes] = ..., pot: _Optional[int] = ..., carried: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[SettledYear.Share, _Mapping]]] = ...) -> None: ...
+
+class ListBallotConflictsRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class BallotConflictPage(_message.Message):
+    __slots__ = ("conflicts",)
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    conflicts: _containers.RepeatedCompositeFieldContainer[BallotConflict]
+    def __init__(self, conflicts: _Optional[_Iterable[_Union[BallotConflict, _Mapping]]] = ...) -> None: ...
+
+class BallotConflict(_message.Message):
+    __slots__ = ("sequence", "height", "view", "first", "second")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    height: int
+    view: int
+    first: bytes
+    second: bytes
+    def __init__(self, sequence: _Optional[int] = ..., height: _Optional[int] = ..., view: _Optional[int] = ..., first: _Optional[bytes] = ..., second: _Optional[bytes] = ...) -> None: ...
 
 class GetParametersRequest(_message.Message):
     __slots__ = ()

@@ -58,12 +58,12 @@ class LedgerStub:
         self.GetBlock = channel.unary_unary(
                 '/consortium.v1.Ledger/GetBlock',
                 request_serializer=node_dot_wire_dot_ledger__pb2.GetBlockRequest.SerializeToString,
-                response_deserializer=node_dot_wire_dot_types__pb2.SealedBlock.FromString,
+                response_deserializer=node_dot_wire_dot_types__pb2.PublishedBlock.FromString,
                 _registered_method=True)
         self.StreamBlocks = channel.unary_stream(
                 '/consortium.v1.Ledger/StreamBlocks',
                 request_serializer=node_dot_wire_dot_ledger__pb2.StreamBlocksRequest.SerializeToString,
-                response_deserializer=node_dot_wire_dot_types__pb2.SealedBlock.FromString,
+                response_deserializer=node_dot_wire_dot_types__pb2.PublishedBlock.FromString,
                 _registered_method=True)
         self.GetInclusionProof = channel.unary_unary(
                 '/consortium.v1.Ledger/GetInclusionProof',
@@ -93,7 +93,7 @@ class LedgerStub:
         self.GetSealedState = channel.unary_unary(
                 '/consortium.v1.Ledger/GetSealedState',
                 request_serializer=node_dot_wire_dot_ledger__pb2.GetSealedStateRequest.SerializeToString,
-                response_deserializer=node_dot_wire_dot_ledger__pb2.SealedState.FromString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.PublishedState.FromString,
                 _registered_method=True)
         self.ListEvidence = channel.unary_stream(
                 '/consortium.v1.Ledger/ListEvidence',
@@ -104,6 +104,26 @@ class LedgerStub:
                 '/consortium.v1.Ledger/ListTreasury',
                 request_serializer=node_dot_wire_dot_ledger__pb2.ListTreasuryRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_ledger__pb2.TreasuryPage.FromString,
+                _registered_method=True)
+        self.GetVotes = channel.unary_unary(
+                '/consortium.v1.Ledger/GetVotes',
+                request_serializer=node_dot_wire_dot_ledger__pb2.GetVotesRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.BlockVotes.FromString,
+                _registered_method=True)
+        self.ListVotes = channel.unary_stream(
+                '/consortium.v1.Ledger/ListVotes',
+                request_serializer=node_dot_wire_dot_ledger__pb2.ListVotesRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.BlockVotes.FromString,
+                _registered_method=True)
+        self.ListSettlements = channel.unary_stream(
+                '/consortium.v1.Ledger/ListSettlements',
+                request_serializer=node_dot_wire_dot_ledger__pb2.ListSettlementsRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.SettlementPage.FromString,
+                _registered_method=True)
+        self.ListBallotConflicts = channel.unary_stream(
+                '/consortium.v1.Ledger/ListBallotConflicts',
+                request_serializer=node_dot_wire_dot_ledger__pb2.ListBallotConflictsRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_ledger__pb2.BallotConflictPage.FromString,
                 _registered_method=True)
         self.GetParameters = channel.unary_unary(
                 '/consortium.v1.Ledger/GetParameters',
@@ -212,7 +232,8 @@ class LedgerServicer:
 
     def GetSealedState(self, request, context):
         """The tip with the ledger state it commits to: check SHA-256(state) against the header's
-        post-state root and the seal against the active set, then trust the state's accumulators.
+        post-state root and the certificate against the active set, then trust the state's
+        accumulators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -228,6 +249,38 @@ class LedgerServicer:
 
     def ListTreasury(self, request, context):
         """Movements of stakes, penalties, fees and rewards in ledger order (BFT-12 section 18).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVotes(self, request, context):
+        """The agreed voting record of one block: ballots without names (BFT-12 section 17). NOT_FOUND
+        above the tip. The record of a block is its successor's `parent_ballots`, so that the tip's is
+        pending, and anybody can check it against that block's ballots root.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVotes(self, request, context):
+        """The voting records of consecutive blocks from a height on, up to the tip.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSettlements(self, request, context):
+        """Settlements of fiscal years in the order of the years (BFT-12 section 18).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBallotConflicts(self, request, context):
+        """Pairs of ballots with one tag and different messages that this bank was sent, in the order in
+        which it found them: what the opener needs to convict their author (BFT-12 section 17, E8).
+        Roles: bank, regulator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,12 +326,12 @@ def add_LedgerServicer_to_server(servicer, server):
             'GetBlock': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBlock,
                     request_deserializer=node_dot_wire_dot_ledger__pb2.GetBlockRequest.FromString,
-                    response_serializer=node_dot_wire_dot_types__pb2.SealedBlock.SerializeToString,
+                    response_serializer=node_dot_wire_dot_types__pb2.PublishedBlock.SerializeToString,
             ),
             'StreamBlocks': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamBlocks,
                     request_deserializer=node_dot_wire_dot_ledger__pb2.StreamBlocksRequest.FromString,
-                    response_serializer=node_dot_wire_dot_types__pb2.SealedBlock.SerializeToString,
+                    response_serializer=node_dot_wire_dot_types__pb2.PublishedBlock.SerializeToString,
             ),
             'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInclusionProof,
@@ -308,7 +361,7 @@ def add_LedgerServicer_to_server(servicer, server):
             'GetSealedState': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSealedState,
                     request_deserializer=node_dot_wire_dot_ledger__pb2.GetSealedStateRequest.FromString,
-                    response_serializer=node_dot_wire_dot_ledger__pb2.SealedState.SerializeToString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.PublishedState.SerializeToString,
             ),
             'ListEvidence': grpc.unary_stream_rpc_method_handler(
                     servicer.ListEvidence,
@@ -319,6 +372,26 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.ListTreasury,
                     request_deserializer=node_dot_wire_dot_ledger__pb2.ListTreasuryRequest.FromString,
                     response_serializer=node_dot_wire_dot_ledger__pb2.TreasuryPage.SerializeToString,
+            ),
+            'GetVotes': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVotes,
+                    request_deserializer=node_dot_wire_dot_ledger__pb2.GetVotesRequest.FromString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.BlockVotes.SerializeToString,
+            ),
+            'ListVotes': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListVotes,
+                    request_deserializer=node_dot_wire_dot_ledger__pb2.ListVotesRequest.FromString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.BlockVotes.SerializeToString,
+            ),
+            'ListSettlements': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListSettlements,
+                    request_deserializer=node_dot_wire_dot_ledger__pb2.ListSettlementsRequest.FromString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.SettlementPage.SerializeToString,
+            ),
+            'ListBallotConflicts': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListBallotConflicts,
+                    request_deserializer=node_dot_wire_dot_ledger__pb2.ListBallotConflictsRequest.FromString,
+                    response_serializer=node_dot_wire_dot_ledger__pb2.BallotConflictPage.SerializeToString,
             ),
             'GetParameters': grpc.unary_unary_rpc_method_handler(
                     servicer.GetParameters,
@@ -465,7 +538,7 @@ class Ledger:
             target,
             '/consortium.v1.Ledger/GetBlock',
             node_dot_wire_dot_ledger__pb2.GetBlockRequest.SerializeToString,
-            node_dot_wire_dot_types__pb2.SealedBlock.FromString,
+            node_dot_wire_dot_types__pb2.PublishedBlock.FromString,
             options,
             channel_credentials,
             insecure,
@@ -492,7 +565,7 @@ class Ledger:
             target,
             '/consortium.v1.Ledger/StreamBlocks',
             node_dot_wire_dot_ledger__pb2.StreamBlocksRequest.SerializeToString,
-            node_dot_wire_dot_types__pb2.SealedBlock.FromString,
+            node_dot_wire_dot_types__pb2.PublishedBlock.FromString,
             options,
             channel_credentials,
             insecure,
@@ -654,7 +727,7 @@ class Ledger:
             target,
             '/consortium.v1.Ledger/GetSealedState',
             node_dot_wire_dot_ledger__pb2.GetSealedStateRequest.SerializeToString,
-            node_dot_wire_dot_ledger__pb2.SealedState.FromString,
+            node_dot_wire_dot_ledger__pb2.PublishedState.FromString,
             options,
             channel_credentials,
             insecure,
@@ -709,6 +782,114 @@ class Ledger:
             '/consortium.v1.Ledger/ListTreasury',
             node_dot_wire_dot_ledger__pb2.ListTreasuryRequest.SerializeToString,
             node_dot_wire_dot_ledger__pb2.TreasuryPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consortium.v1.Ledger/GetVotes',
+            node_dot_wire_dot_ledger__pb2.GetVotesRequest.SerializeToString,
+            node_dot_wire_dot_ledger__pb2.BlockVotes.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consortium.v1.Ledger/ListVotes',
+            node_dot_wire_dot_ledger__pb2.ListVotesRequest.SerializeToString,
+            node_dot_wire_dot_ledger__pb2.BlockVotes.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSettlements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consortium.v1.Ledger/ListSettlements',
+            node_dot_wire_dot_ledger__pb2.ListSettlementsRequest.SerializeToString,
+            node_dot_wire_dot_ledger__pb2.SettlementPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBallotConflicts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/consortium.v1.Ledger/ListBallotConflicts',
+            node_dot_wire_dot_ledger__pb2.ListBallotConflictsRequest.SerializeToString,
+            node_dot_wire_dot_ledger__pb2.BallotConflictPage.FromString,
             options,
             channel_credentials,
             insecure,

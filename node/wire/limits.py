@@ -9,10 +9,14 @@ from __future__ import annotations
 from crypto.transaction import MAX_TRANSACTION_BYTES
 from node.consensus.messages import MAX_MESSAGE_BYTES as MAX_CONSENSUS_MESSAGE_BYTES
 from node.consensus.messages import MAX_SYNC_BLOCKS
+from node.ledger.blocks import MAX_BALLOT_BYTES, MAX_PARENT_BALLOTS
+from node.ledger.types import HASH_BYTES
 
 __all__ = [
     "MAX_BINS",
     "MAX_BLOCK_IDS",
+    "MAX_CERTIFICATE_BYTES",
+    "MAX_CONFLICTS_PER_PAGE",
     "MAX_CONSENSUS_MESSAGE_BYTES",
     "MAX_EVIDENCE_PAGE_BYTES",
     "MAX_EVIDENCE_PER_PAGE",
@@ -47,6 +51,9 @@ MAX_RECORDS_PER_PAGE = 1_000
 MAX_EVIDENCE_PER_PAGE = 100
 MAX_EVIDENCE_PAGE_BYTES = 2 << 20
 """Items of evidence in one page, unless a single one is larger."""
+MAX_CONFLICTS_PER_PAGE = 100
+MAX_CERTIFICATE_BYTES = 8 + 4 + HASH_BYTES + 4 + MAX_PARENT_BALLOTS * (4 + MAX_BALLOT_BYTES)
+"""A canonical ballot certificate (`node.ledger.ballots`)."""
 MAX_BLOCK_IDS = 1_000
 """Block ids in one answer to GetDigests."""
 MAX_SEED_BYTES = 64

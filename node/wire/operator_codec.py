@@ -33,7 +33,6 @@ from node.wire.operator_records import (
     PeerReport,
     ProcessReport,
     RefusedReport,
-    TreasuryRow,
 )
 
 MAX_BANKS = 16
@@ -82,11 +81,7 @@ def report_from_stub(stub: operator_pb2.NodeReport) -> NodeReport:
 
 def digests_to_stub(digests: LedgerDigests) -> operator_pb2.LedgerDigests:
     """Build the stub of ledger digests."""
-    return to_stub(
-        digests,
-        operator_pb2.LedgerDigests,
-        treasury=[to_stub(row, operator_pb2.TreasuryRow) for row in digests.treasury],
-    )
+    return to_stub(digests, operator_pb2.LedgerDigests)
 
 
 def digests_from_stub(stub: operator_pb2.LedgerDigests) -> LedgerDigests:
@@ -98,7 +93,6 @@ def digests_from_stub(stub: operator_pb2.LedgerDigests) -> LedgerDigests:
         block_ids=tuple(
             BlockId(exact_bytes("block_ids", item, HASH_BYTES)) for item in stub.block_ids
         ),
-        treasury=tuple(from_stub(row, TreasuryRow) for row in stub.treasury),
     )
 
 

@@ -216,7 +216,7 @@ class GetDigestsRequest(_message.Message):
     def __init__(self, from_height: _Optional[int] = ..., at_height: _Optional[int] = ...) -> None: ...
 
 class LedgerDigests(_message.Message):
-    __slots__ = ("from_height", "at_height", "block_ids", "state_root", "transaction_count", "nullifier_count", "nullifier_digest", "note_count", "note_digest", "voting_record_count", "voting_record_digest", "treasury", "tip_height")
+    __slots__ = ("from_height", "at_height", "block_ids", "state_root", "transaction_count", "nullifier_count", "nullifier_digest", "note_count", "note_digest", "voting_record_count", "voting_record_digest", "treasury_count", "tip_height", "treasury_digest")
     FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     AT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     BLOCK_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -228,8 +228,9 @@ class LedgerDigests(_message.Message):
     NOTE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     VOTING_RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
     VOTING_RECORD_DIGEST_FIELD_NUMBER: _ClassVar[int]
-    TREASURY_FIELD_NUMBER: _ClassVar[int]
+    TREASURY_COUNT_FIELD_NUMBER: _ClassVar[int]
     TIP_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TREASURY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     from_height: int
     at_height: int
     block_ids: _containers.RepeatedScalarFieldContainer[bytes]
@@ -241,23 +242,10 @@ class LedgerDigests(_message.Message):
     note_digest: bytes
     voting_record_count: int
     voting_record_digest: bytes
-    treasury: _containers.RepeatedCompositeFieldContainer[TreasuryRow]
+    treasury_count: int
     tip_height: int
-    def __init__(self, from_height: _Optional[int] = ..., at_height: _Optional[int] = ..., block_ids: _Optional[_Iterable[bytes]] = ..., state_root: _Optional[bytes] = ..., transaction_count: _Optional[int] = ..., nullifier_count: _Optional[int] = ..., nullifier_digest: _Optional[bytes] = ..., note_count: _Optional[int] = ..., note_digest: _Optional[bytes] = ..., voting_record_count: _Optional[int] = ..., voting_record_digest: _Optional[bytes] = ..., treasury: _Optional[_Iterable[_Union[TreasuryRow, _Mapping]]] = ..., tip_height: _Optional[int] = ...) -> None: ...
-
-class TreasuryRow(_message.Message):
-    __slots__ = ("bank", "fiscal_year", "amount", "kind", "reason")
-    BANK_FIELD_NUMBER: _ClassVar[int]
-    FISCAL_YEAR_FIELD_NUMBER: _ClassVar[int]
-    AMOUNT_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    bank: int
-    fiscal_year: int
-    amount: int
-    kind: str
-    reason: str
-    def __init__(self, bank: _Optional[int] = ..., fiscal_year: _Optional[int] = ..., amount: _Optional[int] = ..., kind: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    treasury_digest: bytes
+    def __init__(self, from_height: _Optional[int] = ..., at_height: _Optional[int] = ..., block_ids: _Optional[_Iterable[bytes]] = ..., state_root: _Optional[bytes] = ..., transaction_count: _Optional[int] = ..., nullifier_count: _Optional[int] = ..., nullifier_digest: _Optional[bytes] = ..., note_count: _Optional[int] = ..., note_digest: _Optional[bytes] = ..., voting_record_count: _Optional[int] = ..., voting_record_digest: _Optional[bytes] = ..., treasury_count: _Optional[int] = ..., tip_height: _Optional[int] = ..., treasury_digest: _Optional[bytes] = ...) -> None: ...
 
 class ListBlocksRequest(_message.Message):
     __slots__ = ("from_height", "to_height")

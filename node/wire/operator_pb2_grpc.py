@@ -53,7 +53,7 @@ class OperatorStub:
         self.ListBlocks = channel.unary_stream(
                 '/consortium.v1.Operator/ListBlocks',
                 request_serializer=node_dot_wire_dot_operator__pb2.ListBlocksRequest.SerializeToString,
-                response_deserializer=node_dot_wire_dot_types__pb2.SealedBlock.FromString,
+                response_deserializer=node_dot_wire_dot_types__pb2.PublishedBlock.FromString,
                 _registered_method=True)
         self.AuditTransactions = channel.unary_stream(
                 '/consortium.v1.Operator/AuditTransactions',
@@ -102,7 +102,8 @@ class OperatorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBlocks(self, request, context):
-        """Stored blocks with seals and transaction bodies, raw, for re-verification elsewhere.
+        """Stored blocks with ballot certificates and transaction bodies, raw, for re-verification
+        elsewhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,7 +160,7 @@ def add_OperatorServicer_to_server(servicer, server):
             'ListBlocks': grpc.unary_stream_rpc_method_handler(
                     servicer.ListBlocks,
                     request_deserializer=node_dot_wire_dot_operator__pb2.ListBlocksRequest.FromString,
-                    response_serializer=node_dot_wire_dot_types__pb2.SealedBlock.SerializeToString,
+                    response_serializer=node_dot_wire_dot_types__pb2.PublishedBlock.SerializeToString,
             ),
             'AuditTransactions': grpc.unary_stream_rpc_method_handler(
                     servicer.AuditTransactions,
@@ -289,7 +290,7 @@ class Operator:
             target,
             '/consortium.v1.Operator/ListBlocks',
             node_dot_wire_dot_operator__pb2.ListBlocksRequest.SerializeToString,
-            node_dot_wire_dot_types__pb2.SealedBlock.FromString,
+            node_dot_wire_dot_types__pb2.PublishedBlock.FromString,
             options,
             channel_credentials,
             insecure,

@@ -184,18 +184,6 @@ class FaultReport:
 
 
 @dataclass(frozen=True, slots=True)
-class TreasuryRow:
-    """One row of the treasury; `bank` is None for a pot of the consortium."""
-
-    bank: BankIndex | None
-    fiscal_year: int
-    amount: int
-    """Minor units of the base asset."""
-    kind: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class LedgerDigests:
     """Digests of what a bank stores up to `at_height`; equal at every honest bank."""
 
@@ -211,7 +199,8 @@ class LedgerDigests:
     note_digest: bytes
     voting_record_count: int
     voting_record_digest: bytes
-    treasury: tuple[TreasuryRow, ...]
+    treasury_count: int
+    treasury_digest: bytes
     tip_height: Height
 
 

@@ -9,7 +9,12 @@ from node.consensus.messages import Message, decode_message
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import BankIndex, Height, TransactionId
 from node.wire import peer_pb2
-from node.wire.codec import block_from_stub, block_to_stub, raw_transaction, transaction_id
+from node.wire.codec import (
+    raw_transaction,
+    sealed_block_from_stub,
+    sealed_block_to_stub,
+    transaction_id,
+)
 from node.wire.fields import (
     MalformedMessage,
     bounded_bytes,
@@ -121,14 +126,15 @@ def fetched_transactions(stub: peer_pb2.FetchTransactionsResponse) -> tuple[byte
 def block_range_to_stub(blocks: BlockRange) -> peer_pb2.FetchBlocksResponse:
     """Build the stub of consecutive sealed blocks."""
     return peer_pb2.FetchBlocksResponse(
-        blocks=[block_to_stub(block) for block in blocks.blocks], top=blocks.top
+        blocks=[sealed_block_to_stub(block) for block in blocks.blocks], top=blocks.top
     )
 
 
 def block_range_from_stub(stub: peer_pb2.FetchBlocksResponse) -> BlockRange:
     """Read consecutive sealed blocks; everything in them is for the receiver to verify."""
     bounded_count("blocks", stub.blocks, MAX_SYNC_BLOCKS)
-    return BlockRange(tuple(block_from_stub(block) for block in stub.blocks), Height(stub.top))
+    blocks = tuple([sealed_block_from_stub(block) for block in stub.blocks])
+    return BlockRange(blocks, Height(stub.top))
 
 
 def fitting_prefix(transactions: Sequence[bytes], limit_bytes: int) -> Sequence[bytes]:

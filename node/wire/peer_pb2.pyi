@@ -102,6 +102,6 @@ class SnapshotStart(_message.Message):
     __slots__ = ("tip", "treasury_rows")
     TIP_FIELD_NUMBER: _ClassVar[int]
     TREASURY_ROWS_FIELD_NUMBER: _ClassVar[int]
-    tip: _ledger_pb2.SealedState
+    tip: _types_pb2.SealedState
     treasury_rows: int
-    def __init__(self, tip: _Optional[_Union[_ledger_pb2.SealedState, _Mapping]] = ..., treasury_rows: _Optional[int] = ...) -> None: ...
+    def __init__(self, tip: _Optional[_Union[_types_pb2.SealedState, _Mapping]] = ..., treasury_rows: _Optional[int] = ...) -> None: ...

@@ -16,6 +16,7 @@ from node.ledger.types import (
     Height,
     TimeMs,
     TransactionId,
+    View,
 )
 
 
@@ -93,21 +94,21 @@ class TransactionStatus:
 
 @dataclass(frozen=True, slots=True)
 class StoredBlock:
-    """A sealed block as a bank stores it; `block` and `seal` are empty at height 0."""
+    """A sealed block as banks hand it to each other; `block` and `seal` are empty at height 0."""
 
     header: bytes
     """Canonical header; the block's id is its SHA-256."""
     block: bytes
     """Canonical block."""
     seal: bytes
-    """Canonical seal."""
+    """Canonical seal, which names its signers: for banks alone."""
     transactions: tuple[bytes, ...] = ()
     """Canonical bytes in block order, if they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """A sealed header after which another active set decides."""
+    """A sealed header after which another active set decides, as banks hand it to each other."""
 
     header: bytes
     seal: bytes
@@ -115,16 +116,135 @@ class SetChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedState:
+    """The tip as banks hand it to each other: header, seal, and the state it commits to."""
+
+    header: bytes
+    seal: bytes
+    """Empty at height 0."""
+    state: bytes
+    set_changes: tuple[SetChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedBlock:
+    """A sealed block as anybody gets it; `block` and `certificate` are empty at height 0."""
+
+    header: bytes
+    """Canonical header; the block's id is its SHA-256."""
+    block: bytes
+    """Canonical block."""
+    certificate: bytes
+    """Canonical `node.ledger.ballots.BallotCertificate`: who sealed it is not in it."""
+    transactions: tuple[bytes, ...] = ()
+    """Canonical bytes in block order, if they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSetChange:
+    """A sealed header after which another active set decides."""
+
+    header: bytes
+    certificate: bytes
+    active_set: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedState:
+    """The tip: header, ballot certificate (empty at height 0) and the state it commits to."""
+
+    header: bytes
+    certificate: bytes
+    state: bytes
+    set_changes: tuple[PublishedSetChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InclusionProof:
     """What proves offline, from the genesis alone, that a transaction is sealed."""
 
     header: bytes
-    seal: bytes
+    certificate: bytes
+    """Canonical ballot certificate of the header."""
     proof: bytes
     """IDX1 11.2."""
     leaf_hash: bytes
     """IDX1 11.1."""
-    set_changes: tuple[SetChange, ...] = ()
+    set_changes: tuple[PublishedSetChange, ...] = ()
+
+
+class VotingStatus(IntEnum):
+    """Whether the votes on a block are agreed."""
+
+    PENDING = 1
+    """The tip: the next block will record them."""
+    RECORDED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVote:
+    """One ballot of a voting record: who cast it is not known (BFT-12 section 17)."""
+
+    tag: bytes
+    """96 bytes."""
+    approve: bool
+    ballot: bytes
+    """Canonical bytes, if they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockVotes:
+    """The voting record of one block."""
+
+    height: Height
+    block_id: BlockId
+    time_ms: TimeMs
+    """Header time of the block that was voted on."""
+    status: VotingStatus
+    approved: int
+    rejected: int
+    votes: tuple[RecordedVote, ...] = ()
+    """By increasing tag; none while pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class YearShare:
+    """What a settlement says of one bank."""
+
+    bank: BankIndex
+    count: int
+    """Its recorded approvals of the year."""
+    reward: int
+    """Minor units of the base asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettledYear:
+    """A settled fiscal year; minor units of the base asset (BFT-12 section 18)."""
+
+    fiscal_year: int
+    height: Height
+    """Of the block that settled it."""
+    transaction_id: TransactionId
+    pot: int
+    """Penalties and approvers' fees of the year with what was carried into it."""
+    carried: int
+    """What the then current year's pot took over."""
+    shares: tuple[YearShare, ...] = ()
+    """By increasing bank; none if the pot was carried forward uncounted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BallotConflict:
+    """Two ballots with one tag and different messages (BFT-12 section 17, E8)."""
+
+    sequence: int
+    height: Height
+    view: View
+    first: bytes
+    """Canonical ballot."""
+    second: bytes
+    """Canonical ballot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +301,6 @@ class BinRecord:
     """IDX1 4.2."""
 
 
-@dataclass(frozen=True, slots=True)
-class SealedState:
-    """The tip: header, seal (empty at height 0) and the canonical state it commits to."""
-
-    header: bytes
-    seal: bytes
-    state: bytes
-    set_changes: tuple[SetChange, ...] = ()
-
-
 class EvidenceStatus(IntEnum):
     """How far an evidence item has come at the bank that answers."""
 
@@ -233,7 +343,7 @@ class TreasuryMovement:
     bank: BankIndex | None
     fiscal_year: int
     amount: int
-    """Negative only for a withdrawal of stake."""
+    """Negative for a withdrawal of stake, and for what is carried out of a year's pot."""
     kind: str
     """`node.ledger.effects.TreasuryKind`."""
     reason: str

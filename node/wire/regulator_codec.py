@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crypto.ballot import MAX_BALLOT_BYTES
 from node.ledger.blocks import MAX_EVIDENCE_BYTES
 from node.ledger.types import HASH_BYTES, Height
 from node.wire import regulator_pb2
@@ -18,7 +17,6 @@ from node.wire.fields import (
 )
 from node.wire.regulator_records import (
     AuditRecord,
-    BallotConflict,
     ChallengeOutcome,
     RegulatorAlarm,
     RegulatorStatus,
@@ -121,22 +119,6 @@ def openings_from_stub(stub: regulator_pb2.OpeningList) -> tuple[AuditRecord, ..
             )
         )
     return tuple(records)
-
-
-def conflicts_to_stub(conflicts: Sequence[BallotConflict]) -> regulator_pb2.BallotConflictList:
-    """Build the stub of a list of ballot conflicts."""
-    return regulator_pb2.BallotConflictList(
-        conflicts=[to_stub(item, regulator_pb2.BallotConflict) for item in conflicts]
-    )
-
-
-def conflicts_from_stub(stub: regulator_pb2.BallotConflictList) -> tuple[BallotConflict, ...]:
-    """Read a list of ballot conflicts."""
-    bounded_count("conflicts", stub.conflicts, MAX_LISTED)
-    for item in stub.conflicts:
-        bounded_bytes("first", item.first, MAX_BALLOT_BYTES, minimum=1)
-        bounded_bytes("second", item.second, MAX_BALLOT_BYTES, minimum=1)
-    return tuple([from_stub(item, BallotConflict) for item in stub.conflicts])
 
 
 def evidence_item(request: regulator_pb2.SubmitEvidenceRequest) -> bytes:

@@ -4,70 +4,67 @@
 # source: node/wire/regulator.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 7, 35, 1, "", "node/wire/regulator.proto"
+    _runtime_version.Domain.PUBLIC,
+    7,
+    35,
+    1,
+    '',
+    'node/wire/regulator.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x19node/wire/regulator.proto\x12\rconsortium.v1"\x1b\n\x19GetRegulatorStatusRequest"\xa9\x02\n\x0fRegulatorStatus\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\x0c\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x0e\n\x06height\x18\x03 \x01(\x04\x12\x0f\n\x07time_ms\x18\x04 \x01(\x04\x12\x14\n\x0c\x64rawn_blocks\x18\x05 \x01(\x04\x12\x19\n\x11reverified_blocks\x18\x06 \x01(\x04\x12\x0e\n\x06\x61larms\x18\x07 \x01(\x04\x12\x10\n\x08openings\x18\x08 \x01(\x04\x12\x12\n\nchallenges\x18\t \x01(\x04\x12\x17\n\x0fopener_is_split\x18\n \x01(\x08\x12\x34\n\x0bsettlements\x18\x0b \x03(\x0b\x32\x1f.consortium.v1.SettlementStatus\x12\x13\n\x0bwaiting_for\x18\x0c \x01(\t"\x7f\n\x10SettlementStatus\x12\x13\n\x0b\x66iscal_year\x18\x01 \x01(\x04\x12\x16\n\x0etransaction_id\x18\x02 \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\r\x12\x1a\n\rsealed_height\x18\x04 \x01(\x04H\x00\x88\x01\x01\x42\x10\n\x0e_sealed_height""\n\x11ListAlarmsRequest\x12\r\n\x05limit\x18\x01 \x01(\r":\n\tAlarmList\x12-\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x1d.consortium.v1.RegulatorAlarm"\x88\x01\n\x0eRegulatorAlarm\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\x04\x62\x61nk\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06height\x18\x04 \x01(\x04H\x01\x88\x01\x01\x12\r\n\x05proof\x18\x05 \x01(\x0c\x12\x0f\n\x07time_ms\x18\x06 \x01(\x04\x42\x07\n\x05_bankB\t\n\x07_height"+\n\x1aListReverificationsRequest\x12\r\n\x05limit\x18\x01 \x01(\r"R\n\x12ReverificationList\x12<\n\x0freverifications\x18\x01 \x03(\x0b\x32#.consortium.v1.ReverificationRecord"\xc8\x01\n\x14ReverificationRecord\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x10\n\x08\x62lock_id\x18\x02 \x01(\x0c\x12\x13\n\x0b\x66iscal_year\x18\x03 \x01(\x04\x12\x16\n\tchallenge\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04\x62\x61nk\x18\x05 \x01(\r\x12\x0e\n\x06result\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x14\n\x0ctransactions\x18\x08 \x01(\r\x12\x0f\n\x07time_ms\x18\t \x01(\x04\x42\x0c\n\n_challenge"2\n\x10\x43hallengeRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t"\\\n\x11\x43hallengeResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x04\x12\x34\n\x07outcome\x18\x02 \x01(\x0b\x32#.consortium.v1.ReverificationRecord",\n\x13ListOpeningsRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04";\n\x0bOpeningList\x12,\n\x08openings\x18\x01 \x03(\x0b\x32\x1a.consortium.v1.AuditRecord"q\n\x0b\x41uditRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x12\n\nevent_data\x18\x05 \x01(\t\x12\x0c\n\x04hash\x18\x06 \x01(\x0c"3\n\x1aListBallotConflictsRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04"F\n\x12\x42\x61llotConflictList\x12\x30\n\tconflicts\x18\x01 \x03(\x0b\x32\x1d.consortium.v1.BallotConflict"_\n\x0e\x42\x61llotConflict\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0c\n\x04view\x18\x03 \x01(\r\x12\r\n\x05\x66irst\x18\x04 \x01(\x0c\x12\x0e\n\x06second\x18\x05 \x01(\x0c"%\n\x15SubmitEvidenceRequest\x12\x0c\n\x04item\x18\x01 \x01(\x0c"-\n\x16SubmitEvidenceResponse\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\x0c\x32\xba\x03\n\tRegulator\x12^\n\x12GetRegulatorStatus\x12(.consortium.v1.GetRegulatorStatusRequest\x1a\x1e.consortium.v1.RegulatorStatus\x12H\n\nListAlarms\x12 .consortium.v1.ListAlarmsRequest\x1a\x18.consortium.v1.AlarmList\x12\x63\n\x13ListReverifications\x12).consortium.v1.ListReverificationsRequest\x1a!.consortium.v1.ReverificationList\x12N\n\tChallenge\x12\x1f.consortium.v1.ChallengeRequest\x1a .consortium.v1.ChallengeResponse\x12N\n\x0cListOpenings\x12".consortium.v1.ListOpeningsRequest\x1a\x1a.consortium.v1.OpeningList2\xd1\x01\n\x0bSupervision\x12\x63\n\x13ListBallotConflicts\x12).consortium.v1.ListBallotConflictsRequest\x1a!.consortium.v1.BallotConflictList\x12]\n\x0eSubmitEvidence\x12$.consortium.v1.SubmitEvidenceRequest\x1a%.consortium.v1.SubmitEvidenceResponseb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19node/wire/regulator.proto\x12\rconsortium.v1\"\x1b\n\x19GetRegulatorStatusRequest\"\xa9\x02\n\x0fRegulatorStatus\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\x0c\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x0e\n\x06height\x18\x03 \x01(\x04\x12\x0f\n\x07time_ms\x18\x04 \x01(\x04\x12\x14\n\x0c\x64rawn_blocks\x18\x05 \x01(\x04\x12\x19\n\x11reverified_blocks\x18\x06 \x01(\x04\x12\x0e\n\x06\x61larms\x18\x07 \x01(\x04\x12\x10\n\x08openings\x18\x08 \x01(\x04\x12\x12\n\nchallenges\x18\t \x01(\x04\x12\x17\n\x0fopener_is_split\x18\n \x01(\x08\x12\x34\n\x0bsettlements\x18\x0b \x03(\x0b\x32\x1f.consortium.v1.SettlementStatus\x12\x13\n\x0bwaiting_for\x18\x0c \x01(\t\"\x7f\n\x10SettlementStatus\x12\x13\n\x0b\x66iscal_year\x18\x01 \x01(\x04\x12\x16\n\x0etransaction_id\x18\x02 \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\r\x12\x1a\n\rsealed_height\x18\x04 \x01(\x04H\x00\x88\x01\x01\x42\x10\n\x0e_sealed_height\"\"\n\x11ListAlarmsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\":\n\tAlarmList\x12-\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x1d.consortium.v1.RegulatorAlarm\"\x88\x01\n\x0eRegulatorAlarm\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\x04\x62\x61nk\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06height\x18\x04 \x01(\x04H\x01\x88\x01\x01\x12\r\n\x05proof\x18\x05 \x01(\x0c\x12\x0f\n\x07time_ms\x18\x06 \x01(\x04\x42\x07\n\x05_bankB\t\n\x07_height\"+\n\x1aListReverificationsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"R\n\x12ReverificationList\x12<\n\x0freverifications\x18\x01 \x03(\x0b\x32#.consortium.v1.ReverificationRecord\"\xc8\x01\n\x14ReverificationRecord\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x10\n\x08\x62lock_id\x18\x02 \x01(\x0c\x12\x13\n\x0b\x66iscal_year\x18\x03 \x01(\x04\x12\x16\n\tchallenge\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04\x62\x61nk\x18\x05 \x01(\r\x12\x0e\n\x06result\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x14\n\x0ctransactions\x18\x08 \x01(\r\x12\x0f\n\x07time_ms\x18\t \x01(\x04\x42\x0c\n\n_challenge\"2\n\x10\x43hallengeRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\\\n\x11\x43hallengeResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x04\x12\x34\n\x07outcome\x18\x02 \x01(\x0b\x32#.consortium.v1.ReverificationRecord\",\n\x13ListOpeningsRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\";\n\x0bOpeningList\x12,\n\x08openings\x18\x01 \x03(\x0b\x32\x1a.consortium.v1.AuditRecord\"q\n\x0b\x41uditRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x12\n\nevent_data\x18\x05 \x01(\t\x12\x0c\n\x04hash\x18\x06 \x01(\x0c\"%\n\x15SubmitEvidenceRequest\x12\x0c\n\x04item\x18\x01 \x01(\x0c\"-\n\x16SubmitEvidenceResponse\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\x0c\x32\xba\x03\n\tRegulator\x12^\n\x12GetRegulatorStatus\x12(.consortium.v1.GetRegulatorStatusRequest\x1a\x1e.consortium.v1.RegulatorStatus\x12H\n\nListAlarms\x12 .consortium.v1.ListAlarmsRequest\x1a\x18.consortium.v1.AlarmList\x12\x63\n\x13ListReverifications\x12).consortium.v1.ListReverificationsRequest\x1a!.consortium.v1.ReverificationList\x12N\n\tChallenge\x12\x1f.consortium.v1.ChallengeRequest\x1a .consortium.v1.ChallengeResponse\x12N\n\x0cListOpenings\x12\".consortium.v1.ListOpeningsRequest\x1a\x1a.consortium.v1.OpeningList2l\n\x0bSupervision\x12]\n\x0eSubmitEvidence\x12$.consortium.v1.SubmitEvidenceRequest\x1a%.consortium.v1.SubmitEvidenceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "node.wire.regulator_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'node.wire.regulator_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_GETREGULATORSTATUSREQUEST"]._serialized_start = 44
-    _globals["_GETREGULATORSTATUSREQUEST"]._serialized_end = 71
-    _globals["_REGULATORSTATUS"]._serialized_start = 74
-    _globals["_REGULATORSTATUS"]._serialized_end = 371
-    _globals["_SETTLEMENTSTATUS"]._serialized_start = 373
-    _globals["_SETTLEMENTSTATUS"]._serialized_end = 500
-    _globals["_LISTALARMSREQUEST"]._serialized_start = 502
-    _globals["_LISTALARMSREQUEST"]._serialized_end = 536
-    _globals["_ALARMLIST"]._serialized_start = 538
-    _globals["_ALARMLIST"]._serialized_end = 596
-    _globals["_REGULATORALARM"]._serialized_start = 599
-    _globals["_REGULATORALARM"]._serialized_end = 735
-    _globals["_LISTREVERIFICATIONSREQUEST"]._serialized_start = 737
-    _globals["_LISTREVERIFICATIONSREQUEST"]._serialized_end = 780
-    _globals["_REVERIFICATIONLIST"]._serialized_start = 782
-    _globals["_REVERIFICATIONLIST"]._serialized_end = 864
-    _globals["_REVERIFICATIONRECORD"]._serialized_start = 867
-    _globals["_REVERIFICATIONRECORD"]._serialized_end = 1067
-    _globals["_CHALLENGEREQUEST"]._serialized_start = 1069
-    _globals["_CHALLENGEREQUEST"]._serialized_end = 1119
-    _globals["_CHALLENGERESPONSE"]._serialized_start = 1121
-    _globals["_CHALLENGERESPONSE"]._serialized_end = 1213
-    _globals["_LISTOPENINGSREQUEST"]._serialized_start = 1215
-    _globals["_LISTOPENINGSREQUEST"]._serialized_end = 1259
-    _globals["_OPENINGLIST"]._serialized_start = 1261
-    _globals["_OPENINGLIST"]._serialized_end = 1320
-    _globals["_AUDITRECORD"]._serialized_start = 1322
-    _globals["_AUDITRECORD"]._serialized_end = 1435
-    _globals["_LISTBALLOTCONFLICTSREQUEST"]._serialized_start = 1437
-    _globals["_LISTBALLOTCONFLICTSREQUEST"]._serialized_end = 1488
-    _globals["_BALLOTCONFLICTLIST"]._serialized_start = 1490
-    _globals["_BALLOTCONFLICTLIST"]._serialized_end = 1560
-    _globals["_BALLOTCONFLICT"]._serialized_start = 1562
-    _globals["_BALLOTCONFLICT"]._serialized_end = 1657
-    _globals["_SUBMITEVIDENCEREQUEST"]._serialized_start = 1659
-    _globals["_SUBMITEVIDENCEREQUEST"]._serialized_end = 1696
-    _globals["_SUBMITEVIDENCERESPONSE"]._serialized_start = 1698
-    _globals["_SUBMITEVIDENCERESPONSE"]._serialized_end = 1743
-    _globals["_REGULATOR"]._serialized_start = 1746
-    _globals["_REGULATOR"]._serialized_end = 2188
-    _globals["_SUPERVISION"]._serialized_start = 2191
-    _globals["_SUPERVISION"]._serialized_end = 2400
+  DESCRIPTOR._loaded_options = None
+  _globals['_GETREGULATORSTATUSREQUEST']._serialized_start=44
+  _globals['_GETREGULATORSTATUSREQUEST']._serialized_end=71
+  _globals['_REGULATORSTATUS']._serialized_start=74
+  _globals['_REGULATORSTATUS']._serialized_end=371
+  _globals['_SETTLEMENTSTATUS']._serialized_start=373
+  _globals['_SETTLEMENTSTATUS']._serialized_end=500
+  _globals['_LISTALARMSREQUEST']._serialized_start=502
+  _globals['_LISTALARMSREQUEST']._serialized_end=536
+  _globals['_ALARMLIST']._serialized_start=538
+  _globals['_ALARMLIST']._serialized_end=596
+  _globals['_REGULATORALARM']._serialized_start=599
+  _globals['_REGULATORALARM']._serialized_end=735
+  _globals['_LISTREVERIFICATIONSREQUEST']._serialized_start=737
+  _globals['_LISTREVERIFICATIONSREQUEST']._serialized_end=780
+  _globals['_REVERIFICATIONLIST']._serialized_start=782
+  _globals['_REVERIFICATIONLIST']._serialized_end=864
+  _globals['_REVERIFICATIONRECORD']._serialized_start=867
+  _globals['_REVERIFICATIONRECORD']._serialized_end=1067
+  _globals['_CHALLENGEREQUEST']._serialized_start=1069
+  _globals['_CHALLENGEREQUEST']._serialized_end=1119
+  _globals['_CHALLENGERESPONSE']._serialized_start=1121
+  _globals['_CHALLENGERESPONSE']._serialized_end=1213
+  _globals['_LISTOPENINGSREQUEST']._serialized_start=1215
+  _globals['_LISTOPENINGSREQUEST']._serialized_end=1259
+  _globals['_OPENINGLIST']._serialized_start=1261
+  _globals['_OPENINGLIST']._serialized_end=1320
+  _globals['_AUDITRECORD']._serialized_start=1322
+  _globals['_AUDITRECORD']._serialized_end=1435
+  _globals['_SUBMITEVIDENCEREQUEST']._serialized_start=1437
+  _globals['_SUBMITEVIDENCEREQUEST']._serialized_end=1474
+  _globals['_SUBMITEVIDENCERESPONSE']._serialized_start=1476
+  _globals['_SUBMITEVIDENCERESPONSE']._serialized_end=1521
+  _globals['_REGULATOR']._serialized_start=1524
+  _globals['_REGULATOR']._serialized_end=1966
+  _globals['_SUPERVISION']._serialized_start=1968
+  _globals['_SUPERVISION']._serialized_end=2076
 # @@protoc_insertion_point(module_scope)

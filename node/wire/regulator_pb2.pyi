@@ -156,32 +156,6 @@ class AuditRecord(_message.Message):
     hash: bytes
     def __init__(self, sequence: _Optional[int] = ..., time_ms: _Optional[int] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., event_data: _Optional[str] = ..., hash: _Optional[bytes] = ...) -> None: ...
 
-class ListBallotConflictsRequest(_message.Message):
-    __slots__ = ("from_sequence",)
-    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
-    from_sequence: int
-    def __init__(self, from_sequence: _Optional[int] = ...) -> None: ...
-
-class BallotConflictList(_message.Message):
-    __slots__ = ("conflicts",)
-    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
-    conflicts: _containers.RepeatedCompositeFieldContainer[BallotConflict]
-    def __init__(self, conflicts: _Optional[_Iterable[_Union[BallotConflict, _Mapping]]] = ...) -> None: ...
-
-class BallotConflict(_message.Message):
-    __slots__ = ("sequence", "height", "view", "first", "second")
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
-    HEIGHT_FIELD_NUMBER: _ClassVar[int]
-    VIEW_FIELD_NUMBER: _ClassVar[int]
-    FIRST_FIELD_NUMBER: _ClassVar[int]
-    SECOND_FIELD_NUMBER: _ClassVar[int]
-    sequence: int
-    height: int
-    view: int
-    first: bytes
-    second: bytes
-    def __init__(self, sequence: _Optional[int] = ..., height: _Optional[int] = ..., view: _Optional[int] = ..., first: _Optional[bytes] = ..., second: _Optional[bytes] = ...) -> None: ...
-
 class SubmitEvidenceRequest(_message.Message):
     __slots__ = ("item",)
     ITEM_FIELD_NUMBER: _ClassVar[int]

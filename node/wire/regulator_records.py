@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.ledger.types import BankIndex, BlockId, FiscalYear, Height, TimeMs, TransactionId, View
+from node.ledger.types import BankIndex, BlockId, FiscalYear, Height, TimeMs, TransactionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,3 @@ class AuditRecord:
     actor: str
     event_data: str
     hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BallotConflict:
-    """Two verified ballots under one tag, as a bank has seen them."""
-
-    sequence: int
-    height: Height
-    view: View
-    first: bytes
-    second: bytes

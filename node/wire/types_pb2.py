@@ -24,21 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15node/wire/types.proto\x12\rconsortium.v1\"\xb0\x01\n\x0bSealedBlock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x62lock\x18\x02 \x01(\x0c\x12\x0c\n\x04seal\x18\x03 \x01(\x0c\x12\x14\n\x0ctransactions\x18\x04 \x03(\x0c\x12\x10\n\x08\x62lock_id\x18\n \x01(\x0c\x12\x0e\n\x06height\x18\x0b \x01(\x04\x12\x0f\n\x07time_ms\x18\x0c \x01(\x04\x12\x10\n\x08proposer\x18\r \x01(\r\x12\x19\n\x11transaction_count\x18\x0e \x01(\r\"D\n\tRejection\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eretry_delay_ms\x18\x03 \x01(\r\"\x93\x02\n\x11TransactionStatus\x12\x16\n\x0etransaction_id\x18\x01 \x01(\x0c\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.consortium.v1.TransactionState\x12;\n\x08position\x18\x03 \x01(\x0b\x32).consortium.v1.TransactionStatus.Position\x12+\n\trejection\x18\x04 \x01(\x0b\x32\x18.consortium.v1.Rejection\x1aL\n\x08Position\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x10\n\x08\x62lock_id\x18\x02 \x01(\x0c\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07time_ms\x18\x04 \x01(\x04*\x90\x02\n\x10TransactionState\x12!\n\x1dTRANSACTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19TRANSACTION_STATE_UNKNOWN\x10\x01\x12\x1d\n\x19TRANSACTION_STATE_PENDING\x10\x02\x12\x1e\n\x1aTRANSACTION_STATE_ADMITTED\x10\x03\x12\x1e\n\x1aTRANSACTION_STATE_PROPOSED\x10\x04\x12\x1c\n\x18TRANSACTION_STATE_SEALED\x10\x05\x12\x1e\n\x1aTRANSACTION_STATE_REJECTED\x10\x06\x12\x1d\n\x19TRANSACTION_STATE_EXPIRED\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15node/wire/types.proto\x12\rconsortium.v1\"\xba\x01\n\x0ePublishedBlock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x62lock\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\x12\x14\n\x0ctransactions\x18\x04 \x03(\x0c\x12\x10\n\x08\x62lock_id\x18\n \x01(\x0c\x12\x0e\n\x06height\x18\x0b \x01(\x04\x12\x0f\n\x07time_ms\x18\x0c \x01(\x04\x12\x10\n\x08proposer\x18\r \x01(\r\x12\x19\n\x11transaction_count\x18\x0e \x01(\r\"P\n\x0bSealedBlock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x62lock\x18\x02 \x01(\x0c\x12\x0c\n\x04seal\x18\x03 \x01(\x0c\x12\x14\n\x0ctransactions\x18\x04 \x03(\x0c\"=\n\tSetChange\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x0c\n\x04seal\x18\x02 \x01(\x0c\x12\x12\n\nactive_set\x18\x03 \x01(\x0c\"i\n\x0bSealedState\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x0c\n\x04seal\x18\x02 \x01(\x0c\x12\r\n\x05state\x18\x03 \x01(\x0c\x12-\n\x0bset_changes\x18\x04 \x03(\x0b\x32\x18.consortium.v1.SetChange\"D\n\tRejection\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eretry_delay_ms\x18\x03 \x01(\r\"\x93\x02\n\x11TransactionStatus\x12\x16\n\x0etransaction_id\x18\x01 \x01(\x0c\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.consortium.v1.TransactionState\x12;\n\x08position\x18\x03 \x01(\x0b\x32).consortium.v1.TransactionStatus.Position\x12+\n\trejection\x18\x04 \x01(\x0b\x32\x18.consortium.v1.Rejection\x1aL\n\x08Position\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x10\n\x08\x62lock_id\x18\x02 \x01(\x0c\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07time_ms\x18\x04 \x01(\x04*\x90\x02\n\x10TransactionState\x12!\n\x1dTRANSACTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19TRANSACTION_STATE_UNKNOWN\x10\x01\x12\x1d\n\x19TRANSACTION_STATE_PENDING\x10\x02\x12\x1e\n\x1aTRANSACTION_STATE_ADMITTED\x10\x03\x12\x1e\n\x1aTRANSACTION_STATE_PROPOSED\x10\x04\x12\x1c\n\x18TRANSACTION_STATE_SEALED\x10\x05\x12\x1e\n\x1aTRANSACTION_STATE_REJECTED\x10\x06\x12\x1d\n\x19TRANSACTION_STATE_EXPIRED\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'node.wire.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSACTIONSTATE']._serialized_start=568
-  _globals['_TRANSACTIONSTATE']._serialized_end=840
-  _globals['_SEALEDBLOCK']._serialized_start=41
-  _globals['_SEALEDBLOCK']._serialized_end=217
-  _globals['_REJECTION']._serialized_start=219
-  _globals['_REJECTION']._serialized_end=287
-  _globals['_TRANSACTIONSTATUS']._serialized_start=290
-  _globals['_TRANSACTIONSTATUS']._serialized_end=565
-  _globals['_TRANSACTIONSTATUS_POSITION']._serialized_start=489
-  _globals['_TRANSACTIONSTATUS_POSITION']._serialized_end=565
+  _globals['_TRANSACTIONSTATE']._serialized_start=830
+  _globals['_TRANSACTIONSTATE']._serialized_end=1102
+  _globals['_PUBLISHEDBLOCK']._serialized_start=41
+  _globals['_PUBLISHEDBLOCK']._serialized_end=227
+  _globals['_SEALEDBLOCK']._serialized_start=229
+  _globals['_SEALEDBLOCK']._serialized_end=309
+  _globals['_SETCHANGE']._serialized_start=311
+  _globals['_SETCHANGE']._serialized_end=372
+  _globals['_SEALEDSTATE']._serialized_start=374
+  _globals['_SEALEDSTATE']._serialized_end=479
+  _globals['_REJECTION']._serialized_start=481
+  _globals['_REJECTION']._serialized_end=549
+  _globals['_TRANSACTIONSTATUS']._serialized_start=552
+  _globals['_TRANSACTIONSTATUS']._serialized_end=827
+  _globals['_TRANSACTIONSTATUS_POSITION']._serialized_start=751
+  _globals['_TRANSACTIONSTATUS_POSITION']._serialized_end=827
 # @@protoc_insertion_point(module_scope)

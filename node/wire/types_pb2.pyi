@@ -26,11 +26,11 @@ TRANSACTION_STATE_SEALED: TransactionState
 TRANSACTION_STATE_REJECTED: TransactionState
 TRANSACTION_STATE_EXPIRED: TransactionState
 
-class SealedBlock(_message.Message):
-    __slots__ = ("header", "block", "seal", "transactions", "block_id", "height", "time_ms", "proposer", "transaction_count")
+class PublishedBlock(_message.Message):
+    __slots__ = ("header", "block", "certificate", "transactions", "block_id", "height", "time_ms", "proposer", "transaction_count")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     BLOCK_FIELD_NUMBER: _ClassVar[int]
-    SEAL_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     BLOCK_ID_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -39,14 +39,48 @@ class SealedBlock(_message.Message):
     TRANSACTION_COUNT_FIELD_NUMBER: _ClassVar[int]
     header: bytes
     block: bytes
-    seal: bytes
+    certificate: bytes
     transactions: _containers.RepeatedScalarFieldContainer[bytes]
     block_id: bytes
     height: int
     time_ms: int
     proposer: int
     transaction_count: int
-    def __init__(self, header: _Optional[bytes] = ..., block: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., transactions: _Optional[_Iterable[bytes]] = ..., block_id: _Optional[bytes] = ..., height: _Optional[int] = ..., time_ms: _Optional[int] = ..., proposer: _Optional[int] = ..., transaction_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, header: _Optional[bytes] = ..., block: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., transactions: _Optional[_Iterable[bytes]] = ..., block_id: _Optional[bytes] = ..., height: _Optional[int] = ..., time_ms: _Optional[int] = ..., proposer: _Optional[int] = ..., transaction_count: _Optional[int] = ...) -> None: ...
+
+class SealedBlock(_message.Message):
+    __slots__ = ("header", "block", "seal", "transactions")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    block: bytes
+    seal: bytes
+    transactions: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, header: _Optional[bytes] = ..., block: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., transactions: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class SetChange(_message.Message):
+    __slots__ = ("header", "seal", "active_set")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_SET_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    seal: bytes
+    active_set: bytes
+    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., active_set: _Optional[bytes] = ...) -> None: ...
+
+class SealedState(_message.Message):
+    __slots__ = ("header", "seal", "state", "set_changes")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SET_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    seal: bytes
+    state: bytes
+    set_changes: _containers.RepeatedCompositeFieldContainer[SetChange]
+    def __init__(self, header: _Optional[bytes] = ..., seal: _Optional[bytes] = ..., state: _Optional[bytes] = ..., set_changes: _Optional[_Iterable[_Union[SetChange, _Mapping]]] = ...) -> None: ...
 
 class Rejection(_message.Message):
     __slots__ = ("reason", "message", "retry_delay_ms")

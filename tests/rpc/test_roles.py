@@ -18,8 +18,8 @@ from tests.rpc.faults import seen_fault
 
 ALL = "bank regulator client operator"
 EXPECTED = {
-    "/consortium.v1.Ledger/SubmitTransaction": "bank client operator",
-    "/consortium.v1.Ledger/SubmitTransactions": "bank client operator",
+    "/consortium.v1.Ledger/SubmitTransaction": ALL,
+    "/consortium.v1.Ledger/SubmitTransactions": ALL,
     "/consortium.v1.Ledger/GetTransaction": ALL,
     "/consortium.v1.Ledger/WaitForTransaction": ALL,
     "/consortium.v1.Ledger/GetBlock": ALL,
@@ -32,6 +32,10 @@ EXPECTED = {
     "/consortium.v1.Ledger/GetSealedState": ALL,
     "/consortium.v1.Ledger/ListEvidence": ALL,
     "/consortium.v1.Ledger/ListTreasury": ALL,
+    "/consortium.v1.Ledger/GetVotes": ALL,
+    "/consortium.v1.Ledger/ListVotes": ALL,
+    "/consortium.v1.Ledger/ListSettlements": ALL,
+    "/consortium.v1.Ledger/ListBallotConflicts": "bank regulator",
     "/consortium.v1.Ledger/GetParameters": ALL,
     "/consortium.v1.Ledger/GetNodeStatus": ALL,
     "/consortium.v1.Peer/Exchange": "bank",
