@@ -22,10 +22,8 @@ from crypto.ballot import (
     collect_ballot,
 )
 from crypto.ballot_proof import CONTEXT_BYTES, HEAD_BYTES
-from crypto.batch import verify_batch
 from crypto.curve import POINT_BYTES
-from crypto.errors import BatchRejected, Rejected
-from crypto.errors import Reason as FailedEquation
+from crypto.errors import Rejected
 from crypto.merkle import leaf_hash
 from crypto.randomness import Coins
 from crypto.transcript import hash64
@@ -33,6 +31,7 @@ from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Header
 from node.ledger.definitions import MAX_BANKS
 from node.ledger.encoding import Reader, Writer
+from node.ledger.equations import failing_equations
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import HASH_BYTES, BlockId, Height, View
 
@@ -52,7 +51,6 @@ __all__ = [
     "verify_parent_ballots",
 ]
 
-EQUATION_FAILS = "an equation does not hold"
 _VERIFIED = object()
 """What only this module can hand to the constructor below."""
 _ROUND = slice(CONTEXT_BYTES - 4, CONTEXT_BYTES)
@@ -143,56 +141,43 @@ class VerifiedBallot:
 
 
 class BallotBatch:
-    """Ballots of one ring on their way through verification: all but the equations is checked.
+    """Ballots of one ring on their way through verification.
 
-    `items` go into a batch, alone or with the proofs of a block; `verdicts` takes its outcome.
+    `collected` goes into a batch, alone or with the proofs of a block, whose outcome `verdicts`
+    takes.
     """
 
     def __init__(self, active_set: ActiveSet) -> None:
         self._active_set = active_set
-        self._judged: list[CollectedBallot | Rejection] = []
+        self._refused: dict[int, Rejection] = {}
+        self.collected: dict[int, CollectedBallot] = {}
+        """Ballots with nothing left to verify but their equations, by order of adding."""
 
     def add(self, raw: bytes, context: BallotContext) -> None:
         """Check everything of IDX1 9.6 that comes before the equations."""
+        index = len(self._refused) + len(self.collected)
         try:
-            self._judged.append(collect_ballot(raw, self._active_set.ballot_ring, context))
+            self.collected[index] = collect_ballot(raw, self._active_set.ballot_ring, context)
         except Rejected as rejected:
-            self._judged.append(Rejection.of(rejected))
+            self._refused[index] = Rejection.of(rejected)
 
-    @property
-    def items(self) -> list[CollectedBallot]:
-        """What is left to verify, in the order of adding."""
-        return [item for item in self._judged if isinstance(item, CollectedBallot)]
-
-    def verdicts(
-        self, failures: Mapping[int, FailedEquation]
-    ) -> tuple[VerifiedBallot | Rejection, ...]:
-        """Return one verdict per ballot, in order; `failures` names positions in `items`."""
-        verdicts: list[VerifiedBallot | Rejection] = []
-        position = 0
-        for judged in self._judged:
-            if isinstance(judged, Rejection):
-                verdicts.append(judged)
-                continue
-            failed = failures.get(position)
-            verdicts.append(
-                VerifiedBallot(judged.data, self._active_set.set_hash, _VERIFIED)
-                if failed is None
-                else Rejection(Reason(failed.value), EQUATION_FAILS)
-            )
-            position += 1
-        return tuple(verdicts)
+    def verdicts(self, failures: Mapping[int, Rejection]) -> tuple[VerifiedBallot | Rejection, ...]:
+        """Return one verdict per ballot, in order of adding; `failures` is of `collected`."""
+        set_hash = self._active_set.set_hash
+        refused = {**self._refused, **failures}
+        verified = {
+            index: VerifiedBallot(item.data, set_hash, _VERIFIED)
+            for index, item in self.collected.items()
+            if index not in refused
+        }
+        count = len(refused) + len(verified)
+        return tuple([refused.get(index) or verified[index] for index in range(count)])
 
     def verify(self) -> tuple[VerifiedBallot | Rejection, ...]:
         """Verify the equations of these ballots alone, in one batch."""
-        items = self.items
-        raws = [item.data for item in items]
+        raws = [item.data for item in self.collected.values()]
         weights = Coins(hash64("consortium/ballot-weights", self._active_set.set_hash, *raws))
-        try:
-            verify_batch(items, weights.take)
-        except BatchRejected as error:
-            return self.verdicts(error.failures)
-        return self.verdicts({})
+        return self.verdicts(failing_equations(self.collected, weights.take))
 
 
 def verify_ballots(

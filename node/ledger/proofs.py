@@ -8,23 +8,31 @@ depend on the state. That keeps a vote fast (BFT-12 8).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 
-from crypto.batch import verify_batch
+from crypto.accumulator import BatchItem
 from crypto.collected import CollectedTransaction
-from crypto.errors import BatchRejected, Rejected
+from crypto.errors import Rejected
 from crypto.merkle import leaf_hash
 from crypto.randomness import RandomBytes
+from crypto.ring import ClosedBin, OpenBin
 from crypto.transaction import Kind
 from crypto.validation import collect
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot, collect_parent_ballots
+from node.ledger.blocks import Header
+from node.ledger.equations import failing_equations
+from node.ledger.genesis import Genesis
 from node.ledger.governance import (
     GovernanceKind,
     GovernanceTransaction,
     LedgerTransaction,
+    decode_governance,
+    is_governance,
     verify_signatures,
 )
-from node.ledger.rejection import Reason, Rejection
+from node.ledger.rejection import Rejection
 from node.ledger.rules import (
     AdmissionView,
     check_expiry,
@@ -34,7 +42,14 @@ from node.ledger.rules import (
 )
 from node.ledger.types import TransactionId
 
-__all__ = ["AdmissionView", "VerifiedTransaction", "verify_transactions"]
+__all__ = [
+    "AdmissionView",
+    "SealedView",
+    "VerifiedTransaction",
+    "verify_sealed",
+    "verify_together",
+    "verify_transactions",
+]
 
 _VERIFIED = object()
 """What only this module can hand to the constructor below."""
@@ -100,51 +115,76 @@ def verify_transactions(
     it, issuance limits, account balances, nonces) and what a governance transaction reads of the
     state is left to execution.
     """
-    verdicts: list[VerifiedTransaction | Rejection | None] = [None] * len(raws)
-    collected: dict[int, CollectedTransaction] = {}
-    for index, raw in enumerate(raws):
-        try:
+    batch = _TransactionBatch(raws, view)
+    return batch.verdicts(failing_equations(batch.collected, random_bytes))
+
+
+def verify_together(
+    raws: Sequence[bytes],
+    view: AdmissionView,
+    random_bytes: RandomBytes,
+    *,
+    ballots: Sequence[bytes],
+    parent: Header,
+    active_set: ActiveSet,
+) -> tuple[tuple[VerifiedTransaction | Rejection, ...], tuple[VerifiedBallot | Rejection, ...]]:
+    """Judge transactions and ballots of a block on `parent` in one multi-scalar multiplication.
+
+    Both lists may be any part of the block's, for example what was not verified before. The first
+    verdicts are those of `verify_transactions`, the second those of `verify_parent_ballots`, where
+    `active_set` is that of the parent's height.
+    """
+    transactions = _TransactionBatch(raws, view)
+    votes = collect_parent_ballots(ballots, parent, active_set)
+    items: dict[tuple[bool, int], BatchItem] = {}
+    items.update({(False, index): item for index, item in transactions.collected.items()})
+    items.update({(True, index): item for index, item in votes.collected.items()})
+    of_transactions: dict[int, Rejection] = {}
+    of_votes: dict[int, Rejection] = {}
+    for (is_vote, index), rejection in failing_equations(items, random_bytes).items():
+        (of_votes if is_vote else of_transactions)[index] = rejection
+    return transactions.verdicts(of_transactions), votes.verdicts(of_votes)
+
+
+class _TransactionBatch:
+    """Transactions on their way through verification, as `BallotBatch`."""
+
+    def __init__(self, raws: Sequence[bytes], view: AdmissionView) -> None:
+        self._judged: dict[int, VerifiedTransaction | Rejection] = {}
+        self.collected: dict[int, CollectedTransaction] = {}
+        for index, raw in enumerate(raws):
             judged = _judge(raw, view)
-        except Rejection as rejection:
-            verdicts[index] = rejection
-        else:
             if isinstance(judged, CollectedTransaction):
-                collected[index] = judged
+                self.collected[index] = judged
             else:
-                verdicts[index] = judged
-    failures = _failing_equations(collected, random_bytes)
-    for index, item in collected.items():
-        verdicts[index] = failures.get(index) or _verified(item)
-    return tuple(verdict for verdict in verdicts if verdict is not None)
+                self._judged[index] = judged
+
+    def verdicts(
+        self, failures: Mapping[int, Rejection]
+    ) -> tuple[VerifiedTransaction | Rejection, ...]:
+        judged = dict(self._judged)
+        for index, item in self.collected.items():
+            judged[index] = failures.get(index) or _verified(item)
+        return tuple([judged[index] for index in range(len(judged))])
 
 
-def _judge(raw: bytes, view: AdmissionView) -> CollectedTransaction | VerifiedTransaction:
+def _judge(
+    raw: bytes, view: AdmissionView
+) -> CollectedTransaction | VerifiedTransaction | Rejection:
     """Judge all but the equations of one transaction; one of governance has none."""
-    decoded = decode(raw, view.genesis)
-    check_not_sealed(decoded, view.facts)
-    check_terms(decoded, view)
-    if isinstance(decoded, GovernanceTransaction):
-        check_expiry(decoded, view.height)
-        verify_signatures(decoded, view.genesis)
-        return VerifiedTransaction(decoded, leaf_hash(raw), (), _VERIFIED)
     try:
+        decoded = decode(raw, view.genesis)
+        check_not_sealed(decoded, view.facts)
+        check_terms(decoded, view)
+        if isinstance(decoded, GovernanceTransaction):
+            check_expiry(decoded, view.height)
+            verify_signatures(decoded, view.genesis)
+            return VerifiedTransaction(decoded, leaf_hash(raw), (), _VERIFIED)
         return collect(raw, view)
+    except Rejection as rejection:
+        return rejection
     except Rejected as rejected:
-        raise Rejection.of(rejected) from rejected
-
-
-def _failing_equations(
-    collected: dict[int, CollectedTransaction], random_bytes: RandomBytes
-) -> dict[int, Rejection]:
-    indices = list(collected)
-    try:
-        verify_batch([collected[index] for index in indices], random_bytes)
-    except BatchRejected as error:
-        return {
-            indices[position]: Rejection(Reason(reason.value), "an equation does not hold")
-            for position, reason in error.failures.items()
-        }
-    return {}
+        return Rejection.of(rejected)
 
 
 def _verified(item: CollectedTransaction) -> VerifiedTransaction:
@@ -155,3 +195,66 @@ def _verified(item: CollectedTransaction) -> VerifiedTransaction:
         bins_read=tuple([(spend.bin_id, digest) for spend, digest in spends]),
         witness=_VERIFIED,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SealedView:
+    """The ledger as the proofs of a sealed transaction read it (`crypto.validation.LedgerView`)."""
+
+    genesis: Genesis
+    height: int
+    """Of the block that holds it."""
+    bins: Mapping[int, ClosedBin]
+    """The closed bins it spends from, by id; whoever hands them over vouches for them."""
+
+    @property
+    def chain_id(self) -> bytes:
+        """The ledger's id, 32 bytes."""
+        return self.genesis.chain_id
+
+    @property
+    def ring_base(self) -> int:
+        """The genesis parameter n (IDX1 4.5)."""
+        return self.genesis.parameters.ring_base
+
+    def find_bin(self, bin_id: int) -> ClosedBin | OpenBin | None:
+        """The closed bin of this id."""
+        return self.bins.get(bin_id)
+
+    def is_issuer(self, asset: bytes, issuer: bytes) -> bool:
+        """Whether the genesis registers the key for the asset, which no block changes."""
+        bank = self.genesis.bank_of_issuer(issuer)
+        definition = self.genesis.asset(asset)
+        return bank is not None and definition is not None and bank in definition.issuance_limits
+
+    def is_spent(self, nullifier: bytes) -> bool:
+        """By this very transaction; that no other spends it, the list of nullifiers shows."""
+        return False
+
+    def is_known_note(self, one_time_key: bytes) -> bool:
+        """By this very transaction, as `is_spent`."""
+        return False
+
+
+def verify_sealed(
+    raws: Sequence[bytes], view: SealedView, random_bytes: RandomBytes
+) -> tuple[Rejection | None, ...]:
+    """Verify what sealed transactions prove by themselves, from their bytes, in one batch.
+
+    Signatures and proofs, without the rules that read the state. Returns one verdict per
+    transaction, in order: why it is refused, None where everything holds.
+    """
+    refused: dict[int, Rejection] = {}
+    collected: dict[int, CollectedTransaction] = {}
+    for index, raw in enumerate(raws):
+        try:
+            if is_governance(raw):
+                verify_signatures(decode_governance(raw), view.genesis)
+            else:
+                collected[index] = collect(raw, view)
+        except Rejection as rejection:
+            refused[index] = rejection
+        except Rejected as rejected:
+            refused[index] = Rejection.of(rejected)
+    refused.update(failing_equations(collected, random_bytes))
+    return tuple([refused.get(index) for index in range(len(raws))])

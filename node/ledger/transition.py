@@ -125,7 +125,7 @@ def execute(
 class Execution:
     """A block under construction on top of a parent state, which it never changes.
 
-    Constructing it applies ballots and evidence; raises `Rejection` if evidence may not stand there.
+    Constructing it applies ballots and evidence; raises `Rejection` if that may not stand there.
     """
 
     def __init__(

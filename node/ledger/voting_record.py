@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from crypto.ballot import Decision
-from crypto.curve import POINT_BYTES, decode_curve, encode_point, identity
+from crypto.ballot_tally import add_ciphertexts
 from crypto.merkle import EMPTY_ROOT, merkle_root_of_hashes
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import (
@@ -199,11 +199,4 @@ def add_to_tallies(
 @lru_cache(maxsize=256)
 def _sum(total: bytes, ciphertexts: tuple[bytes, ...]) -> bytes:
     """Every bank of a process, and building and validating, ask for the same sums."""
-    sums = []
-    for half in (slice(0, POINT_BYTES), slice(POINT_BYTES, TALLY_BYTES)):
-        point = identity()
-        for ciphertext in (total, *ciphertexts):
-            if any(ciphertext[half]):
-                point = point + decode_curve(ciphertext[half])
-        sums.append(bytes(POINT_BYTES) if point == identity() else encode_point(point))
-    return b"".join(sums)
+    return add_ciphertexts(total, ciphertexts)

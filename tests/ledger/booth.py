@@ -29,9 +29,7 @@ def cast(
     context = BallotContext(
         header.chain_id, header.height, header.original_view if view is None else view
     )
-    return sign_ballot(
-        ballot_key(bank), active_set.ballot_ring, context, header.block_id, decision
-    )
+    return sign_ballot(ballot_key(bank), active_set.ballot_ring, context, header.block_id, decision)
 
 
 @cache
