@@ -8,56 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from crypto.batch import verify_batch
-from crypto.collected import CollectedTransaction
 from crypto.curve import POINT_BYTES
-from crypto.errors import BatchRejected, Rejected
-from crypto.ring import ClosedBin, OpenBin
+from crypto.ring import ClosedBin
 from crypto.transaction import transaction_id
-from crypto.validation import collect
 from node.cli.list_replay import CertifiedBin
 from node.client.errors import RecordsInvalid
 from node.client.ledger_client import LedgerClient
+from node.ledger.equations import EQUATION_FAILS
 from node.ledger.genesis import Genesis
-from node.ledger.governance import decode_governance, is_governance, verify_signatures
+from node.ledger.proofs import SealedView, verify_sealed
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
 
+__all__ = ["SealedView", "bins_read", "fetch_bins", "verify_stored"]
+
 BINS_AT_ONCE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class SealedView:
-    """The ledger as the proofs of a sealed transaction read it (`crypto.validation.LedgerView`)."""
-
-    genesis: Genesis
-    height: int
-    bins: Mapping[int, ClosedBin]
-
-    @property
-    def chain_id(self) -> bytes:
-        return self.genesis.chain_id
-
-    @property
-    def ring_base(self) -> int:
-        return self.genesis.parameters.ring_base
-
-    def find_bin(self, bin_id: int) -> ClosedBin | OpenBin | None:
-        return self.bins.get(bin_id)
-
-    def is_issuer(self, asset: bytes, issuer: bytes) -> bool:
-        bank = self.genesis.bank_of_issuer(issuer)
-        definition = self.genesis.asset(asset)
-        return bank is not None and definition is not None and bank in definition.issuance_limits
-
-    def is_spent(self, nullifier: bytes) -> bool:
-        # By this very transaction; that no other spends it, the list of nullifiers shows.
-        return False
-
-    def is_known_note(self, one_time_key: bytes) -> bool:
-        return False
 
 
 def bins_read(raws: Sequence[bytes], genesis: Genesis) -> set[int]:
@@ -105,21 +71,14 @@ async def fetch_bins(
 
 def verify_stored(raws: Sequence[bytes], view: SealedView) -> dict[str, str]:
     """Verify sealed transactions in one batch; return reason by transaction id of the bad ones."""
-    items: list[CollectedTransaction] = []
-    failures: dict[str, str] = {}
-    for raw in raws:
-        try:
-            if is_governance(raw):
-                verify_signatures(decode_governance(raw), view.genesis)
-            else:
-                items.append(collect(raw, view))
-        except Rejection as rejection:
-            failures[transaction_id(raw).hex()] = f"{rejection.reason.value}: {rejection.message}"
-        except Rejected as rejected:
-            failures[transaction_id(raw).hex()] = f"{rejected.reason.value}: {rejected.detail}"
-    try:
-        verify_batch(items, os.urandom)
-    except BatchRejected as error:
-        for index, reason in error.failures.items():
-            failures[items[index].transaction_id.hex()] = reason.value
-    return failures
+    verdicts = verify_sealed(raws, view, os.urandom)
+    return {
+        transaction_id(raw).hex(): _text(refused)
+        for raw, refused in zip(raws, verdicts, strict=True)
+        if refused is not None
+    }
+
+
+def _text(refused: Rejection) -> str:
+    reason = refused.reason.value
+    return reason if refused.message == EQUATION_FAILS else f"{reason}: {refused.message}"

@@ -12,16 +12,11 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, Sequence
 
-from crypto.batch import verify_batch
-from crypto.collected import CollectedTransaction
-from crypto.errors import BatchRejected, Rejected
 from crypto.randomness import RandomBytes
-from crypto.ring import ClosedBin, OpenBin, close_bin
+from crypto.ring import ClosedBin, close_bin
 from crypto.transaction import transaction_id
-from crypto.validation import collect
 from node.ledger.blocks import Block
-from node.ledger.genesis import Genesis
-from node.ledger.governance import decode_governance, is_governance, verify_signatures
+from node.ledger.proofs import SealedView, verify_sealed
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
 from node.ledger.types import Height, TransactionId
@@ -33,43 +28,6 @@ from node.wire.operator_records import AuditExtent, AuditFailure, AuditReport
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-
-
-class _StoredView:
-    """The ledger as one stored transaction's proofs read it (`crypto.validation.LedgerView`)."""
-
-    def __init__(self, genesis: Genesis, height: Height, bins: dict[int, ClosedBin]) -> None:
-        self._genesis = genesis
-        self._height = height
-        self._bins = bins
-
-    @property
-    def chain_id(self) -> bytes:
-        return self._genesis.chain_id
-
-    @property
-    def height(self) -> int:
-        return self._height
-
-    @property
-    def ring_base(self) -> int:
-        return self._genesis.parameters.ring_base
-
-    def find_bin(self, bin_id: int) -> ClosedBin | OpenBin | None:
-        return self._bins.get(bin_id)
-
-    def is_issuer(self, asset: bytes, issuer: bytes) -> bool:
-        bank = self._genesis.bank_of_issuer(issuer)
-        definition = self._genesis.asset(asset)
-        return bank is not None and definition is not None and bank in definition.issuance_limits
-
-    def is_spent(self, nullifier: bytes) -> bool:
-        # Spent by this very transaction; uniqueness is the database's index and the doctor's
-        # comparison of nullifier digests.
-        return False
-
-    def is_known_note(self, one_time_key: bytes) -> bool:
-        return False
 
 
 class Audit:
@@ -165,34 +123,12 @@ class Audit:
     def _verify(
         self, height: Height, raws: Sequence[bytes], bins: dict[int, ClosedBin]
     ) -> list[AuditFailure]:
-        view = _StoredView(self._chain.genesis, height, bins)
-        items: list[CollectedTransaction] = []
-        failures: list[AuditFailure] = []
-        for raw in raws:
-            identity = TransactionId(transaction_id(raw))
-            try:
-                if is_governance(raw):
-                    verify_signatures(decode_governance(raw), self._chain.genesis)
-                else:
-                    items.append(collect(raw, view))
-            except Rejection as rejection:
-                failures.append(
-                    AuditFailure(identity, height, rejection.reason.value, rejection.message)
-                )
-            except Rejected as rejected:
-                failures.append(
-                    AuditFailure(identity, height, rejected.reason.value, rejected.detail)
-                )
-        try:
-            verify_batch(items, self._random_bytes)
-        except BatchRejected as error:
-            failures += [
-                AuditFailure(
-                    TransactionId(items[index].transaction_id),
-                    height,
-                    reason.value,
-                    "an equation does not hold",
-                )
-                for index, reason in error.failures.items()
-            ]
-        return failures
+        view = SealedView(self._chain.genesis, height, bins)
+        verdicts = verify_sealed(raws, view, self._random_bytes)
+        return [
+            AuditFailure(
+                TransactionId(transaction_id(raw)), height, refused.reason.value, refused.message
+            )
+            for raw, refused in zip(raws, verdicts, strict=True)
+            if refused is not None
+        ]
