@@ -22,6 +22,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from node.ledger.rejection import Reason, Rejection
 from node.rpc.backend import BeforeSnapshot, NotAllowed, NotFound, NotReady, NotYet, Overloaded
+from node.storage.errors import IntegrityViolation
 from node.wire.fields import MalformedMessage
 from node.wire.identity import IdentityInvalid
 from node.wire.records import Refusal
@@ -78,6 +79,8 @@ class CallReason(StrEnum):
     """A peer delivers a statement signed in another bank's name (BFT-12 12)."""
     REPLACED = "replaced"
     """A newer stream of the same bank took this one's place."""
+    DAMAGED = "damaged"
+    """A stored row is not what this bank wrote; the bank has halted, others have it whole."""
     INTERNAL = "internal"
     """A defect of ours; the bank's log has the correlation id."""
 
@@ -246,6 +249,13 @@ def fault_of(error: Exception) -> Fault | None:
                 error.reason,
                 str(error),
                 error.retry_delay_ms,
+            )
+        case IntegrityViolation():
+            # What is damaged stands in the bank's own log and status.
+            return Fault(
+                grpc.StatusCode.DATA_LOSS,
+                CallReason.DAMAGED.value,
+                "what this bank has stored of it is damaged; ask another bank",
             )
         case _:
             return None

@@ -7,6 +7,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from node.ledger.rejection import Reason, Rejection
+from node.ledger.types import Height
 from node.rpc.backend import NotFound, NotReady, NotYet, Overloaded
 from node.rpc.errors import (
     STATUS_OF_REASON,
@@ -18,6 +19,7 @@ from node.rpc.errors import (
     refuse,
     retry_delay_ms,
 )
+from node.storage.errors import IntegrityViolation
 from node.wire.fields import MalformedMessage
 from node.wire.identity import IdentityInvalid
 from node.wire.records import Refusal
@@ -81,6 +83,14 @@ def test_waiting_helps_exactly_for_what_is_not_yet_or_full() -> None:
         (
             refuse(Code.ABORTED, CallReason.REPLACED, "newer"),
             Fault(Code.ABORTED, "replaced", "newer"),
+        ),
+        (
+            IntegrityViolation("blocks", Height(5), "does not decode"),
+            Fault(
+                Code.DATA_LOSS,
+                "damaged",
+                "what this bank has stored of it is damaged; ask another bank",
+            ),
         ),
     ],
 )
