@@ -16,9 +16,10 @@ from functools import cache, lru_cache
 from crypto import ballot_proof
 from crypto.ballot import BallotContext, BallotKey, ballot_bytes
 from crypto.ballot_keys import vote_key_base
+from crypto.ballot_opening import BallotOpening
 from crypto.ballot_proof import CONTEXT_BYTES, HEAD_BYTES, Decision
 from crypto.curve import POINT_BYTES, decode_strict, encode_point, multiply
-from crypto.errors import Rejected
+from crypto.errors import OpeningInvalid, Rejected
 from crypto.scalar import ORDER
 from node.ledger import ballots
 from node.ledger.active_set import ActiveSet, Member
@@ -95,6 +96,22 @@ class BallotOracle:
         made = _ballot(voter.ballot_key, place[0], active_set.size, raw[:HEAD_BYTES])
         return voter.bank if raw == made else None
 
+    def open(self, raw: bytes, active_set: ActiveSet) -> BallotOpening:
+        """Name who cast a ballot that was verified, with a proof: what the opener alone can do."""
+        voter = self.voter(raw, active_set)
+        assert voter is not None, "only verified ballots are opened"
+        index = active_set.banks.index(voter)
+        return BallotOpening(index, _opening(raw, index))
+
+    def verify_opening(self, raw: bytes, opening: BallotOpening, active_set: ActiveSet) -> None:
+        """Judge an opening of a ballot of this height; raises `OpeningInvalid`."""
+        if not 0 <= opening.index < active_set.size:
+            raise OpeningInvalid(f"index {opening.index} is outside the ring")
+        if self.voter(raw, active_set) != active_set.banks[opening.index]:
+            raise OpeningInvalid("the ballot is another bank's, or none")
+        if opening.proof != _opening(raw, opening.index):
+            raise OpeningInvalid("the challenge is another one")
+
     def _verdict(
         self, raw: bytes, height: Height, view: View, active_set: ActiveSet
     ) -> VerifiedBallot | Rejection:
@@ -127,6 +144,10 @@ def _ballot(key: bytes, set_hash: bytes, ring_size: int, head: bytes) -> bytes:
     size = ballot_bytes(ring_size) - _BODY_BYTES
     rest = filler.digest(size)
     return b"%b%b%b%b" % (head, tag, _ciphertexts(key)[rest[0] % COINS], rest)
+
+
+def _opening(ballot: bytes, index: int) -> bytes:
+    return hashlib.blake2b(b"%b opening %d %b" % (_SECRET, index, ballot)).digest()
 
 
 def _tag(key: bytes, context: bytes) -> bytes:

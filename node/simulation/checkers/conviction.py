@@ -81,7 +81,8 @@ class EveryOffence(Checker):
 
     Only what reaches one correct bank within one of its lives, while it still looks at that
     height, can be put together by it (BFT-12 section 9: three heights are kept in memory). E1 to
-    E4, E5 and E7 are put together here; E6 counts as soon as a correct bank has stored it.
+    E4, E5 and E7 are put together here; E6 counts as soon as a correct bank has stored it, E8 as
+    soon as one keeps the pair of ballots: the regulator asks for those.
     """
 
     name = "every provable offence convicted"
@@ -209,13 +210,27 @@ class EveryOffence(Checker):
         known = {offence: None for offence, banks in self.provable.items() if banks & up}
         for bank in correct:
             known |= dict.fromkeys(bank.disk.evidence)
+            known |= dict.fromkeys(self.double_ballots(bank))
         return [
             offence
             for offence in known
             if offence.height >= oldest and offence not in point.state.punished
         ]
 
+    def double_ballots(self, bank: Bank) -> list[PunishedOffence]:
+        """Return what pairs of ballots on a disk prove once the regulator opened one (E8)."""
+        offences = []
+        for pair in bank.disk.ballot_conflicts.values():
+            voter = self.cluster.ledger.ballot_oracle.voter(pair.first, self._sets[pair.height])
+            assert voter is not None, "only verified ballots are kept"
+            offences.append(PunishedOffence(pair.height, voter, OffenceClass.VOTE))
+        return offences
+
     def holders(self, offence: PunishedOffence) -> set[BankIndex]:
         """Return the banks that can prove an offence."""
-        stored = {bank.index for bank in self.cluster.banks if offence in bank.disk.evidence}
+        stored = {
+            bank.index
+            for bank in self.cluster.banks
+            if offence in bank.disk.evidence or offence in self.double_ballots(bank)
+        }
         return stored | self.provable.get(offence, set())
