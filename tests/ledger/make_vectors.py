@@ -17,6 +17,7 @@ from typing import Any
 from crypto.merkle import merkle_root
 from crypto.transaction import Kind
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Block, Header
 from node.ledger.governance import GovernanceKind
 from node.ledger.invalidity import prove_invalidity
@@ -82,7 +83,7 @@ def example_state() -> LedgerState:
     bank = replace(
         state.banks[1], stake=Amount(7), offences=8, active=False, balance=Amount(1 << 64),
         blocks_created=9, creator_fees=Amount(10), topped_up=Amount(30), withdrawn=Amount(31),
-        penalties=Amount(32), stake_nonce=33,
+        penalties=Amount(32), stake_nonce=33, rewards=Amount(38),
     )  # fmt: skip
     return replace(
         state,
@@ -95,10 +96,16 @@ def example_state() -> LedgerState:
         notes=Accumulated(16, bytes([17]) * 32),
         nullifiers=Accumulated(18, bytes([19]) * 32),
         closed_bins=Accumulated(20, bytes([21]) * 32),
-        pots=(Pot(FiscalYear(2026), Amount(22), Amount(23)),),
+        pots=(
+            Pot(
+                FiscalYear(2026), Amount(22), Amount(23), Amount(35), (BankIndex(36), BankIndex(37))
+            ),
+        ),
         tallies=(Tally(FiscalYear(2026), b"Y" * 96, bytes([24]) * 192, 25, 26),),
         punished=(PunishedOffence(Height(27), BankIndex(28), 29),),
         governance_nonce=34,
+        settled_through=FiscalYear(2025),
+        draw_commitment=bytes([39]) * 32,
     )
 
 
@@ -141,6 +148,27 @@ def example_chain() -> list[dict[str, object]]:
     seal(after_ms=5_000)
     seal(chain.transfer(chain.mature(GOLD)), chain.transfer(chain.mature()[-1:]), after_ms=1)
     return blocks
+
+
+def example_certificate(chain: Chain) -> BallotCertificate:
+    """What the banks publish about the tip."""
+    header, votes = chain.header, chain.votes()
+    ballots = sorted([item.raw for item in votes], key=ballot_tag)
+    return BallotCertificate(header.height, View(0), header.block_id, tuple(ballots))
+
+
+def certificate_object() -> dict[str, object]:
+    """The certificate of a first block; its ballots are bytes of today's prover."""
+    chain = Chain(make_genesis(), seed="certificate vectors")
+    chain.seal(chain.mint([1]))
+    certificate = example_certificate(chain)
+    return {
+        "height": certificate.height,
+        "view": certificate.view,
+        "block_id": certificate.block_id.hex(),
+        "ballots": [raw.hex() for raw in certificate.ballots],
+        "encoding": certificate.encode().hex(),
+    }
 
 
 def evidence_object(item: VerifiedEvidence) -> dict[str, object]:
@@ -265,6 +293,7 @@ def make() -> dict[str, object]:
             "encoding": example_state().encode().hex(),
             "root": example_state().root().hex(),
         },
+        "certificate": certificate_object(),
         "chain": example_chain(),
         "governance": example_governance(),
         "invalidity": example_invalidity(),

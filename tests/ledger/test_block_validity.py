@@ -9,6 +9,7 @@ import pytest
 
 from crypto.merkle import EMPTY_ROOT, merkle_root
 from crypto.transaction import Kind
+from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import MAX_EVIDENCE, MAX_EVIDENCE_BYTES, Block, Header
 from node.ledger.offences import Offence, VerifiedEvidence
 from node.ledger.parameters import Parameters
@@ -40,6 +41,7 @@ def test_a_built_block_is_valid_and_commits_to_everything(chain: Chain) -> None:
     verified = chain.verify(*raws)
     built = chain.build(verified, after_ms=2_500)
     state = built.transition.state
+    votes = tuple(sorted([item.raw for item in chain.votes()], key=ballot_tag))
     assert built.block == Block(
         Header(
             chain_id=chain.genesis.chain_id,
@@ -50,16 +52,17 @@ def test_a_built_block_is_valid_and_commits_to_everything(chain: Chain) -> None:
             time_ms=TimeMs(chain.header.time_ms + 2_500),
             transactions_root=merkle_root(raws),
             evidence_root=EMPTY_ROOT,
-            ballots_root=EMPTY_ROOT,
+            ballots_root=merkle_root(votes),
             transaction_count=3,
             post_state_root=state.root(),
             next_set_hash=state.active_set(chain.genesis).set_hash,
         ),
-        (),
+        votes,
         (),
         tuple(item.transaction_id for item in verified),
     )
     assert (built.transactions, built.dropped) == (verified, ())
+    assert tuple(item.raw for item in built.ballots) == votes
     validated = chain.validate(built.block, verified, built.block.header.time_ms)
     assert comparable(validated) == comparable(built.transition)
 
@@ -120,11 +123,6 @@ HEADER_CASES: list[
         lambda chain, block: "bank 4 created the block, bank 1 leads view 0",
     ),
     (
-        lambda chain, block: replace(block, parent_ballots=(b"ballot",)),
-        Reason.BALLOTS,
-        lambda chain, block: "1 ballots, none are allowed",
-    ),
-    (
         lambda chain, block: with_header(block, transaction_count=2),
         Reason.TRANSACTION_COUNT,
         lambda chain, block: "1 transactions, the header says 2",
@@ -132,7 +130,9 @@ HEADER_CASES: list[
     (
         lambda chain, block: with_header(block, ballots_root=bytes(32)),
         Reason.BALLOTS,
-        lambda chain, block: f"the header says {'00' * 32}, computed {EMPTY_ROOT.hex()}",
+        lambda chain, block: (
+            f"the header says {'00' * 32}, computed {block.header.ballots_root.hex()}"
+        ),
     ),
     (
         lambda chain, block: with_header(block, evidence_root=bytes(32)),

@@ -98,7 +98,7 @@ HEADER = Header(*(bytes(32) if field.type == "bytes" or "Id" in str(field.type) 
         ),
         (
             Block(HEADER, (bytes(MAX_BALLOT_BYTES + 1),), (), ()),
-            "byte string of 2049 bytes exceeds 2048",
+            "byte string of 1520 bytes exceeds 1519",
         ),
         (
             Block(HEADER, (), (), (bytes(32),) * (MAX_TRANSACTIONS + 1)),  # type: ignore[arg-type]

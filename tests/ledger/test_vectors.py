@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from node.ledger.ballots import BallotCertificate, verify_ballot_certificate
 from node.ledger.blocks import Block, Header
 from node.ledger.genesis import Genesis
 from node.ledger.governance import ReadmissionTerms
 from node.ledger.invalidity import disprove, prove_invalidity
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState, genesis_header, genesis_state
-from node.ledger.types import BankIndex
+from node.ledger.types import BankIndex, BlockId, Height, View
 from tests.ledger import make_vectors
 from tests.ledger.chain import Chain, make_genesis
 
@@ -72,6 +73,23 @@ def test_state(vectors: dict[str, Any]) -> None:
     state = make_vectors.example_state()
     assert (state.encode(), state.root().hex()) == (encoding, vectors["state"]["root"])
     assert LedgerState.decode(encoding) == state
+
+
+def test_section_17_a_published_certificate(vectors: dict[str, Any]) -> None:
+    """The encoding, and that its ballots verify under the pinned genesis."""
+    pinned = vectors["certificate"]
+    genesis = Genesis.from_json_object(vectors["genesis"]["object"])
+    certificate = BallotCertificate.decode(bytes.fromhex(pinned["encoding"]))
+    assert certificate == BallotCertificate(
+        Height(pinned["height"]),
+        View(pinned["view"]),
+        BlockId(bytes.fromhex(pinned["block_id"])),
+        tuple([bytes.fromhex(raw) for raw in pinned["ballots"]]),
+    )
+    assert certificate.encode().hex() == pinned["encoding"]
+    active = genesis.active_set([bank.index for bank in genesis.banks])
+    verified = verify_ballot_certificate(certificate, genesis.chain_id, active)
+    assert [item.raw for item in verified] == list(certificate.ballots)
 
 
 def test_a_pinned_chain_leads_to_its_pinned_states(vectors: dict[str, Any]) -> None:
