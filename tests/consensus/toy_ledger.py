@@ -14,6 +14,7 @@ from node.consensus.events import Approved, BodyUnusable, Rejected, Verdict
 from node.ledger.active_set import ActiveSet, Member
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
+from node.simulation.ballot_oracle import BallotOracle, ballot_key, opener_key
 from node.simulation.ledger import Built, Examined, Valid
 from node.simulation.oracle import public_key
 
@@ -23,8 +24,10 @@ MAX_SKEW_MS = 5_000
 
 
 def active_set_of(keys: dict[BankIndex, bytes]) -> ActiveSet:
-    members = [Member(bank, key, bytes([bank]) * 96) for bank, key in sorted(keys.items())]
-    return ActiveSet(tuple(members), bytes(96))
+    members = [
+        Member(bank, key, ballot_key(bank).public) for bank, key in sorted(keys.items())
+    ]
+    return ActiveSet(tuple(members), opener_key().public)
 
 
 def transaction_id(number: int, *, invalid: bool = False) -> TransactionId:
@@ -114,6 +117,7 @@ class ToyLedger:
         keys = {BankIndex(bank): public_key(bank) for bank in range(bank_count)}
         active_set = active_set_of(keys)
         self.genesis = ToyPoint(genesis_header(active_set), active_set)
+        self.ballot_oracle = BallotOracle(CHAIN_ID)
         self._made = 0
 
     def build(
@@ -125,6 +129,7 @@ class ToyLedger:
         clock_ms: int,
         candidates: Sequence[TransactionId],
         evidence: Sequence[bytes],
+        ballots: Sequence[bytes],
     ) -> Built:
         ids = tuple(candidates)
         return Built(
