@@ -11,13 +11,16 @@ from node.consensus.effects import (
     BuildBlock,
     Effect,
     ExamineEvidence,
+    KeepBallots,
     Persist,
     ServeBlocks,
     Validate,
+    VerifyBallots,
 )
 from node.consensus.events import (
     ApplyFailed,
     Approved,
+    BallotsVerified,
     BlockApplied,
     BlockBuilt,
     Event,
@@ -47,6 +50,7 @@ from node.consensus.messages import (
     Vote,
 )
 from node.consensus.record import DurableRecord
+from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import Block
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import BankIndex, TransactionId
@@ -128,6 +132,9 @@ class Tracer(Checker):
                 what = _describe_evidence(event.item)
                 verdict = f"refused: {event.detail}" if event.key is None else "accepted and stored"
                 self._line(bank, "host", f"evidence {what} {verdict}")
+            case BallotsVerified():
+                good = sum(event.valid)
+                self._line(bank, "host", f"{good} of {len(event.valid)} ballots are good")
             case TransactionsAvailable():
                 self._line(bank, "host", f"{event.count} transactions wait")
             case WorkDue():
@@ -149,6 +156,12 @@ class Tracer(Checker):
             case ExamineEvidence():
                 what = _describe_evidence(effect.item)
                 self._line(bank, "host", f"examine evidence {what}, from bank {effect.source}")
+            case VerifyBallots():
+                place = f"h{effect.height} v{effect.view}"
+                self._line(bank, "host", f"verify {len(effect.ballots)} ballots of {place}")
+            case KeepBallots():
+                tag = short(ballot_tag(effect.first))
+                self._line(bank, "host", f"keep two ballots with the tag {tag}")
             case Alarm():
                 self._line(bank, "alarm", f"{effect.kind}: {effect.text}")
             case _:
@@ -178,8 +191,11 @@ def short(identifier: bytes) -> str:
 def describe_block(block: Block) -> str:
     """Return a block in a few words."""
     evidence = f", {len(block.evidence)} evidence" if block.evidence else ""
+    ballots = f", {len(block.parent_ballots)} ballots" if block.parent_ballots else ""
     count = len(block.transaction_ids)
-    return f"block {short(block.block_id)} of height {block.height} ({count} tx{evidence})"
+    return (
+        f"block {short(block.block_id)} of height {block.height} ({count} tx{evidence}{ballots})"
+    )
 
 
 def describe(message: Message) -> str:
@@ -193,7 +209,8 @@ def describe(message: Message) -> str:
             block = short(message.block_id)
             return f"{message.decision.name} {_place(message)} block {block}{reason}"
         case Commit():
-            return f"COMMIT {_place(message)} block {short(message.block_id)}"
+            bare = "" if message.ballot is not None else " without a ballot"
+            return f"COMMIT {_place(message)} block {short(message.block_id)}{bare}"
         case Timeout():
             return f"TIMEOUT {_place(message)} claims view {message.highest_view}"
         case QuorumCertificate() | Seal():
