@@ -39,11 +39,12 @@ from node.wire.operator_records import (
     PeerReport,
     ProcessReport,
     RefusedReport,
-    TreasuryRow,
 )
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
     BlockRange,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     EvidenceStatus,
@@ -54,13 +55,20 @@ from node.wire.records import (
     NoteRecord,
     NullifierRecord,
     Position,
+    PublishedBlock,
+    PublishedSetChange,
+    PublishedState,
     Receipt,
+    RecordedVote,
     SealedState,
     SetChange,
+    SettledYear,
     StoredBlock,
     TransactionState,
     TransactionStatus,
     TreasuryMovement,
+    VotingStatus,
+    YearShare,
 )
 from node.wire.snapshot_records import (
     BinPart,
@@ -77,6 +85,7 @@ from node.wire.snapshot_records import (
 CHAIN = bytes([7]) * 32
 ASSET = AssetId(bytes([1]) * 16)
 SEAL = b"a canonical seal"
+CERTIFICATE = b"a canonical ballot certificate"
 
 
 def header_at(height: int) -> Header:
@@ -103,6 +112,36 @@ def block_at(height: int) -> Block:
 def stored_block(height: int, transactions: tuple[bytes, ...] = ()) -> StoredBlock:
     block = block_at(height)
     return StoredBlock(block.header.encode(), block.encode(), SEAL, transactions)
+
+
+def published_block(height: int, transactions: tuple[bytes, ...] = ()) -> PublishedBlock:
+    block = block_at(height)
+    return PublishedBlock(block.header.encode(), block.encode(), CERTIFICATE, transactions)
+
+
+def votes_at(height: int, include_ballots: bool = False) -> BlockVotes:
+    """Pending at the tip of 5; before it, one approval and one rejection."""
+    header = header_at(height)
+    votes = tuple(
+        RecordedVote(bytes([tag]) * 96, tag == 1, b"ballot" if include_ballots else b"")
+        for tag in (1, 2)
+    )
+    if height == 5:
+        return BlockVotes(
+            header.height, header.block_id, header.time_ms, VotingStatus.PENDING, 0, 0
+        )
+    return BlockVotes(
+        header.height, header.block_id, header.time_ms, VotingStatus.RECORDED, 1, 1, votes
+    )
+
+
+def settled(year: int) -> SettledYear:
+    shares = (YearShare(BankIndex(0), 7, 60), YearShare(BankIndex(3), 5, 40))
+    return SettledYear(year, Height(9), TransactionId(bytes([3]) * 32), 100, 0, shares)
+
+
+def conflict(sequence: int) -> BallotConflict:
+    return BallotConflict(sequence, Height(7), View(1), b"one ballot", b"the other")
 
 
 def note(sequence: int) -> NoteRecord:
@@ -158,7 +197,13 @@ def closed_bin(sequence: int) -> ClosedBinDigest:
 
 BIN = BinRecord(12, ASSET, 17, Height(5), bytes(64 * 192), bytes([6]) * 32)
 SET_CHANGE = SetChange(header_at(3).encode(), SEAL, b"active set")
-PROOF = InclusionProof(header_at(5).encode(), SEAL, bytes(17), bytes([2]) * 32, (SET_CHANGE,))
+PUBLISHED_CHANGE = PublishedSetChange(header_at(3).encode(), CERTIFICATE, b"active set")
+PROOF = InclusionProof(
+    header_at(5).encode(), CERTIFICATE, bytes(17), bytes([2]) * 32, (PUBLISHED_CHANGE,)
+)
+PUBLISHED_STATE = PublishedState(
+    header_at(5).encode(), CERTIFICATE, b"ledger state", (PUBLISHED_CHANGE,)
+)
 STATE = SealedState(header_at(5).encode(), SEAL, b"ledger state", (SET_CHANGE,))
 SNAPSHOT: tuple[SnapshotPart, ...] = (
     SnapshotStart(STATE, 1),
@@ -254,10 +299,8 @@ DIGESTS = LedgerDigests(
     note_digest=bytes([2]) * 32,
     voting_record_count=0,
     voting_record_digest=bytes([3]) * 32,
-    treasury=(
-        TreasuryRow(None, 2_026, 50, "fee", "approvers' pot"),
-        TreasuryRow(BankIndex(0), 2_026, 45_000, "stake", "initial stake"),
-    ),
+    treasury_count=2,
+    treasury_digest=bytes([4]) * 32,
     tip_height=Height(6),
 )
 AUDIT = (
@@ -326,22 +369,22 @@ class LedgerDouble:
         finally:
             self.closed_streams += 1
 
-    async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
+    async def block_at(self, height: Height, include_transactions: bool) -> PublishedBlock:
         if height > 5:
             raise NotFound(f"no block at height {height}; the tip is 5")
-        return stored_block(height, (b"raw",) if include_transactions else ())
+        return published_block(height, (b"raw",) if include_transactions else ())
 
-    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
+    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> PublishedBlock:
         if block_id != header_at(5).block_id:
             raise NotFound("no such block")
-        return stored_block(5)
+        return published_block(5)
 
     async def blocks(
         self, from_height: Height, follow: bool, include_transactions: bool
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         try:
             for height in range(from_height, 6):
-                yield stored_block(height)
+                yield published_block(height)
             if follow:
                 await asyncio.Event().wait()
         finally:
@@ -373,17 +416,39 @@ class LedgerDouble:
         yield [evidence_item(sequence) for sequence in range(from_sequence, limit or 5)]
 
     async def treasury(
-        self, from_sequence: int, limit: int | None
+        self, from_sequence: int, limit: int | None, fiscal_year: int | None
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
-        yield [movement(sequence) for sequence in range(from_sequence, limit or 1_200)]
+        step = 1 if fiscal_year is None else 2
+        yield [movement(sequence) for sequence in range(from_sequence, limit or 1_200, step)]
+
+    async def votes(self, height: Height, include_ballots: bool) -> BlockVotes:
+        if height > 5:
+            raise NotFound(f"height {height} is above the tip 5")
+        return votes_at(height, include_ballots)
+
+    async def votes_from(
+        self, from_height: Height, include_ballots: bool
+    ) -> AsyncGenerator[BlockVotes, None]:
+        for height in range(from_height, 6):
+            yield votes_at(height, include_ballots)
+
+    async def settlements(
+        self, from_year: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[SettledYear], None]:
+        yield [settled(year) for year in range(from_year, from_year + (limit or 3))]
+
+    async def ballot_conflicts(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[BallotConflict], None]:
+        yield [conflict(sequence) for sequence in range(from_sequence, limit or 150)]
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         if self.raises is not None:
             raise self.raises
         return [BIN]
 
-    async def sealed_state(self) -> SealedState:
-        return STATE
+    async def sealed_state(self) -> PublishedState:
+        return PUBLISHED_STATE
 
     async def parameters(self) -> LedgerParameters:
         return PARAMETERS
@@ -475,9 +540,9 @@ class OperatorDouble:
 
     async def stored_blocks(
         self, from_height: Height, to_height: Height | None
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         for height in range(from_height, (to_height or 5) + 1):
-            yield stored_block(height, (b"raw",))
+            yield published_block(height, (b"raw",))
 
     async def audit(self, extent: AuditExtent) -> AsyncGenerator[AuditReport, None]:
         self.asked.append(("audit", extent))

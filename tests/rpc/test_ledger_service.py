@@ -16,22 +16,25 @@ from node.rpc.ledger_service import SUBMISSIONS_IN_FLIGHT
 from node.wire import codec, ledger_pb2
 from node.wire.ledger_pb2_grpc import LedgerStub
 from node.wire.limits import MAX_TRANSACTION_BYTES
-from node.wire.records import Receipt, Refusal, TransactionState
+from node.wire.records import Receipt, Refusal, TransactionState, VotingStatus
 from tests.rpc.conftest import ServedNode
 from tests.rpc.doubles import (
     BIN,
     NODE_STATUS,
     PARAMETERS,
     PROOF,
-    STATE,
+    PUBLISHED_STATE,
     closed_bin,
+    conflict,
     evidence_item,
     header_at,
     movement,
     note,
     nullifier,
+    published_block,
+    settled,
     status_of,
-    stored_block,
+    votes_at,
 )
 from tests.rpc.faults import SeenFault, fault_of_call, fault_of_stream
 from tests.rpc.waiting import eventually
@@ -208,10 +211,9 @@ async def test_waiting_ends_with_the_final_state(node: ServedNode, stub: LedgerS
 async def test_a_block_by_height_by_id_and_none_above_the_tip(stub: LedgerStub) -> None:
     by_height = ledger_pb2.GetBlockRequest(height=3, include_transactions=True)
     by_id = ledger_pb2.GetBlockRequest(block_id=header_at(5).block_id)
-    assert codec.block_from_stub(await stub.GetBlock(by_height, timeout=10)) == stored_block(
-        3, (b"raw",)
-    )
-    assert codec.block_from_stub(await stub.GetBlock(by_id, timeout=10)) == stored_block(5)
+    read = codec.published_block_from_stub
+    assert read(await stub.GetBlock(by_height, timeout=10)) == published_block(3, (b"raw",))
+    assert read(await stub.GetBlock(by_id, timeout=10)) == published_block(5)
     fault = await fault_of_call(stub.GetBlock(ledger_pb2.GetBlockRequest(height=6), timeout=10))
     assert (fault.status, fault.message) == ("NOT_FOUND", "no block at height 6; the tip is 5")
 
@@ -222,8 +224,8 @@ async def test_blocks_stream_in_order_up_to_a_limit(
 ) -> None:
     request = ledger_pb2.StreamBlocksRequest(from_height=2, limit=limit)
     blocks = await pages(stub.StreamBlocks(request, timeout=10))
-    assert [codec.block_from_stub(block) for block in blocks] == [
-        stored_block(height) for height in heights
+    assert [codec.published_block_from_stub(block) for block in blocks] == [
+        published_block(height) for height in heights
     ]
     assert node.ledger.closed_streams == 1
 
@@ -277,6 +279,50 @@ async def test_the_treasury_streams_in_order(stub: LedgerStub) -> None:
     assert movements == [movement(sequence) for sequence in range(1_200)]
 
 
+async def test_the_treasury_of_one_year_leaves_gaps(stub: LedgerStub) -> None:
+    request = ledger_pb2.ListTreasuryRequest(limit=5, fiscal_year=0)
+    (page,) = await pages(stub.ListTreasury(request, timeout=10))
+    assert codec.treasury_from_stub(page) == (movement(0), movement(2), movement(4))
+
+
+async def test_section_17_votes_are_recorded_but_for_the_tips(stub: LedgerStub) -> None:
+    request = ledger_pb2.GetVotesRequest(height=4, include_ballots=True)
+    votes = codec.votes_from_stub(await stub.GetVotes(request, timeout=10))
+    assert votes == votes_at(4, include_ballots=True)
+    tip = codec.votes_from_stub(
+        await stub.GetVotes(ledger_pb2.GetVotesRequest(height=5), timeout=10)
+    )
+    assert (tip.status, tip.votes) == (VotingStatus.PENDING, ())
+    fault = await fault_of_call(stub.GetVotes(ledger_pb2.GetVotesRequest(height=6), timeout=10))
+    assert (fault.status, fault.message) == ("NOT_FOUND", "height 6 is above the tip 5")
+
+
+@pytest.mark.parametrize(("limit", "heights"), [(0, [2, 3, 4, 5]), (2, [2, 3])])
+async def test_section_17_voting_records_stream_up_to_a_limit(
+    stub: LedgerStub, limit: int, heights: list[int]
+) -> None:
+    request = ledger_pb2.ListVotesRequest(from_height=2, limit=limit)
+    received = await pages(stub.ListVotes(request, timeout=10))
+    assert [codec.votes_from_stub(item) for item in received] == [
+        votes_at(height) for height in heights
+    ]
+
+
+async def test_section_18_settlements_stream_in_order(stub: LedgerStub) -> None:
+    request = ledger_pb2.ListSettlementsRequest(from_year=2026, limit=2)
+    (page,) = await pages(stub.ListSettlements(request, timeout=10))
+    assert codec.settlements_from_stub(page) == (settled(2026), settled(2027))
+
+
+async def test_section_17_conflicts_go_to_banks_and_the_regulator(node: ServedNode) -> None:
+    stub = LedgerStub(node.channel("regulator/watch"))
+    request = ledger_pb2.ListBallotConflictsRequest()
+    received = await pages(stub.ListBallotConflicts(request, timeout=10))
+    assert [len(page.conflicts) for page in received] == [100, 50]
+    conflicts = [item for page in received for item in codec.conflicts_from_stub(page)]
+    assert conflicts == [conflict(sequence) for sequence in range(150)]
+
+
 async def test_bins_or_a_bin_that_still_fills(node: ServedNode, stub: LedgerStub) -> None:
     request = ledger_pb2.GetBinsRequest(bin_ids=[12])
     assert codec.bins_from_stub(await stub.GetBins(request, timeout=10)) == (BIN,)
@@ -306,7 +352,7 @@ async def test_state_parameters_and_status(stub: LedgerStub) -> None:
     parameters = await stub.GetParameters(ledger_pb2.GetParametersRequest(), timeout=10)
     status = await stub.GetNodeStatus(ledger_pb2.GetNodeStatusRequest(), timeout=10)
     assert (
-        codec.sealed_state_from_stub(state),
+        codec.published_state_from_stub(state),
         codec.parameters_from_stub(parameters),
         codec.node_status_from_stub(status),
-    ) == (STATE, PARAMETERS, NODE_STATUS)
+    ) == (PUBLISHED_STATE, PARAMETERS, NODE_STATUS)

@@ -9,7 +9,7 @@ from node.wire import codec, operator_codec, operator_pb2
 from node.wire.operator_pb2_grpc import OperatorStub
 from node.wire.operator_records import AuditExtent, ByzantineFault, LinkDirection, LinkFault
 from tests.rpc.conftest import ServedNode
-from tests.rpc.doubles import AUDIT, DIGESTS, FAULTS, REPORT, stored_block
+from tests.rpc.doubles import AUDIT, DIGESTS, FAULTS, REPORT, published_block
 from tests.rpc.faults import fault_of_call
 
 
@@ -43,9 +43,9 @@ async def test_stored_blocks_come_with_their_transactions(stub: OperatorStub) ->
     stream = stub.ListBlocks(
         operator_pb2.ListBlocksRequest(from_height=3, to_height=4), timeout=10
     )
-    assert [codec.block_from_stub(block) async for block in stream] == [
-        stored_block(3, (b"raw",)),
-        stored_block(4, (b"raw",)),
+    assert [codec.published_block_from_stub(block) async for block in stream] == [
+        published_block(3, (b"raw",)),
+        published_block(4, (b"raw",)),
     ]
 
 

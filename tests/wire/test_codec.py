@@ -13,25 +13,30 @@ from node.wire.fields import MalformedMessage
 from node.wire.limits import MAX_TRANSACTION_BYTES
 from node.wire.records import (
     Position,
+    PublishedBlock,
     Receipt,
     Refusal,
-    StoredBlock,
     TransactionState,
     TransactionStatus,
 )
 from tests.rpc.doubles import (
     BIN,
+    CERTIFICATE,
     NODE_STATUS,
     PARAMETERS,
     PROOF,
-    SEAL,
+    PUBLISHED_STATE,
     STATE,
     closed_bin,
+    conflict,
     header_at,
     note,
     nullifier,
+    published_block,
+    settled,
     status_of,
     stored_block,
+    votes_at,
 )
 
 ID = TransactionId(bytes(range(32)))
@@ -46,9 +51,19 @@ def over_the_wire(stub: Any) -> Any:
     [
         (codec.receipt_to_stub, codec.receipt_from_stub, Receipt(ID, TransactionState(3), 5)),
         (codec.refusal_to_stub, codec.refusal_from_stub, Refusal("bin-open", "no", 500)),
-        (codec.block_to_stub, codec.block_from_stub, stored_block(3, (b"one", b"two"))),
+        (
+            codec.published_block_to_stub,
+            codec.published_block_from_stub,
+            published_block(3, (b"one", b"two")),
+        ),
+        (codec.sealed_block_to_stub, codec.sealed_block_from_stub, stored_block(3)),
         (codec.proof_to_stub, codec.proof_from_stub, PROOF),
         (codec.sealed_state_to_stub, codec.sealed_state_from_stub, STATE),
+        (codec.published_state_to_stub, codec.published_state_from_stub, PUBLISHED_STATE),
+        (codec.votes_to_stub, codec.votes_from_stub, votes_at(4, include_ballots=True)),
+        (codec.votes_to_stub, codec.votes_from_stub, votes_at(5)),
+        (codec.settlements_to_stub, codec.settlements_from_stub, (settled(2026), settled(2028))),
+        (codec.conflicts_to_stub, codec.conflicts_from_stub, (conflict(0), conflict(1))),
         (codec.notes_to_stub, codec.notes_from_stub, (note(0), note(1))),
         (codec.nullifiers_to_stub, codec.nullifiers_from_stub, (nullifier(0),)),
         (codec.closed_bins_to_stub, codec.closed_bins_from_stub, (closed_bin(0),)),
@@ -72,7 +87,7 @@ def test_values_survive_the_wire(to_stub: Any, from_stub: Any, value: Any) -> No
 
 
 def test_a_block_repeats_fields_of_its_header_for_convenience() -> None:
-    stub = codec.block_to_stub(stored_block(7))
+    stub = codec.published_block_to_stub(published_block(7))
     header = header_at(7)
     assert (stub.block_id, stub.height, stub.time_ms, stub.proposer, stub.transaction_count) == (
         hashlib.sha256(header.encode()).digest(),
@@ -83,15 +98,16 @@ def test_a_block_repeats_fields_of_its_header_for_convenience() -> None:
     )
 
 
-def test_genesis_has_neither_block_nor_seal() -> None:
-    genesis = StoredBlock(header_at(0).encode(), b"", b"")
-    assert codec.block_from_stub(codec.block_to_stub(genesis)) == genesis
+def test_genesis_has_neither_block_nor_certificate() -> None:
+    genesis = PublishedBlock(header_at(0).encode(), b"", b"")
+    stub = codec.published_block_to_stub(genesis)
+    assert codec.published_block_from_stub(stub) == genesis
 
 
 def test_convenience_fields_are_not_believed() -> None:
-    stub = codec.block_to_stub(stored_block(7))
+    stub = codec.published_block_to_stub(published_block(7))
     stub.height = 8
-    assert codec.block_from_stub(stub) == stored_block(7)
+    assert codec.published_block_from_stub(stub) == published_block(7)
 
 
 @pytest.mark.parametrize(
@@ -120,18 +136,18 @@ def test_convenience_fields_are_not_believed() -> None:
             "state: 0 is no state of a transaction",
         ),
         (
-            types_pb2.SealedBlock(header=b"short", seal=SEAL),
-            codec.block_from_stub,
+            types_pb2.PublishedBlock(header=b"short", certificate=CERTIFICATE),
+            codec.published_block_from_stub,
             "header: must have 268 bytes, not 5",
         ),
         (
-            types_pb2.SealedBlock(header=bytes(268), seal=SEAL),
-            codec.block_from_stub,
+            types_pb2.PublishedBlock(header=bytes(268), certificate=CERTIFICATE),
+            codec.published_block_from_stub,
             "header: not a block header",
         ),
         (
-            types_pb2.SealedBlock(header=header_at(1).encode(), transactions=[b"x"] * 101),
-            codec.block_from_stub,
+            types_pb2.PublishedBlock(header=header_at(1).encode(), transactions=[b"x"] * 101),
+            codec.published_block_from_stub,
             "transactions: must list 0 to 100 items, not 101",
         ),
         (

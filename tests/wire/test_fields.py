@@ -17,9 +17,9 @@ from node.wire.fields import (
     from_stub,
     to_stub,
 )
-from node.wire.operator_records import PeerReport, TreasuryRow
-from node.wire.records import NoteRecord
-from tests.rpc.doubles import REPORT, note
+from node.wire.operator_records import PeerReport
+from node.wire.records import NoteRecord, TreasuryMovement
+from tests.rpc.doubles import REPORT, movement, note
 
 
 @given(st.binary(max_size=64), st.integers(0, 64))
@@ -61,10 +61,10 @@ def test_byte_fields_of_fixed_meaning_have_one_length(name: str) -> None:
 
 
 def test_an_absent_optional_number_is_none_and_zero_is_zero() -> None:
-    absent = to_stub(TreasuryRow(None, 2_026, 1, "fee", ""), operator_pb2.TreasuryRow)
-    assert from_stub(absent, TreasuryRow).bank is None
-    zero = operator_pb2.TreasuryRow(bank=0, fiscal_year=2_026)
-    assert from_stub(zero, TreasuryRow).bank == 0
+    absent = to_stub(movement(1), ledger_pb2.TreasuryMovement)
+    assert from_stub(absent, TreasuryMovement).bank is None
+    zero = ledger_pb2.TreasuryMovement(bank=0, fiscal_year=2_026)
+    assert from_stub(zero, TreasuryMovement).bank == 0
 
 
 def test_a_record_survives_the_wire() -> None:

@@ -19,11 +19,12 @@ from node.wire.operator_records import (
     NodeReport,
     PeerReport,
     ProcessReport,
-    TreasuryRow,
 )
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
     BlockRange,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     EvidenceStatus,
@@ -34,12 +35,19 @@ from node.wire.records import (
     NoteRecord,
     NullifierRecord,
     Position,
+    PublishedSetChange,
+    PublishedState,
     Receipt,
+    RecordedVote,
     Refusal,
     SealedState,
     SetChange,
+    SettledYear,
+    StoredBlock,
     TransactionState,
     TreasuryMovement,
+    VotingStatus,
+    YearShare,
 )
 
 
@@ -49,13 +57,21 @@ from node.wire.records import (
         (Receipt, ledger_pb2.Receipt),
         (Refusal, types_pb2.Rejection),
         (Position, types_pb2.TransactionStatus.Position),
-        (SetChange, ledger_pb2.SetChange),
+        (SetChange, types_pb2.SetChange),
+        (PublishedSetChange, ledger_pb2.PublishedSetChange),
+        (PublishedState, ledger_pb2.PublishedState),
+        (StoredBlock, types_pb2.SealedBlock),
+        (BlockVotes, ledger_pb2.BlockVotes),
+        (RecordedVote, ledger_pb2.RecordedVote),
+        (SettledYear, ledger_pb2.SettledYear),
+        (YearShare, ledger_pb2.SettledYear.Share),
+        (BallotConflict, ledger_pb2.BallotConflict),
         (InclusionProof, ledger_pb2.InclusionProof),
         (NoteRecord, ledger_pb2.Note),
         (NullifierRecord, ledger_pb2.Nullifier),
         (ClosedBinDigest, ledger_pb2.ClosedBinDigest),
         (BinRecord, ledger_pb2.Bin),
-        (SealedState, ledger_pb2.SealedState),
+        (SealedState, types_pb2.SealedState),
         (EvidenceItem, ledger_pb2.EvidenceItem),
         (TreasuryMovement, ledger_pb2.TreasuryMovement),
         (LedgerParameters, ledger_pb2.GetParametersResponse),
@@ -70,7 +86,6 @@ from node.wire.records import (
         (DatabaseReport, operator_pb2.DatabaseReport),
         (AlarmReport, operator_pb2.AlarmReport),
         (LedgerDigests, operator_pb2.LedgerDigests),
-        (TreasuryRow, operator_pb2.TreasuryRow),
         (AuditReport, operator_pb2.AuditReport),
         (AuditFailure, operator_pb2.AuditFailure),
     ],
@@ -94,6 +109,14 @@ def test_the_statuses_of_evidence_are_those_of_the_contract() -> None:
         name: number
         for name, number in ledger_pb2.EvidenceStatus.items()
         if name != "EVIDENCE_STATUS_UNSPECIFIED"
+    }
+
+
+def test_the_statuses_of_votes_are_those_of_the_contract() -> None:
+    assert {f"VOTING_STATUS_{status.name}": status.value for status in VotingStatus} == {
+        name: number
+        for name, number in ledger_pb2.VotingStatus.items()
+        if name != "VOTING_STATUS_UNSPECIFIED"
     }
 
 
