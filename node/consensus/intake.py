@@ -45,6 +45,9 @@ from node.ledger.types import NO_VIEW, BankIndex
 
 def receive(state: State, sender: BankIndex, message: Message) -> None:
     """Take a message from the authenticated link of `sender`."""
+    if sender == state.bank and isinstance(message, Evidence):
+        # Handed in here, by who is not a bank: the regulator.
+        prosecution.receive(state, sender, message)
     if sender not in state.peers:
         return
     waiting.note_heard(state, sender)

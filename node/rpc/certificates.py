@@ -5,8 +5,8 @@ again, `TlsFiles.write`); servers take up new files at the next handshake, links
 connection. P-256, because Ed25519 certificates fail the gRPC handshake.
 
 A certificate names its holder in one URI of its subject alternative names (`node.wire.identity`).
-Only banks' certificates may serve; those of clients, operators and the regulator only call, so
-that a client can never pose as a bank.
+Only certificates of banks and of the regulator may serve, each under a name of its own; those of
+clients and operators only call, so that a client can never pose as a bank.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from node.rpc.private_files import PrivateFileUnusable, read_private, write_private, write_public
-from node.wire.identity import SCHEME, Identity, IdentityInvalid, Role, bank_server_name
+from node.wire.identity import (
+    SCHEME,
+    Identity,
+    IdentityInvalid,
+    Role,
+    bank_server_name,
+    regulator_server_name,
+)
 
 AUTHORITY_VALIDITY = timedelta(days=3_650)
 CERTIFICATE_VALIDITY = timedelta(days=397)
@@ -117,18 +124,23 @@ class CertificateAuthority:
     ) -> IssuedCertificate:
         """Make a new key and certificate for a party of this consortium.
 
-        `hosts` are further DNS names or addresses at which a bank is reached; loopback and the
-        bank's own server name are always included. Raises `IdentityInvalid` for a party of
+        `hosts` are further DNS names or addresses at which a server is reached; loopback and its
+        own server name are always included. Raises `IdentityInvalid` for a party of
         another consortium.
         """
         if identity.consortium != self.consortium:
             raise IdentityInvalid(f"{identity.uri} is not of the consortium {self.consortium!r}")
-        serves = identity.role is Role.BANK
+        serves = identity.role in (Role.BANK, Role.REGULATOR)
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if serves:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-            names.append(x509.DNSName(bank_server_name(self.consortium, identity.bank)))
+            own_name = (
+                bank_server_name(self.consortium, identity.bank)
+                if identity.role is Role.BANK
+                else regulator_server_name(self.consortium)
+            )
+            names.append(x509.DNSName(own_name))
             names.extend(_host(host) for host in dict.fromkeys((*LOOPBACK_HOSTS, *hosts)))
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (

@@ -21,6 +21,7 @@ from collections.abc import (
     Collection,
     Hashable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -130,9 +131,15 @@ def running_stream() -> RunningStream:
 class Gate(grpc.aio.ServerInterceptor):
     """Guards every method of a server."""
 
-    def __init__(self, admittance: Admittance, revocations: Revocations) -> None:
+    def __init__(
+        self,
+        admittance: Admittance,
+        revocations: Revocations,
+        methods: Mapping[str, MethodRule] = METHODS,
+    ) -> None:
         self._admittance = admittance
         self._revocations = revocations
+        self._methods = methods
         self._open_calls: Counter[str] = Counter()
         self._open_by_method: Counter[tuple[str, str]] = Counter()
         self._open_but_banks = 0
@@ -146,7 +153,7 @@ class Gate(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Return the guarded handler; None (UNIMPLEMENTED) for a method outside the table."""
         handler = await continuation(handler_call_details)
-        rule = METHODS.get(handler_call_details.method)
+        rule = self._methods.get(handler_call_details.method)
         if handler is None or rule is None:
             return None
         return _Guarded(self, handler_call_details.method, rule, handler).handler()

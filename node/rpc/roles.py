@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from node.ledger.blocks import MAX_EVIDENCE_BYTES
 from node.wire.identity import Role
 from node.wire.limits import MAX_MESSAGE_BYTES, MAX_TRANSACTION_BYTES
 
 LEDGER = "consortium.v1.Ledger"
 PEER = "consortium.v1.Peer"
 OPERATOR = "consortium.v1.Operator"
+SUPERVISION = "consortium.v1.Supervision"
 HEALTH = "grpc.health.v1.Health"
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 
 SMALL_REQUEST_BYTES = 1_024
 SUBMISSION_BYTES = MAX_TRANSACTION_BYTES + 64
 """A transaction with the tags of its message."""
+EVIDENCE_BYTES = MAX_EVIDENCE_BYTES + 64
+"""An evidence item with the tags of its message."""
 IDS_BYTES = 16 << 10
 """A request that lists ids: 200 of 34 bytes, or 64 of at most 10."""
 
@@ -55,6 +59,7 @@ _SUBMITTERS = _ALL
 _BANKS = frozenset({Role.BANK})
 _OBSERVERS = frozenset({Role.BANK, Role.REGULATOR})
 _OPERATORS = frozenset({Role.OPERATOR})
+_REGULATORS = frozenset({Role.REGULATOR})
 
 
 def _read(time_limit_s: float = READ_SECONDS) -> MethodRule:
@@ -99,6 +104,9 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{OPERATOR}/SetLogLevel": _operator(),
     f"/{OPERATOR}/InjectFault": _operator(),
     f"/{OPERATOR}/HealFaults": _operator(),
+    f"/{SUPERVISION}/SubmitEvidence": MethodRule(
+        _REGULATORS, EVIDENCE_BYTES, SUBMIT_SECONDS, 4
+    ),
     f"/{HEALTH}/Check": _read(),
     f"/{HEALTH}/Watch": MethodRule(_ALL, SMALL_REQUEST_BYTES, None),
     f"/{REFLECTION}/ServerReflectionInfo": _read(WAIT_SECONDS),

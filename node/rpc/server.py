@@ -19,17 +19,19 @@ from node.rpc.gate import Admittance, Gate
 from node.rpc.ledger_service import LedgerService
 from node.rpc.operator_service import OperatorService
 from node.rpc.peer_service import PeerService
+from node.rpc.regulator_supervision import SupervisionBackend, SupervisionService
 from node.rpc.revocation import Revocations
-from node.rpc.roles import HEALTH, LEDGER, OPERATOR, PEER, REFLECTION
+from node.rpc.roles import HEALTH, LEDGER, OPERATOR, PEER, REFLECTION, SUPERVISION
 from node.rpc.transport import SERVER_OPTIONS
 from node.wire.ledger_pb2_grpc import add_LedgerServicer_to_server
 from node.wire.operator_pb2_grpc import add_OperatorServicer_to_server
 from node.wire.peer_pb2_grpc import add_PeerServicer_to_server
+from node.wire.regulator_pb2_grpc import add_SupervisionServicer_to_server
 
 MAX_CONCURRENT_CALLS = 2_048
 """Of the whole server; more are refused with RESOURCE_EXHAUSTED."""
 
-_SERVICES = (LEDGER, PEER, OPERATOR)
+_SERVICES = (LEDGER, PEER, OPERATOR, SUPERVISION)
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +46,8 @@ class Backends:
     ledger: LedgerBackend
     peer: PeerBackend
     operator: OperatorBackend
+    supervision: SupervisionBackend | None = None
+    """None: this server has nothing for the regulator."""
 
 
 class NodeServer:
@@ -97,6 +101,8 @@ async def serve(
     add_LedgerServicer_to_server(LedgerService(backends.ledger), server)
     add_PeerServicer_to_server(PeerService(backends.peer), server)
     add_OperatorServicer_to_server(OperatorService(backends.operator), server)
+    if backends.supervision is not None:
+        add_SupervisionServicer_to_server(SupervisionService(backends.supervision), server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((*_SERVICES, HEALTH, REFLECTION), server)

@@ -61,6 +61,7 @@ from node.runtime.mempool import Mempool, MempoolLimits
 from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
+from node.runtime.regulator_supervision import SupervisionBackend
 from node.runtime.secrets_directory import read_private
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
@@ -196,11 +197,12 @@ class Node:
         self._admission = Admission(chain, os.urandom, self._clock, self._on_blame)
         self._catch_up = CatchUp(chain, self._admission, database, self._network)
         self._pool = self._make_pool()
+        self._examiner = EvidenceExaminer(chain, Ed25519Verifier())
         self._host = ConsensusHost(
             config.bank,
             chain,
             self._pool,
-            EvidenceExaminer(chain, Ed25519Verifier()),
+            self._examiner,
             database,
             guard,
             self._network,
@@ -345,7 +347,10 @@ class Node:
         )
         server = await serve(
             Backends(
-                self._make_ledger_backend(), self._peer_backend, self._make_operator_backend()
+                self._make_ledger_backend(),
+                self._peer_backend,
+                self._make_operator_backend(),
+                SupervisionBackend(self._config.bank, self._examiner, self._driver.post_message),
             ),
             self._tls,
             self._config.listen,

@@ -29,7 +29,7 @@ class Role(StrEnum):
     BANK = "bank"
     """One of the consortium's banks."""
     REGULATOR = "regulator"
-    """Observes and audits; has no vote and submits nothing."""
+    """Observes, audits, settles fiscal years; has no vote."""
     CLIENT = "client"
     """Holds wallets; its credential is issued by a bank."""
     OPERATOR = "operator"
@@ -101,3 +101,8 @@ def consortium_slug(name: str) -> str:
 def bank_server_name(consortium: str, bank: int) -> str:
     """Return the DNS name that the server certificate of a bank is valid for."""
     return f"bank-{bank}.{consortium}.consortium"
+
+
+def regulator_server_name(consortium: str) -> str:
+    """Return the DNS name that the regulator's server certificate is valid for."""
+    return f"regulator.{consortium}.consortium"

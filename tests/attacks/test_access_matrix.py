@@ -32,6 +32,7 @@ from node.rpc.transport import link_options
 from node.wire.identity import Identity, Role
 from tests.rpc.doubles import LedgerDouble, OperatorDouble, PeerDouble
 from tests.rpc.faults import seen_fault
+from tests.rpc.regulator_doubles import SupervisionDouble
 from tests.rpc.test_roles import described_methods
 
 CONSORTIUM = "demo"
@@ -88,7 +89,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     ]
     write_list(authority, tmp_path / REVOCATION_FILE, serials, now)
     server = await serve(
-        Backends(LedgerDouble(), PeerDouble(), OperatorDouble()),
+        Backends(LedgerDouble(), PeerDouble(), OperatorDouble(), SupervisionDouble()),
         files,
         "127.0.0.1:0",
         Admittance(

@@ -19,6 +19,7 @@ from node.rpc.server import Backends, NodeServer, serve
 from node.rpc.transport import Options, link_options
 from node.wire.identity import Identity, Role
 from tests.rpc.doubles import LedgerDouble, OperatorDouble, PeerDouble
+from tests.rpc.regulator_doubles import SupervisionDouble
 
 CONSORTIUM = "demo"
 
@@ -91,7 +92,7 @@ async def node(
 ) -> AsyncIterator[ServedNode]:
     ledger, peer, operator = LedgerDouble(), PeerDouble(), OperatorDouble()
     server = await serve(
-        Backends(ledger, peer, operator),
+        Backends(ledger, peer, operator, SupervisionDouble()),
         tls_files("bank/0"),
         "127.0.0.1:0",
         Admittance(CONSORTIUM),

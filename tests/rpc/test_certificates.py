@@ -49,13 +49,13 @@ def test_a_certificate_names_its_holder_and_verifies(
 
 
 @pytest.mark.parametrize("identity", PARTIES)
-def test_only_banks_may_serve(
+def test_only_banks_and_the_regulator_may_serve(
     authority: CertificateAuthority, now: datetime, identity: Identity
 ) -> None:
     certificate = parsed(authority.issue(identity, now).certificate)
     usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     serves = ExtendedKeyUsageOID.SERVER_AUTH in usages
-    assert serves == (identity.role is Role.BANK)
+    assert serves == (identity.role in (Role.BANK, Role.REGULATOR))
     assert ExtendedKeyUsageOID.CLIENT_AUTH in usages
 
 

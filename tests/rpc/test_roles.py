@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from node.rpc.roles import METHODS
-from node.wire import ledger_pb2, operator_pb2, peer_pb2
+from node.wire import ledger_pb2, operator_pb2, peer_pb2, regulator_pb2
 from node.wire.identity import Role
 from tests.rpc.conftest import ServedNode
 from tests.rpc.faults import seen_fault
@@ -51,6 +51,7 @@ EXPECTED = {
     "/consortium.v1.Operator/SetLogLevel": "operator",
     "/consortium.v1.Operator/InjectFault": "operator",
     "/consortium.v1.Operator/HealFaults": "operator",
+    "/consortium.v1.Supervision/SubmitEvidence": "regulator",
     "/grpc.health.v1.Health/Check": ALL,
     "/grpc.health.v1.Health/Watch": ALL,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ALL,
@@ -69,11 +70,12 @@ NOT_SERVED = "/grpc.health.v1.Health/List"
 
 def described_methods() -> dict[str, Any]:
     """Every method of every service that the server registers, from its descriptors."""
-    files = (ledger_pb2, peer_pb2, operator_pb2, health_pb2, reflection_pb2)
+    files = (ledger_pb2, peer_pb2, operator_pb2, regulator_pb2, health_pb2, reflection_pb2)
     return {
         f"/{service.full_name}/{method.name}": method
         for file in files
         for service in file.DESCRIPTOR.services_by_name.values()
+        if service.full_name != "consortium.v1.Regulator"
         for method in service.methods
         if f"/{service.full_name}/{method.name}" != NOT_SERVED
     }
