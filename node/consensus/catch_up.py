@@ -6,7 +6,9 @@ Heights that peers speak of are claims: they decide whom to ask, never what to b
 
 from __future__ import annotations
 
-from node.consensus.certificates import CertificateInvalid
+from node.consensus import balloting
+from node.consensus.ballots import HeightBallots
+from node.consensus.certificates import CertificateInvalid, verify_seal
 from node.consensus.certifying import accept_seal
 from node.consensus.effects import ServeBlocks
 from node.consensus.events import BlocksLoaded, TimerKind
@@ -101,15 +103,17 @@ def _next_wanted(state: State) -> Height:
 
 
 def take_next(state: State) -> bool:
-    """Check the next queued block's seal against this height's active set (section 11)."""
+    """Check the next queued block's seal against this height's active set (section 11).
+
+    It stays in the queue until it is sealed here: the proofs of its ballots are being verified.
+    """
     queue = state.catch_up.queue
-    if state.seal is not None or state.halted is not None:
+    if state.halted is not None:
         return False
-    while queue and queue[0][0].block.height < state.height:
-        queue.popleft()
-    if not queue:
+    _drop_sealed(state)
+    if state.seal is not None or not queue or queue[0][1] in state.ballots.pending:
         return False
-    item, source = queue.popleft()
+    item, source = queue[0]
     try:
         _accept_sealed(state, item, source)
     except CertificateInvalid as error:
@@ -121,11 +125,45 @@ def take_next(state: State) -> bool:
     return True
 
 
+def _drop_sealed(state: State) -> None:
+    """Drop what is no longer wanted; a copy of the sealed block itself may still be."""
+    queue = state.catch_up.queue
+    sealed = None if state.seal is None else state.seal.block_id
+    while queue and queue[0][0].block.height < state.height + (sealed is not None):
+        item, source = queue.popleft()
+        if item.block.block_id == sealed:
+            state.blocks.offer(item.block, source)
+
+
 def _accept_sealed(state: State, item: SealedBlock, source: BankIndex) -> None:
     if item.seal.block_id != item.block.block_id or item.seal.height != item.block.height:
         raise CertificateInvalid("the seal is of another block")
     accept_seal(state, item.seal, source)
     state.blocks.offer(item.block, source)
+
+
+def verify_ahead(state: State) -> bool:
+    """While a block is applied, have the ballots of the next queued one verified.
+
+    Only if the block leaves the active set as it is, as its header says, so the ring is known. The
+    height that begins then takes the verdicts over.
+    """
+    queue = state.catch_up.queue
+    if state.seal is None or state.next_ballots is not None or not queue:
+        return False
+    known = state.blocks.get(state.seal.block_id)
+    item, _ = queue[0]
+    if known is None or item.seal.height != state.height + 1:
+        return False
+    if known.block.header.next_set_hash != state.active_set.set_hash:
+        return False
+    ahead = HeightBallots(state.chain_id, item.seal.height, state.active_set)
+    state.next_ballots = ahead
+    try:
+        verify_seal(item.seal, state.chain_id, state.active_set, state.verifier)
+    except CertificateInvalid:
+        return False  # Its source answers for it when its height has come.
+    return balloting.ask(state, ahead, item.seal.view, item.seal.ballots)
 
 
 def on_height_begun(state: State) -> list[tuple[BankIndex, Message]]:

@@ -15,11 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from crypto.ballot import BallotContext, ballot_bytes
 from node.consensus.signatures import SignatureInvalid, Verifier
 from node.consensus.signing import Decision, SigningContext
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import BallotCertificate, check_approvals
+from node.ledger.ballots import Decision as BallotDecision
 from node.ledger.blocks import MAX_BALLOT_BYTES
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
+from node.ledger.rejection import Rejection
 from node.ledger.types import (
     HASH_BYTES,
     NO_VIEW,
@@ -177,7 +181,8 @@ class RejectCertificate:
 class Seal:
     """q banks committed to this block in this view: it is final (BFT-12 P6).
 
-    Seals of one block may differ from bank to bank in signers and view.
+    Seals of one block may differ from bank to bank in signers, ballots and view. The signatures
+    stay among the banks; `published` is for everybody else.
     """
 
     height: Height
@@ -185,7 +190,8 @@ class Seal:
     block_id: BlockId
     signatures: tuple[SignatureEntry, ...]
     ballots: tuple[bytes, ...] = ()
-    """q anonymous ballots sorted by tag (BFT-12 section 17); empty in this version."""
+    """Exactly q APPROVE ballots with distinct tags, sorted by tag (BFT-12 section 17). Whose they
+    are is unknown, also which signer's."""
 
     def write(self, writer: Writer) -> Writer:
         write_place(writer, self.height, self.view).fixed(self.block_id, HASH_BYTES)
@@ -202,6 +208,10 @@ class Seal:
             signatures=reader.many(MAX_BANKS, SignatureEntry.read),
             ballots=reader.many(MAX_BALLOTS, lambda r: r.blob(MAX_BALLOT_BYTES)),
         )
+
+    def published(self) -> BallotCertificate:
+        """Return what is shown outside the consortium: the ballots and what they are about."""
+        return BallotCertificate(self.height, self.view, self.block_id, self.ballots)
 
     def encode(self) -> bytes:
         """Return the canonical bytes, as stored with the block."""
@@ -234,18 +244,55 @@ def verify_quorum_certificate(
 
 
 def verify_seal(seal: Seal, chain_id: bytes, active_set: ActiveSet, verifier: Verifier) -> None:
-    """Check a seal against the active set of its height; raises `CertificateInvalid`.
+    """Check a seal against the active set of its height: its signatures and its ballots' form.
 
-    Ballots are refused until they can be verified: an unchecked ballot must never be stored.
+    Raises `CertificateInvalid`. Whether the ballots' proofs hold is not looked at here:
+    `node.ledger.ballots.verify_ballot_certificate` of `published()`, or the core's `VerifyBallots`.
     """
-    if seal.ballots:
-        raise CertificateInvalid("a seal of this version carries no ballots")
+    verify_commits(seal, chain_id, active_set, verifier)
+    check_ballots(seal, chain_id, active_set)
+
+
+def verify_commits(seal: Seal, chain_id: bytes, active_set: ActiveSet, verifier: Verifier) -> None:
+    """Check the signatures of a seal alone; raises `CertificateInvalid`.
+
+    They are what its signers answer for (BFT-12 section 9), whatever the ballots are worth.
+    """
     banks = [entry.bank for entry in seal.signatures]
     require_signers(banks, active_set, required_commits(active_set))
     context = SigningContext.of(chain_id, active_set, seal.height)
     for entry in seal.signatures:
         statement = context.commit(seal.view, entry.bank, seal.block_id)
         _verify(verifier, active_set, entry.bank, statement, entry.signature)
+
+
+def check_ballots(seal: Seal, chain_id: bytes, active_set: ActiveSet) -> None:
+    """Check number, order, tags, context and message of a seal's ballots, before any proof.
+
+    Raises `CertificateInvalid`.
+    """
+    try:
+        check_approvals(seal.ballots, seal.block_id, required_ballots(active_set))
+    except Rejection as rejection:
+        raise CertificateInvalid(str(rejection)) from rejection
+    place = (chain_id, seal.height, seal.view, seal.block_id)
+    for raw in seal.ballots:
+        if not is_ballot_about(raw, *place, BallotDecision.APPROVE, active_set):
+            raise CertificateInvalid("a ballot is of another chain, height, view or ring size")
+
+
+def is_ballot_about(
+    raw: bytes,
+    chain_id: bytes,
+    height: Height,
+    view: View,
+    block_id: BlockId,
+    decision: BallotDecision,
+    active_set: ActiveSet,
+) -> bool:
+    """Whether bytes have the length and the head of a ballot (IDX1 9.3) about this, no more."""
+    head = BallotContext(chain_id, height, view).encode() + block_id + decision.value
+    return len(raw) == ballot_bytes(active_set.size) and raw.startswith(head)
 
 
 def verify_timeout_certificate(
@@ -294,6 +341,11 @@ def required_approvals(active_set: ActiveSet) -> int:
 
 def required_commits(active_set: ActiveSet) -> int:
     """Signatures in a seal."""
+    return active_set.quorum
+
+
+def required_ballots(active_set: ActiveSet) -> int:
+    """Ballots with distinct tags in a seal."""
     return active_set.quorum
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from node.consensus import certificates, prosecution, waiting
+from node.consensus import balloting, certificates, prosecution, waiting
 from node.consensus.certificates import (
     CertificateInvalid,
     QuorumCertificate,
     Seal,
+    SignatureEntry,
+    check_ballots,
+    verify_commits,
     verify_quorum_certificate,
-    verify_seal,
 )
 from node.consensus.events import TimerKind
 from node.consensus.state import State
@@ -56,30 +58,57 @@ def adopt_quorum_certificate(state: State, certificate: QuorumCertificate) -> No
 
 
 def form_seal(state: State) -> bool:
-    """Whoever holds q commits: the block is final (P6)."""
+    """Whoever holds q commits and q verified ballots of other tags: the block is final (P6).
+
+    The commits are waited for first, so that their ballots are verified together; a ballot that
+    does not hold is made up for by the next commit that brings another tag.
+    """
     if state.seal is not None or state.halted is not None:
         return False
-    seal = state.commits.seal(certificates.required_commits(state.active_set))
-    if seal is None:
-        return False
-    state.broadcast(seal)
-    adopt_seal(state, seal, state.bank)
-    return True
+    for commits in state.commits.quorums(certificates.required_commits(state.active_set)):
+        height, view, block_id = commits[0].height, commits[0].view, commits[0].block_id
+        ballots = balloting.sealing_ballots(state, view, block_id)
+        if ballots:
+            entries = tuple([SignatureEntry(item.bank, item.signature) for item in commits])
+            seal = Seal(height, view, block_id, entries, ballots)
+            state.broadcast(seal)
+            adopt_seal(state, seal, state.bank)
+            return True
+        if balloting.verify_approvals(state, view, block_id):
+            return True
+    return False
 
 
 def accept_seal(state: State, seal: Seal, source: BankIndex) -> None:
-    """Check a seal of this height and follow it (P7); raises `CertificateInvalid`."""
+    """Check a seal of this height but for the proofs of its ballots; raises `CertificateInvalid`.
+
+    `follow_seal` adopts it once the proofs were verified too. One seal of a source is held.
+    """
     if seal.height != state.height:
         raise CertificateInvalid("the seal is of another height")
-    if state.seal is not None:
+    balloting.require_hearing(state, source)
+    if state.seal is not None or source in state.ballots.pending:
         return
-    verify_seal(seal, state.chain_id, state.active_set, state.verifier)
+    verify_commits(seal, state.chain_id, state.active_set, state.verifier)
     prosecution.observe_seal(state, seal)
-    adopt_seal(state, seal, source)
+    check_ballots(seal, state.chain_id, state.active_set)
+    balloting.hold(state, seal, source)
+
+
+def follow_seal(state: State) -> bool:
+    """Follow a seal whose ballots hold (P7); have those verified that are not known yet."""
+    if state.seal is not None or state.halted is not None or not state.ballots.pending:
+        return False
+    verified = balloting.next_verified(state)
+    if verified is None:
+        return balloting.verify_held(state)
+    adopt_seal(state, *verified)
+    return True
 
 
 def adopt_seal(state: State, seal: Seal, source: BankIndex) -> None:
     """Nothing more is decided at this height; what remains is to apply it."""
+    state.ballots.pending.clear()
     state.seal = seal
     state.seal_source = source
     for kind in (TimerKind.VIEW, TimerKind.RETRY, TimerKind.BATCH):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from node.consensus import (
+    balloting,
     catch_up,
     certifying,
     intake,
@@ -25,6 +26,7 @@ from node.consensus import (
 from node.consensus.effects import Effect
 from node.consensus.events import (
     ApplyFailed,
+    BallotsVerified,
     BlockApplied,
     BlockBuilt,
     BlocksLoaded,
@@ -40,7 +42,7 @@ from node.consensus.events import (
 from node.consensus.evidence import Conflict
 from node.consensus.messages import Seal
 from node.consensus.parameters import LATE_HEIGHTS, ConsensusParameters
-from node.consensus.signatures import Signer, Verifier
+from node.consensus.signatures import BallotSigner, Signer, Verifier
 from node.consensus.state import PastHeight, State
 from node.consensus.statements import SignedStatement
 from node.consensus.status import ConsensusStatus, status_of
@@ -60,9 +62,13 @@ def rules() -> tuple[Rule, ...]:
 def following_rules() -> tuple[Rule, ...]:
     """Return what every bank does with what others have decided."""
     return (
+        certifying.follow_seal,
         catch_up.take_next,
         certifying.form_seal,
         sealing.apply,
+        catch_up.verify_ahead,
+        balloting.verify_rejections,
+        balloting.expose,
         view_change.form_timeout_certificate,
     )
 
@@ -98,9 +104,10 @@ class Consensus:
         parameters: ConsensusParameters,
         signer: Signer,
         verifier: Verifier,
+        ballot_signer: BallotSigner,
     ) -> None:
         """`banks` are all banks of the genesis, active or not, in increasing index."""
-        self._state = State(bank, banks, chain_id, parameters, signer, verifier)
+        self._state = State(bank, banks, chain_id, parameters, signer, verifier, ballot_signer)
         self._following = following_rules()
         self._deciding = deciding_rules()
         self._fetching = fetching_rules()
@@ -156,6 +163,8 @@ class Consensus:
                 pacemaker.on_work_due(state, event)
             case EvidenceExamined():
                 prosecution.on_examined(state, event)
+            case BallotsVerified():
+                balloting.on_verified(state, event)
             case BlocksLoaded():
                 catch_up.on_blocks_loaded(state, event)
         return self._settle()
@@ -226,6 +235,7 @@ class Consensus:
         state.past[state.height] = PastHeight(
             state.active_set, state.view, event.header.block_id
         )
+        state.tip_ballots = state.ballots
         state.begin_height(event.header, state.seal, event.active_set)
         oldest = Height(state.height - LATE_HEIGHTS)
         state.past = {height: past for height, past in state.past.items() if height >= oldest}

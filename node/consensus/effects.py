@@ -28,6 +28,8 @@ class AlarmKind(StrEnum):
     """A height is sealed twice: more banks are Byzantine than agreement bears (BFT-12 1)."""
     CONFLICTING_STATEMENTS = "conflicting-statements"
     """A bank signed two statements that no correct bank signs (BFT-12 E1-E4)."""
+    CONFLICTING_BALLOTS = "conflicting-ballots"
+    """An unknown bank cast two ballots in one view (BFT-12 E8)."""
     SILENCED = "silenced"
     """The rollback guard is ahead of the database: this bank signs nothing yet (BFT-12 D4)."""
 
@@ -93,7 +95,7 @@ class BuildBlock:
     ballots: tuple[bytes, ...] = ()
     """The ballots of my seal of the tip, and REJECT ballots of its view; none at height 1.
 
-    They are the block's `parent_ballots` once sorted by tag (BFT-12 section 17)."""
+    They are the block's `parent_ballots`, sorted by tag (BFT-12 section 17)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ the signature, and only then what the statement says.
 from __future__ import annotations
 
 from node.consensus import (
+    balloting,
     catch_up,
     certifying,
     justification,
@@ -18,9 +19,9 @@ from node.consensus import (
 )
 from node.consensus.certificates import (
     CertificateInvalid,
+    verify_commits,
     verify_quorum_certificate,
     verify_reject_certificate,
-    verify_seal,
 )
 from node.consensus.effects import AlarmKind
 from node.consensus.messages import (
@@ -119,8 +120,10 @@ def _accept(state: State, sender: BankIndex, statement: SignedStatement) -> None
             _accept_proposal(state, sender, statement)
         case Vote():
             state.votes.add(statement)
+            balloting.take_from(state, statement)
         case Commit():
             state.commits.add(statement)
+            balloting.take_from(state, statement)
         case Timeout():
             _accept_timeout(state, sender, statement)
 
@@ -257,7 +260,8 @@ def _remember_late_certificate(
     """Keep what a late certificate of a recently sealed height says about its signers.
 
     A seal of another block than the one applied here is the fork that agreement excludes: its
-    signers answer for it (section 9), and the operators must know.
+    signers answer for it (section 9), and the operators must know. Their signatures suffice: the
+    ballots of such a seal convict nobody.
     """
     past = state.past.get(message.height)
     if past is None or isinstance(message, Status):
@@ -274,7 +278,7 @@ def _remember_late_certificate(
                 verify_reject_certificate(message, *arguments)
                 prosecution.observe_reject_certificate(state, message)
             case Seal():
-                verify_seal(message, *arguments)
+                verify_commits(message, *arguments)
                 prosecution.observe_seal(state, message)
                 if message.block_id != past.block_id:
                     _report_fork(state, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.consensus import journal, waiting
+from node.consensus import balloting, journal, waiting
 from node.consensus.certificates import QuorumCertificate
 from node.consensus.effects import BuildBlock
 from node.consensus.events import Approved, BlockBuilt, TimerKind
@@ -37,7 +37,10 @@ def propose(state: State) -> bool:
     if state.building or state.nothing_to_build or not _batch_ready(state):
         return False
     state.building = True
-    state.emit(BuildBlock(state.height, state.view, state.evidence.for_block()))
+    order = BuildBlock(
+        state.height, state.view, state.evidence.for_block(), balloting.for_block(state)
+    )
+    state.emit(order)
     return True
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from node.consensus.ballots import HeightBallots
 from node.consensus.blocks import KnownBlocks
 from node.consensus.certificates import QuorumCertificate, Seal, TimeoutCertificate
 from node.consensus.effects import Alarm, AlarmKind, Broadcast, Effect, Send
@@ -20,7 +21,7 @@ from node.consensus.evidence_items import InvalidBlock
 from node.consensus.evidence_pool import EvidencePool
 from node.consensus.messages import Message, SealedBlock
 from node.consensus.parameters import ConsensusParameters
-from node.consensus.signatures import Signer, Verifier
+from node.consensus.signatures import BallotSigner, Signer, Verifier
 from node.consensus.signing import SigningContext
 from node.consensus.statements import Commit, Proposal, SignedStatement, Timeout, Vote
 from node.consensus.tables import CommitTable, TimeoutTable, VoteTable
@@ -149,6 +150,7 @@ class State:
         parameters: ConsensusParameters,
         signer: Signer,
         verifier: Verifier,
+        ballot_signer: BallotSigner,
     ) -> None:
         self.bank = bank
         self.peers: tuple[BankIndex, ...] = tuple(peer for peer in banks if peer != bank)
@@ -156,6 +158,7 @@ class State:
         self.parameters = parameters
         self.signer = signer
         self.verifier = verifier
+        self.ballot_signer = ballot_signer
 
         self.effects: list[Effect] = []
         self.inbox: deque[SignedStatement] = deque()
@@ -173,6 +176,10 @@ class State:
         self.blocks = KnownBlocks()
         self.proposal: Proposal | None = None
         """The first justified proposal of this view."""
+        self.tip_ballots: HeightBallots | None = None
+        """Of the height just sealed, as this process saw them."""
+        self.next_ballots: HeightBallots | None = None
+        """Of the next height, if they are verified ahead of it."""
 
     def begin_height(self, tip: Header, tip_seal: Seal | None, active_set: ActiveSet) -> None:
         """Reset everything that belongs to a height (BFT-12 P1)."""
@@ -183,6 +190,8 @@ class State:
         self.context = SigningContext.of(self.chain_id, active_set, self.height)
 
         self.work = Work()
+        self.ballots = self._ballots_of_height()
+        self.next_ballots = None
         self.votes = VoteTable()
         self.commits = CommitTable()
         self.timeouts = TimeoutTable()
@@ -294,6 +303,13 @@ class State:
         refused[sender] = refused.get(sender, 0) + 1
         self.presence.last_refusal = f"bank {sender}: {why}"
 
+    def _ballots_of_height(self) -> HeightBallots:
+        """Return what was verified ahead, if the active set is the one it was verified for."""
+        ahead, place = self.next_ballots, (self.height, self.active_set.set_hash)
+        if ahead is not None and (ahead.height, ahead.active_set.set_hash) == place:
+            return ahead
+        return HeightBallots(self.chain_id, self.height, self.active_set)
+
     def _blocks_of_lasting_interest(self) -> list[BlockId]:
         """Blocks that peers may ask for or that may come again: what I signed for, what is
         certified, and the last proposal."""
@@ -304,4 +320,4 @@ class State:
             kept.append(self.highest.block_id)
         if self.seal is not None:
             kept.append(self.seal.block_id)
-        return kept
+        return kept + [seal.block_id for seal in self.ballots.pending.values()]

@@ -104,7 +104,8 @@ class Vote:
     """Position of the offending transaction, if the reason is about one."""
     signature: bytes
     ballot: bytes | None = None
-    """Attached: a REJECT's anonymous ballot (BFT-12 section 17); absent in this version."""
+    """Attached to a REJECT: the anonymous REJECT ballot of this bank, height, view and block
+    (BFT-12 section 17). A vote counts without it."""
 
     def signed_bytes(self, context: SigningContext) -> bytes:
         return context.vote(
@@ -150,7 +151,8 @@ class Commit:
     block_id: BlockId
     signature: bytes
     ballot: bytes | None = None
-    """Attached: the anonymous APPROVE ballot (BFT-12 section 17); absent in this version."""
+    """Attached: the anonymous APPROVE ballot of this bank, height, view and block (BFT-12
+    section 17). A commit counts without it."""
 
     def signed_bytes(self, context: SigningContext) -> bytes:
         return context.commit(self.view, self.bank, self.block_id)

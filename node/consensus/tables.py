@@ -9,7 +9,6 @@ from node.consensus.certificates import (
     QuorumCertificate,
     RejectCertificate,
     RejectionEntry,
-    Seal,
     SignatureEntry,
     TimeoutCertificate,
     TimeoutEntry,
@@ -86,19 +85,18 @@ class CommitTable:
         commits = self._by_view.get(view, {})
         return tuple(commits[bank] for bank in sorted(commits))
 
-    def seal(self, required: int) -> Seal | None:
-        """Return the seal that `required` commits of one view and block make (BFT-12 P6)."""
+    def quorums(self, required: int) -> list[list[Commit]]:
+        """Return `required` commits of one view and block, wherever there are so many (P6)."""
+        found = []
         for view, by_bank in self._by_view.items():
             if len(by_bank) < required:
                 continue
             by_block: dict[BlockId, list[Commit]] = {}
             for commit in self.of_view(view):
                 by_block.setdefault(commit.block_id, []).append(commit)
-            for block_id, commits in by_block.items():
-                if len(commits) >= required:
-                    entries = [SignatureEntry(c.bank, c.signature) for c in commits[:required]]
-                    return Seal(commits[0].height, view, block_id, tuple(entries))
-        return None
+            enough = [commits for commits in by_block.values() if len(commits) >= required]
+            found += [commits[:required] for commits in enough]
+        return found
 
 
 class TimeoutTable:

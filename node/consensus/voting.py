@@ -13,7 +13,7 @@ from node.consensus.events import Approved, Rejected, Validated
 from node.consensus.signing import Decision
 from node.consensus.state import State
 from node.consensus.statements import Commit, Vote
-from node.ledger.types import View
+from node.ledger.types import BlockId, View
 
 
 def gave_up(state: State, view: View) -> bool:
@@ -94,17 +94,17 @@ def vote(state: State) -> bool:
     verdict = known.judged(with_clock=proposal.quorum_certificate is None)
     if verdict is None:
         return False
-    ballot = _sign_vote(state, known, verdict)
-    state.voted = ballot
+    answer = _sign_vote(state, known, verdict)
+    state.voted = answer
     journal.persist(state, known.block)
-    if ballot.decision is Decision.APPROVE:
-        state.send(state.leader, ballot)
+    if answer.decision is Decision.APPROVE:
+        state.send(state.leader, answer)
     else:
         # The host may lack transactions of a refused block; should it be approved in a later
         # view, its body is ordered to disk again.
         state.durable_blocks.pop(known.block.block_id, None)
-        state.broadcast(ballot)
-    state.inbox.append(ballot)
+        state.broadcast(answer)
+    state.inbox.append(answer)
     return True
 
 
@@ -121,10 +121,7 @@ def commit(state: State) -> bool:
         return _certified_invalid(state, known, verdict)
     if verdict is None:
         return False
-    statement = state.context.commit(state.view, state.bank, block_id)
-    state.committed = Commit(
-        state.bank, state.height, state.view, block_id, state.signer.sign(statement)
-    )
+    state.committed = _sign_commit(state, block_id)
     journal.persist(state, known.block)
     state.send(state.leader, state.committed)
     state.inbox.append(state.committed)
@@ -145,11 +142,12 @@ def _ask(state: State, known: KnownBlock | None, *, with_clock: bool) -> bool:
 
 
 def _sign_vote(state: State, known: KnownBlock, verdict: Approved | Rejected) -> Vote:
-    decision, reason, transaction_index = Decision.APPROVE, "", None
+    decision, reason, transaction_index, ballot = Decision.APPROVE, "", None, None
+    block_id = known.block.block_id
     if isinstance(verdict, Rejected):
         decision, reason = Decision.REJECT, verdict.reason
         transaction_index = verdict.transaction_index
-    block_id = known.block.block_id
+        ballot = _cast(state, block_id, approve=False)
     statement = state.context.vote(
         state.view, state.bank, block_id, decision, reason, transaction_index
     )
@@ -162,6 +160,26 @@ def _sign_vote(state: State, known: KnownBlock, verdict: Approved | Rejected) ->
         reason=reason,
         transaction_index=transaction_index,
         signature=state.signer.sign(statement),
+        ballot=ballot,
+    )
+
+
+def _sign_commit(state: State, block_id: BlockId) -> Commit:
+    statement = state.context.commit(state.view, state.bank, block_id)
+    return Commit(
+        bank=state.bank,
+        height=state.height,
+        view=state.view,
+        block_id=block_id,
+        signature=state.signer.sign(statement),
+        ballot=_cast(state, block_id, approve=True),
+    )
+
+
+def _cast(state: State, block_id: BlockId, *, approve: bool) -> bytes:
+    """Cast this bank's one ballot of its view: it rejects, or it commits, and never both."""
+    return state.ballot_signer.sign_ballot(
+        state.active_set, state.height, state.view, block_id, approve=approve
     )
 
 

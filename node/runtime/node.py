@@ -184,6 +184,7 @@ class Node:
             consensus_parameters(genesis),
             signers.statements,
             Ed25519Verifier(),
+            signers.ballots,
         )
         self._network = PeerNetwork(
             self._consortium,
