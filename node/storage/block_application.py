@@ -32,13 +32,12 @@ from node.storage.journal import (
     Position,
     copy_rows,
 )
-from node.storage.records import RecordedBallot
 from node.storage.row_digests import FOUND, TipDigests, require_sound
 
 INSERT_BLOCK = """
 INSERT INTO blocks (block_hash, block_number, previous_hash, merkle_root, timestamp, miner_idx,
-                    state_root, transaction_count, header, contents, seal)
-VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+                    state_root, transaction_count, header, contents, seal, seal_digest)
+VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
 """
 INSERT_SET_CHANGE = "INSERT INTO set_changes (block_number, active_set) VALUES (%b, %b)"
 INSERT_BATCH = """
@@ -48,10 +47,6 @@ VALUES (%b, %b, %b, %b)
 COUNT_PARENT_BATCH = """
 UPDATE transaction_batches SET status = 'approved', approved_banks = %b, rejected_banks = %b
 WHERE batch_id = %b
-"""
-INSERT_VOTE = """
-INSERT INTO bank_voting_records (batch_id, decision, tag, timestamp, group_signature)
-SELECT %b, %b, %b, timestamp, %b FROM blocks WHERE block_number = %b
 """
 ADVANCE_TIP = """
 UPDATE ledger_state
@@ -104,6 +99,11 @@ TRANSACTION_TYPES = (
     *("bytea", "int8", "int8", "int2", "int2", "bytea", "numeric", "numeric"),
     *("bytea", "int4", "timestamptz", "text"),
 )
+COPY_VOTES = """
+COPY bank_voting_records (batch_id, decision, tag, timestamp, group_signature)
+FROM STDIN (FORMAT BINARY)
+"""
+VOTE_TYPES = ("int8", "text", "bytea", "timestamptz", "bytea")
 COPY_NULLIFIERS = """
 COPY nullifiers (sequence, nullifier, transaction_sequence) FROM STDIN (FORMAT BINARY)
 """
@@ -119,6 +119,9 @@ NOTE_TYPES = (
 
 SEALED = "completed"
 """Status of a transaction as it is stored: a seal is final (BFT-12 P6)."""
+
+APPROVED = "approve"
+REJECTED = "reject"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -137,7 +140,6 @@ class BlockApplication:
         seal: bytes,
         transition: Transition,
         transactions: Sequence[VerifiedTransaction],
-        parent_votes: Sequence[RecordedBallot],
         genesis: Genesis,
     ) -> None:
         header = block.header
@@ -150,7 +152,6 @@ class BlockApplication:
         self._seal = seal
         self._transition = transition
         self._transactions = transactions
-        self._parent_votes = parent_votes
         self._genesis = genesis
         self._evidence_left = False
         self._sealed_at = timestamp(header.time_ms)
@@ -164,6 +165,7 @@ class BlockApplication:
                 zip(self._block.transaction_ids, count(self._first_sequence), strict=False)
             )
             await self._store_block(connection, position)
+            await self._store_votes(connection, position)
             await self._store_transactions(connection, position)
             await self._store_accounts_and_commit(connection, position, record)
             self._advance(position, record)
@@ -197,7 +199,7 @@ class BlockApplication:
                 ),
                 prepare=True,
             )
-            await self._record_parent_votes(connection)
+            await self._count_parent_votes(connection)
             await self._store_bins(connection)
             await self._mirror_banks(connection, position.state.banks)
             await connection.execute(DELETE_RECORD, prepare=True)
@@ -224,20 +226,16 @@ class BlockApplication:
             encoded[:HEADER_BYTES],
             encoded[HEADER_BYTES:],
             self._seal,
+            hashlib.sha256(self._seal).digest(),
         )
 
-    async def _record_parent_votes(self, connection: psycopg.AsyncConnection) -> None:
-        parent = self._header.height - 1
-        if parent == 0:
-            return
-        for vote in self._parent_votes:
-            decision = "approve" if vote.approve else "reject"
-            row = (parent, decision, vote.tag, vote.group_signature, parent)
-            await connection.execute(INSERT_VOTE, row, prepare=True)
-        approved = sum(vote.approve for vote in self._parent_votes)
-        await connection.execute(
-            COUNT_PARENT_BATCH, (approved, len(self._parent_votes) - approved, parent), prepare=True
-        )
+    async def _count_parent_votes(self, connection: psycopg.AsyncConnection) -> None:
+        """Genesis is no batch, and nobody voted on it."""
+        parent, votes = self._header.height - 1, self._transition.votes
+        if parent > 0:
+            approved = sum(vote.approve for vote in votes)
+            counts = (approved, len(votes) - approved, parent)
+            await connection.execute(COUNT_PARENT_BATCH, counts, prepare=True)
 
     async def _store_bins(self, connection: psycopg.AsyncConnection) -> None:
         opened, closed = self._transition.opened_bins, self._transition.closed_bins
@@ -283,6 +281,15 @@ class BlockApplication:
         )
         await connection.execute(UPDATE_BANKS, banks, prepare=True)
         await connection.execute(UPDATE_MINERS, miners, prepare=True)
+
+    async def _store_votes(self, connection: psycopg.AsyncConnection, position: Position) -> None:
+        parent, voted_at = position.state.height, timestamp(position.state.time_ms)
+        rows = [
+            (parent, APPROVED if vote.approve else REJECTED, vote.tag, voted_at, vote.ballot)
+            for vote in self._transition.votes
+        ]
+        if rows:
+            await copy_rows(connection, COPY_VOTES, VOTE_TYPES, rows)
 
     async def _store_transactions(
         self, connection: psycopg.AsyncConnection, position: Position

@@ -5,7 +5,7 @@ writer's lock (`writer`). A write is one database transaction that is on disk wh
 returns; calls are serialised, and the host executes them in the order of the core's effects
 (BFT-12 D1). Three things are written: the consensus record with the bodies it refers to, before a
 statement is sent; a sealed block with everything that follows from it; and evidence, before
-anybody is told of it.
+anybody is told of it, as are ballots in conflict.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import Block
 from node.ledger.genesis import Genesis
 from node.ledger.offences import VerifiedEvidence
@@ -35,17 +36,31 @@ from node.storage.integrity_reader import IntegrityReader
 from node.storage.journal import Journal
 from node.storage.migrations import migrate_async, require_schema
 from node.storage.note_reader import NoteReader
-from node.storage.records import RecordedBallot
 from node.storage.snapshot_installation import SnapshotInstallation
+from node.storage.treasury_reader import TreasuryReader
+from node.storage.vote_reader import VoteReader
 from node.storage.writer import Writer
 
 INSERT_FINDING = """
 INSERT INTO integrity_findings (damaged_table, height, detail) VALUES (%b, %b, %b)
 """
 
+INSERT_CONFLICT = """
+INSERT INTO ballot_conflicts (sequence, height, view, tag, first, second)
+SELECT (SELECT coalesce(max(sequence) + 1, 0) FROM ballot_conflicts), %b, %b, %b, %b, %b
+ON CONFLICT (height, view, tag) DO NOTHING
+"""
+
 
 class Database(
-    ChainReader, NoteReader, DigestReader, EvidenceReader, IntegrityReader, HistoryReader
+    ChainReader,
+    NoteReader,
+    VoteReader,
+    TreasuryReader,
+    DigestReader,
+    EvidenceReader,
+    IntegrityReader,
+    HistoryReader,
 ):
     """The open database of one bank: every question of the readers, and the writes."""
 
@@ -141,19 +156,17 @@ class Database(
         transactions: Sequence[VerifiedTransaction],
         *,
         consensus_record: tuple[Height, View, int, bytes] | None = None,
-        parent_votes: Sequence[RecordedBallot] = (),
     ) -> None:
         """Store a sealed block and all that follows from it in one database transaction.
 
-        `transition` and `transactions` are the block's own, in order. Bodies stored at vote time
-        are not written again; this height's consensus record, held blocks and orphaned bodies go,
-        replaced by `consensus_record` (height, view, step, record) if given. Raises
-        `StorageConflict` when the database is not at the parent or refuses a row: either is a
-        broken invariant of ours, and nothing is written; so it is on `IntegrityViolation`.
+        `transition` and `transactions` are the block's own, in order; the transition's votes are
+        the record of the parent's batch, which is counted with them (BFT-12 section 17). Bodies
+        stored at vote time are not written again; this height's consensus record, held blocks and
+        orphaned bodies go, replaced by `consensus_record` (height, view, step, record) if given.
+        Raises `StorageConflict` when the database is not at the parent or refuses a row: either is
+        a broken invariant of ours, and nothing is written; so it is on `IntegrityViolation`.
         """
-        application = BlockApplication(
-            block, seal, transition, transactions, parent_votes, self._genesis
-        )
+        application = BlockApplication(block, seal, transition, transactions, self._genesis)
         with self._reported_violations():
             await application.store(self._journal, consensus_record)
 
@@ -165,6 +178,20 @@ class Database(
         """
         with self._reported_violations():
             return await self._journal.add_evidence(evidence, source)
+
+    async def add_ballot_conflict(
+        self, height: Height, view: View, one: bytes, other: bytes
+    ) -> bool:
+        """Keep two verified ballots with one tag and different messages (BFT-12 E8).
+
+        Returns whether the conflict was new: of one tag the first pair found is kept, whatever the
+        order of its ballots.
+        """
+        first, second = sorted((one, other))
+        row = (height, view, ballot_tag(first), first, second)
+        async with self._writer.transaction() as connection:
+            inserted = await connection.execute(INSERT_CONFLICT, row)
+            return inserted.rowcount == 1
 
     async def add_finding(self, violation: IntegrityViolation) -> None:
         """Note that a row is damaged, so that a restart does not forget it; see `findings`."""

@@ -5,29 +5,36 @@ compare what they have in common. Rows are streamed: memory stays flat however l
 Byte strings are ordered as bytes, whatever the database's locale.
 
 A bank that joined by a snapshot has the same digests as the others from the snapshot's height on:
-what it took over counts as of that height. Below it raises `BeforeSnapshot`.
+what it took over counts as of that height. Below it raises `BeforeSnapshot`. Of the voting record
+it holds the roots alone, in its headers; so that digest is one of roots.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 
-from sqlalchemy import ColumnElement, func, or_, select, text
+from sqlalchemy import ColumnElement, Text, cast, func, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node.ledger.types import BankIndex, FiscalYear, Height
+from crypto.merkle import merkle_root
+from node.ledger.ballots import Decision, ballot_message, ballot_tag
+from node.ledger.blocks import Header
+from node.ledger.rejection import Rejection
+from node.ledger.types import Height
 from node.storage.errors import BeforeSnapshot
-from node.storage.reading import MAX_BIGINT, AnySelect, page_size
-from node.storage.records import CountedDigest, StoredTreasuryRow
+from node.storage.reading import MAX_BIGINT, AnyRow, AnySelect, field_bytes
+from node.storage.records import CountedDigest
 from node.storage.snapshot_reader import SnapshotReader
 from node.storage.tables import (
+    BlockRow,
     NoteRow,
     NullifierRow,
+    TransactionBatch,
     TransactionRow,
     TreasuryRecord,
     VotingRecord,
 )
-
-ROWS_PER_FETCH = 1_000
 
 
 class DigestReader(SnapshotReader):
@@ -69,56 +76,80 @@ class DigestReader(SnapshotReader):
         )
 
     async def voting_records_digest(self, at_height: int) -> CountedDigest:
-        """Return the digest of the ballots recorded on blocks up to a height.
+        """Return the digest of what blocks up to a height record of the votes on their parents.
 
-        The bank of a ballot is left out: only a bank that the regulator told knows it.
+        Counts blocks voted on. Of each it takes the root of its ballots, which is also in the
+        header of the recording block, unless tags, decisions or counts beside the ballots say
+        something else: then whatever they say.
         """
-        return await self._digest(
+        origin = await self.origin()
+        hasher = hashlib.sha256()
+        count = 0
+        async with self._snapshot() as connection:
+            async for height, root in self._record_roots(connection, at_height, origin.height):
+                count += 1
+                hasher.update(field_bytes(height) + field_bytes(root))
+        return CountedDigest(count, hasher.digest())
+
+    async def _record_roots(
+        self, connection: AsyncConnection, at_height: int, origin: Height
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield heights voted on, and the root of what is stored of the votes."""
+        last = min(at_height, MAX_BIGINT)
+        headers = (
+            select(BlockRow.header)
+            .where(BlockRow.block_number.between(2, min(last, origin)))
+            .order_by(BlockRow.block_number)
+        )
+        async for (encoded,) in self._streamed(connection, headers):
+            header = Header.decode(encoded)
+            yield header.height - 1, header.ballots_root
+        votes = (
             select(
-                VotingRecord.batch_id,
+                TransactionBatch.batch_id,
+                TransactionBatch.approved_banks,
+                TransactionBatch.rejected_banks,
                 VotingRecord.tag,
                 VotingRecord.decision,
                 VotingRecord.group_signature,
             )
-            .where(VotingRecord.batch_id <= min(at_height, MAX_BIGINT))
-            .order_by(VotingRecord.batch_id, VotingRecord.tag)
+            .outerjoin(VotingRecord, VotingRecord.batch_id == TransactionBatch.batch_id)
+            .where(TransactionBatch.batch_id >= origin, TransactionBatch.batch_id < last)
+            .order_by(TransactionBatch.batch_id, VotingRecord.tag)
         )
+        rows: list[AnyRow] = []
+        async for row in self._streamed(connection, votes):
+            if rows and rows[0][0] != row[0]:
+                yield rows[0][0], _record_root(rows)
+                rows = []
+            rows.append(row)
+        if rows:
+            yield rows[0][0], _record_root(rows)
 
-    async def treasury_rows(
-        self, at_height: int, from_record: int = 0, limit: int = 1_000
-    ) -> tuple[StoredTreasuryRow, ...]:
-        """Return treasury rows up to a height in order from a record number on."""
-        rows = await self._rows(
+    async def treasury_digest(
+        self, at_height: int, fiscal_year: int | None = None
+    ) -> CountedDigest:
+        """Return the digest of the treasury's rows up to a height in ledger order.
+
+        All of them, or those of one year, which keep their numbers in the whole list.
+        """
+        statement = (
             select(
                 TreasuryRecord.record,
                 TreasuryRecord.bank_id,
                 TreasuryRecord.fiscal_year,
-                TreasuryRecord.amount,
+                cast(TreasuryRecord.amount, Text),
                 TreasuryRecord.type,
                 TreasuryRecord.reason,
                 TreasuryRecord.block_number,
             )
-            .where(
-                TreasuryRecord.record >= min(from_record, MAX_BIGINT),
-                TreasuryRecord.block_number <= min(at_height, MAX_BIGINT),
-            )
+            .where(TreasuryRecord.block_number <= min(at_height, MAX_BIGINT))
             .order_by(TreasuryRecord.record)
-            .limit(page_size(limit))
         )
-        return tuple(
-            [
-                StoredTreasuryRow(
-                    record=row[0],
-                    bank=None if row[1] is None else BankIndex(row[1]),
-                    fiscal_year=FiscalYear(row[2]),
-                    amount=row[3],
-                    kind=row[4],
-                    reason=row[5],
-                    height=Height(row[6]),
-                )
-                for row in rows
-            ]
-        )
+        if fiscal_year is not None:
+            year = min(fiscal_year, MAX_BIGINT)
+            statement = statement.where(TreasuryRecord.fiscal_year == year)
+        return await self._digest(statement)
 
     async def transaction_count(self, at_height: int) -> int:
         """Return how many transactions are sealed up to a height."""
@@ -143,15 +174,13 @@ class DigestReader(SnapshotReader):
         return origin.transaction_count
 
     async def _digest(self, statement: AnySelect) -> CountedDigest:
-        """Hash every row: each field as a length of eight bytes and its bytes, big-endian."""
+        """Hash every row, field by field (`field_bytes`)."""
         hasher = hashlib.sha256()
         count = 0
         async with self._snapshot() as connection:
-            options = {"yield_per": ROWS_PER_FETCH}
-            async with connection.stream(statement, execution_options=options) as result:
-                async for row in result:
-                    count += 1
-                    hasher.update(b"".join([_field(value) for value in row]))
+            async for row in self._streamed(connection, statement):
+                count += 1
+                hasher.update(b"".join([field_bytes(value) for value in row]))
         return CountedDigest(count, hasher.digest())
 
 
@@ -161,12 +190,21 @@ def _up_to(height: int) -> ColumnElement[bool]:
     return or_(sealed_at <= min(height, MAX_BIGINT), sealed_at.is_(None))
 
 
-def _field(value: bytes | int | str) -> bytes:
-    match value:
-        case int():
-            data = value.to_bytes(8, "big")
-        case str():
-            data = value.encode()
-        case _:
-            data = value
-    return len(data).to_bytes(8, "big") + data
+def _record_root(rows: list[AnyRow]) -> bytes:
+    """Return the root of one block's ballots, or a hash of rows that contradict them."""
+    votes = [tuple(row[3:]) for row in rows if row[3] is not None]
+    approved = sum(decision == "approve" for _, decision, _ in votes)
+    counted = tuple(rows[0][1:3]) == (approved, len(votes) - approved)
+    if counted and all(_says(*vote) for vote in votes):
+        return merkle_root([ballot for _, _, ballot in votes])
+    fields = [value for row in rows for value in row]
+    return hashlib.sha256(b"".join([field_bytes(value) for value in fields])).digest()
+
+
+def _says(tag: bytes, decision: str, ballot: bytes) -> bool:
+    """Whether a row says of its ballot what the ballot says itself."""
+    try:
+        message = ballot_message(ballot)
+        return ballot_tag(ballot) == tag and Decision(message[-1:]).name.lower() == decision
+    except (Rejection, ValueError):
+        return False

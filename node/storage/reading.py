@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from sqlalchemy import Row, Select, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from node.ledger.genesis import Genesis
+from node.ledger.types import TimeMs
 from node.storage.errors import IntegrityViolation
 from node.storage.failures import storage_errors
 
@@ -37,6 +39,31 @@ def storable(numbers: Sequence[int]) -> list[int]:
     """Return those numbers that can be keys at all; u64 from outside may exceed BIGINT."""
     assert len(numbers) <= MAX_KEYS, f"{len(numbers)} keys in one call"
     return [number for number in numbers if 0 <= number <= MAX_BIGINT]
+
+
+ROWS_PER_FETCH = 1_000
+"""Of what is streamed because it may be long."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_ms_of(moment: datetime) -> TimeMs:
+    """Return a stored time in milliseconds since the epoch, exact."""
+    return TimeMs((moment - _EPOCH) // timedelta(milliseconds=1))
+
+
+def field_bytes(value: bytes | int | str | None) -> bytes:
+    """Return one field of a digested row: a length of eight bytes and its bytes, big-endian."""
+    match value:
+        case None:
+            data = b""
+        case int():
+            data = value.to_bytes(8, "big")
+        case str():
+            data = value.encode()
+        case _:
+            data = value
+    return len(data).to_bytes(8, "big") + data
 
 
 class Reader:
@@ -111,3 +138,12 @@ class Reader:
             async with self._engine.connect() as connection:
                 await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
+
+    async def _streamed(
+        self, connection: AsyncConnection, statement: AnySelect
+    ) -> AsyncIterator[AnyRow]:
+        """Yield the rows of one statement in constant memory."""
+        options = {"yield_per": ROWS_PER_FETCH}
+        async with connection.stream(statement, execution_options=options) as result:
+            async for row in result:
+                yield row

@@ -17,6 +17,7 @@ from node.ledger.types import (
     Height,
     TimeMs,
     TransactionId,
+    View,
 )
 
 
@@ -228,10 +229,105 @@ class CountedDigest:
     digest: bytes
 
 
+class VotingStatus(StrEnum):
+    """How far the voting record of a batch has come (BFT-12 section 17)."""
+
+    PENDING = "pending"
+    """The tip: which ballots are recorded is agreed with the next block."""
+    APPROVED = "approved"
+    """The next block recorded a quorum of approvals."""
+
+
 @dataclass(frozen=True, slots=True)
-class RecordedBallot:
-    """One ballot on the parent block, as its child records it (BFT-12 section 17)."""
+class VotingCounts:
+    """What was counted on one block."""
+
+    height: Height
+    status: VotingStatus
+    approved: int
+    """0 while pending."""
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVote:
+    """One ballot of the agreed record; no bank is named, for no bank knows it."""
 
     tag: bytes
+    """96 bytes: one per bank, height and view."""
     approve: bool
-    group_signature: bytes
+    ballot: bytes
+    """The whole group signature; empty where it was not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVotes:
+    """The voting record of one block."""
+
+    block_id: BlockId
+    time_ms: TimeMs
+    """Header time of the block."""
+    counts: VotingCounts
+    votes: tuple[StoredVote, ...]
+    """By increasing tag; empty while pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBallotConflict:
+    """Two verified ballots with one tag and different messages (BFT-12 E8)."""
+
+    sequence: int
+    """In the order in which this bank found them, from 0; differs from bank to bank."""
+    height: Height
+    view: View
+    tag: bytes
+    first: bytes
+    second: bytes
+    """In increasing byte order."""
+    found_at_ms: TimeMs
+    """By the clock of this bank's database."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTreasurySum:
+    """What the rows of one fiscal year, bank and kind add up to, in minor units."""
+
+    fiscal_year: FiscalYear
+    bank: BankIndex | None
+    kind: str
+    """`node.ledger.effects.TreasuryKind`."""
+    amount: int
+    """Signed as the rows are: withdrawals of stake and pots carried away count down."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettledShare:
+    """One bank in a settled year."""
+
+    bank: BankIndex
+    count: int
+    """Its recorded approvals, as the settlement proved them."""
+    reward: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSettlement:
+    """A settled fiscal year; amounts in minor units of the base asset."""
+
+    fiscal_year: FiscalYear
+    height: Height
+    """Of the block that settled it."""
+    transaction_id: TransactionId
+    pot: Amount
+    """What there was to share out."""
+    carried: Amount
+    """What went into the current year's pot instead: all or nothing."""
+    ballots: int
+    """Recorded approvals of the year, which the counts add up to."""
+    blocks: int
+    """Blocks that they approve."""
+    ciphertext_sum: bytes
+    """192 bytes, what the counts were proven against; all zero is the empty sum."""
+    shares: tuple[SettledShare, ...]
+    """By increasing bank; empty where the pot was carried forward uncounted."""

@@ -3,9 +3,11 @@
 The caller verifies each list while it is written; rows that turn out to be false are rolled back
 with everything else. Memory stays flat however long the ledger is.
 
-What a snapshot does not hold is left empty: the blocks below it (their headers are there), the
-transactions that made a note or spent one, and when a bin opened. A bin counts as closed at the
-snapshot's height, which is when at the latest it was.
+What a snapshot does not hold is left empty: the blocks below it (their headers are there) with
+the ballots on them, the transactions that made a note or spent one, the settlements of years (the
+rewards are treasury rows, which are there), and when a bin opened. A bin counts as closed at the
+snapshot's height, which is when at the latest it was. The voting record begins with the snapshot's
+own block, whose ballots the first block that follows records.
 """
 
 from __future__ import annotations
@@ -40,11 +42,11 @@ from node.storage.snapshot_reader import OUTPUT, PackedBin, PackedNote
 
 COPY_BLOCKS = """
 COPY blocks (block_hash, block_number, previous_hash, merkle_root, timestamp, miner_idx, state_root,
-             transaction_count, header, contents, seal) FROM STDIN (FORMAT BINARY)
+             transaction_count, header, contents, seal, seal_digest) FROM STDIN (FORMAT BINARY)
 """
 BLOCK_TYPES = (
     *("bytea", "int8", "bytea", "bytea", "timestamptz", "int2", "bytea"),
-    *("int4", "bytea", "bytea", "bytea"),
+    *("int4", "bytea", "bytea", "bytea", "bytea"),
 )
 COPY_BINS = "COPY bins (bin_id, asset, opened_at) FROM STDIN (FORMAT BINARY)"
 BIN_TYPES = ("int8", "bytea", "timestamptz")
@@ -126,9 +128,11 @@ class SnapshotInstallation:
                 header.transaction_count,
                 header.encode(),
                 b"",
-                self._seals.get(header.height),
+                seal,
+                None if seal is None else hashlib.sha256(seal).digest(),
             )
             for header in headers
+            for seal in (self._seals.get(header.height),)
         )
         await copy_rows(self._connection, COPY_BLOCKS, BLOCK_TYPES, rows)
 

@@ -13,7 +13,8 @@ from node.storage.block_application import timestamp
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.errors import IntegrityViolation, StorageConflict
-from node.storage.records import RecordedBallot, StoredConsensus
+from node.storage.records import StoredConsensus
+from tests.ledger.chain import Chain, make_genesis
 from tests.storage.conftest import BANK, Query, Story, apply_story, small_config
 
 ROW_COUNTS = """
@@ -115,51 +116,62 @@ async def test_batches_wait_for_the_record_of_their_votes(
         "SELECT batch_id, status, approved_banks, rejected_banks FROM transaction_batches"
         " ORDER BY batch_id"
     ) == [
-        *((height, "approved", 0, 0) for height in range(1, 6)),
+        *((height, "approved", 4, 0) for height in range(1, 6)),
         (6, "pending", None, None),
     ]
 
 
-async def test_votes_on_the_parent_are_recorded_with_the_child(
-    database: Database, story: Story, query: Query
+async def test_idx_41_counts_equal_votes(full_database: Database, query: Query) -> None:
+    assert query(
+        "SELECT t.batch_id FROM transaction_batches t LEFT JOIN bank_voting_records v"
+        " ON v.batch_id = t.batch_id WHERE t.status <> 'pending' GROUP BY t.batch_id"
+        " HAVING approved_banks <> count(*) FILTER (WHERE decision = 'approve')"
+        " OR rejected_banks <> count(*) FILTER (WHERE decision = 'reject')"
+    ) == []
+
+
+async def test_section_17_votes_on_the_parent_are_recorded_with_the_child(
+    migrated_url: str, query: Query
 ) -> None:
-    """IDX-54, IDX-55: no bank is named, one tag votes once."""
-    await apply_story(database, story, through=1)
-    votes = [RecordedBallot(b"tag %d" % tag, tag != 2, b"signature") for tag in range(3)]
-    second = story.blocks[1]
+    """IDX-54, IDX-55: no bank is named; a rejection is recorded and counted beside approvals."""
+    chain = Chain(make_genesis(banks=7), seed="rejected")
+    first = chain.seal()
+    second = chain.build(ballots=chain.votes(rejecting=[6]))
+    config = small_config(migrated_url)
+    database = await Database.open(config, genesis=chain.genesis, bank=BANK)
 
-    await database.apply_block(
-        second.block, b"seal", second.transition, second.transactions, parent_votes=votes
-    )
+    for built in (first, second):
+        await database.apply_block(built.block, b"seal", built.transition, built.transactions)
 
+    await database.close()
+    votes = second.transition.votes
+    assert sorted(vote.approve for vote in votes) == [False, *[True] * 6]
+    voted_at = timestamp(first.block.header.time_ms)
     assert query(
         "SELECT bank_id, batch_id, decision, tag, timestamp, group_signature"
-        " FROM bank_voting_records ORDER BY tag"
+        " FROM bank_voting_records ORDER BY vote_id"
     ) == [
-        (
-            *(None, 1, "reject" if tag == 2 else "approve", b"tag %d" % tag),
-            *(timestamp(story.blocks[0].block.header.time_ms), b"signature"),
-        )
-        for tag in range(3)
+        (None, 1, "approve" if vote.approve else "reject", vote.tag, voted_at, vote.ballot)
+        for vote in votes
     ]
     assert query(
         "SELECT status, approved_banks, rejected_banks FROM transaction_batches WHERE batch_id = 1"
-    ) == [("approved", 2, 1)]
+    ) == [("approved", 6, 1)]
 
 
-async def test_one_tag_votes_once(database: Database, story: Story) -> None:
+async def test_idx_54_one_tag_votes_once(database: Database, story: Story, query: Query) -> None:
     await apply_story(database, story, through=1)
     second = story.blocks[1]
-    twice = [RecordedBallot(b"tag", True, b"one"), RecordedBallot(b"tag", False, b"two")]
+    votes = second.transition.votes
+    transition = replace(second.transition, votes=(*votes, votes[0]))
 
     with pytest.raises(StorageConflict) as refused:
-        await database.apply_block(
-            second.block, b"seal", second.transition, second.transactions, parent_votes=twice
-        )
+        await database.apply_block(second.block, b"seal", transition, second.transactions)
 
     assert str(refused.value) == (
         "UniqueViolation of uq_bank_voting_records_batch_id_tag on bank_voting_records"
     )
+    assert query("SELECT count(*) FROM bank_voting_records") == [(0,)]
 
 
 async def test_a_voted_block_is_applied_with_the_bodies_of_its_vote(

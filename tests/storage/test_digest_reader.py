@@ -9,7 +9,7 @@ import pytest
 
 from node.ledger.types import BankIndex
 from node.storage.database import Database
-from node.storage.records import CountedDigest, RecordedBallot, StoredTreasuryRow
+from node.storage.records import CountedDigest
 from tests.storage.conftest import Query, Story, apply_story
 
 OpenOther = Callable[[BankIndex], Awaitable[Database]]
@@ -20,7 +20,7 @@ async def digests(database: Database, height: int) -> tuple[object, ...]:
         await database.nullifier_digest(height),
         await database.notes_digest(height),
         await database.voting_records_digest(height),
-        await database.treasury_rows(height),
+        await database.treasury_digest(height),
         await database.transaction_count(height),
     )
 
@@ -55,17 +55,18 @@ async def test_nullifiers_are_digested_in_byte_order(told_story: Database, story
         "UPDATE notes SET ciphertext = set_byte(ciphertext, 0, 7) WHERE sequence = 3",
         "UPDATE notes SET view_tag = 255 - view_tag WHERE sequence = 3",
         "UPDATE treasury SET amount = amount + 1 WHERE record = 4",
-        "UPDATE bank_voting_records SET decision = 'reject'",
+        "UPDATE bank_voting_records SET decision = 'reject' WHERE batch_id = 2",
+        "DELETE FROM bank_voting_records WHERE batch_id = 5",
+        "UPDATE bank_voting_records SET group_signature = set_byte(group_signature, 900, 7)"
+        " WHERE batch_id = 3",
+        "UPDATE bank_voting_records SET tag = set_byte(tag, 0, 7) WHERE batch_id = 3",
+        "UPDATE transaction_batches SET rejected_banks = 1 WHERE batch_id = 1",
     ],
 )
 async def test_any_change_shows(
     tampering: str, database: Database, story: Story, query: Query
 ) -> None:
-    for built in story.blocks:
-        votes = [RecordedBallot(b"tag", True, b"signature")] if built.block.height == 2 else []
-        await database.apply_block(
-            built.block, b"seal", built.transition, built.transactions, parent_votes=votes
-        )
+    await apply_story(database, story)
     before = await digests(database, 6)
 
     query(tampering)
@@ -73,35 +74,21 @@ async def test_any_change_shows(
     assert sum(a != b for a, b in zip(before, await digests(database, 6), strict=True)) == 1
 
 
-async def test_the_opened_bank_of_a_vote_is_no_difference(
-    database: Database, story: Story, query: Query
+async def test_section_17_the_voting_record_is_digested_by_the_roots_of_the_headers(
+    told_story: Database, story: Story
 ) -> None:
-    """BFT-12 17: only a bank that the regulator told knows who cast a ballot."""
-    await apply_story(database, story, through=1)
-    second = story.blocks[1]
-    await database.apply_block(
-        second.block,
-        b"seal",
-        second.transition,
-        second.transactions,
-        parent_votes=[RecordedBallot(b"tag", True, b"signature")],
+    """Whoever has headers alone computes the same; the tip is not recorded yet."""
+    roots = [built.block.header.ballots_root for built in story.blocks[1:]]
+    encoded = b"".join(
+        (8).to_bytes(8, "big") + height.to_bytes(8, "big") + (32).to_bytes(8, "big") + root
+        for height, root in enumerate(roots, start=1)
     )
-    before = await digests(database, 2)
 
-    query("UPDATE bank_voting_records SET bank_id = 3")
-
-    assert await digests(database, 2) == before
-
-
-async def test_treasury_rows(told_story: Database, story: Story) -> None:
-    rows = await told_story.treasury_rows(6, from_record=3)
-
-    assert rows == (
-        StoredTreasuryRow(3, BankIndex(3), 2026, 45_003, "stake", "initial stake", 0),
-        StoredTreasuryRow(4, None, 2026, 134, "fee", "approvers' part of the fees of block 4", 4),
-        StoredTreasuryRow(5, None, 2026, 67, "fee", "approvers' part of the fees of block 6", 6),
+    assert await told_story.voting_records_digest(6) == CountedDigest(
+        5, hashlib.sha256(encoded).digest()
     )
-    assert await told_story.treasury_rows(4, from_record=3) == rows[:2]
+    assert (await told_story.voting_records_digest(5)).count == 4
+    assert await told_story.voting_records_digest(1) == CountedDigest(0, hashlib.sha256().digest())
 
 
 async def test_database_size(told_story: Database) -> None:

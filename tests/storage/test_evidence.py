@@ -263,7 +263,7 @@ async def test_a_damaged_item_is_noticed_wherever_it_is_read(
         ),
         (
             "UPDATE treasury SET amount = -1, type = 'penalty'",
-            "ck_treasury_negative_only_for_stake",
+            "ck_treasury_negative_only_for_stake_and_carry",
         ),
     ],
 )

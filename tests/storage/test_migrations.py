@@ -40,14 +40,14 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
 
     assert catalog(database_url) == before
     with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("003",)]
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("004",)]
 
 
 async def test_concurrent_migrations_take_turns(database_url: str) -> None:
     await asyncio.gather(*(migrate_async(database_url) for _ in range(4)))
 
     with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("003",)]
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("004",)]
 
 
 def test_downgrade_leaves_nothing(database_url: str) -> None:
@@ -63,7 +63,7 @@ async def test_a_database_that_is_not_migrated_is_refused(database_url: str, sto
         await Database.open(small_config(database_url), genesis=story.genesis, bank=BANK)
 
     assert str(refused.value) == (
-        "the database is at schema revision none, this software needs 003: migrate it first"
+        "the database is at schema revision none, this software needs 004: migrate it first"
     )
 
 

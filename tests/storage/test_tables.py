@@ -89,6 +89,7 @@ def test_the_tables(query: Query) -> None:
     assert query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1") == [
         ("account_entries",),
         ("alembic_version",),
+        ("ballot_conflicts",),
         ("bank_voting_records",),
         ("banks",),
         ("bins",),
@@ -103,6 +104,8 @@ def test_the_tables(query: Query) -> None:
         ("notes",),
         ("nullifiers",),
         ("set_changes",),
+        ("settlement_shares",),
+        ("settlements",),
         ("snapshot_origin",),
         ("transaction_batches",),
         ("transaction_bodies",),
@@ -129,6 +132,7 @@ def test_the_tables(query: Query) -> None:
                 ("contents", "bytea", "NO"),
                 ("seal", "bytea", "YES"),
                 ("created_at", "timestamp with time zone", "NO"),
+                ("seal_digest", "bytea", "YES"),
             ],
         ),
         (
@@ -208,7 +212,7 @@ def test_columns(table: str, columns: list[tuple[str, str, str]], query: Query) 
         ("UPDATE banks SET type = 'cooperative'", "ck_banks_type_known"),
         ("UPDATE banks SET name = 'Bank 1'", "uq_banks_name"),
         ("UPDATE banks SET stake = -1", "ck_banks_stake_not_negative"),
-        ("UPDATE blocks SET seal = NULL", "ck_blocks_seal_if_whole"),
+        ("UPDATE blocks SET seal = NULL, seal_digest = NULL", "ck_blocks_seal_if_whole"),
         ("UPDATE blocks SET block_number = 9 WHERE block_number > 0", "uq_blocks_block_number"),
         ("UPDATE blocks SET miner_idx = 77 WHERE block_number > 0", "fk_blocks_miner_idx"),
         ("UPDATE nullifiers SET nullifier = 'short'", "ck_nullifiers_nullifier_length"),
@@ -224,7 +228,48 @@ def test_columns(table: str, columns: list[tuple[str, str, str]], query: Query) 
             "INSERT INTO ledger_identity SELECT * FROM ledger_identity",
             "pk_ledger_identity",
         ),
+        ("UPDATE blocks SET seal_digest = NULL", "ck_blocks_seal_digest_beside_seal"),
         ("UPDATE treasury SET type = 'gift'", "ck_treasury_type_known"),
+        (
+            "UPDATE treasury SET amount = -1 WHERE type = 'fee'",
+            "ck_treasury_negative_only_for_stake_and_carry",
+        ),
+        ("UPDATE treasury SET bank_id = 1 WHERE type = 'fee'", "ck_treasury_bank_of_what_has_one"),
+        (
+            "UPDATE treasury SET type = 'reward' WHERE type = 'fee'",
+            "ck_treasury_bank_of_what_has_one",
+        ),
+        ("UPDATE treasury SET bank_id = NULL", "ck_treasury_bank_of_what_has_one"),
+        (
+            "UPDATE bank_voting_records SET bank_id = 1",
+            "ck_bank_voting_records_bank_unknown",
+        ),
+        (
+            "UPDATE bank_voting_records SET decision = 'abstain'",
+            "ck_bank_voting_records_decision_known",
+        ),
+        (
+            "UPDATE bank_voting_records SET tag = 'short'",
+            "ck_bank_voting_records_tag_length",
+        ),
+        (
+            "UPDATE bank_voting_records SET tag = (SELECT min(tag) FROM bank_voting_records)",
+            "uq_bank_voting_records_batch_id_tag",
+        ),
+        (
+            "INSERT INTO settlements VALUES (2026, 6, 9, 10, 11, 0, 0, sha256('') || sha256('')"
+            " || sha256('') || sha256('') || sha256('') || sha256(''))",
+            "ck_settlements_carried_within_pot",
+        ),
+        (
+            "INSERT INTO settlements VALUES (2026, 6, 9, 10, 10, 0, 0, '')",
+            "ck_settlements_ciphertext_sum_length",
+        ),
+        (
+            "INSERT INTO ballot_conflicts"
+            " SELECT 0, 1, 0, tag, 'b', 'a' FROM bank_voting_records LIMIT 1",
+            "ck_ballot_conflicts_first_before_second",
+        ),
         (
             "UPDATE transaction_batches SET status = 'approved', approved_banks = NULL",
             "ck_transaction_batches_counted_unless_pending",
@@ -234,7 +279,7 @@ def test_columns(table: str, columns: list[tuple[str, str, str]], query: Query) 
 async def test_the_database_refuses(
     statement: str, constraint: str | None, full_database: Database, query: Query
 ) -> None:
-    """IDX-22, 51, 90."""
+    """IDX-22, 51, 54, 55, 58, 90."""
     with pytest.raises(psycopg.IntegrityError) as refused:
         query(statement)
 

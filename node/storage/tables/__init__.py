@@ -9,7 +9,7 @@ table. `migrations/` builds the same catalog, and a test compares the two.
 
 from __future__ import annotations
 
-from node.storage.tables.banks import AccountEntry, BankRow, Miner, TreasuryRecord, VotingRecord
+from node.storage.tables.banks import AccountEntry, BankRow, Miner, TreasuryRecord
 from node.storage.tables.base import Base
 from node.storage.tables.blocks import BlockRow, SetChangeRow, TransactionBatch
 from node.storage.tables.consensus import (
@@ -20,11 +20,14 @@ from node.storage.tables.consensus import (
 )
 from node.storage.tables.evidence import EvidenceRow, IntegrityFinding
 from node.storage.tables.notes import BinRow, NoteRow, NullifierRow
+from node.storage.tables.settlements import SettlementRow, SettlementShare
 from node.storage.tables.snapshots import SnapshotOrigin
 from node.storage.tables.transactions import TransactionBody, TransactionRow
+from node.storage.tables.votes import BallotConflict, VotingRecord
 
 __all__ = [
     "AccountEntry",
+    "BallotConflict",
     "BankRow",
     "Base",
     "BinRow",
@@ -39,6 +42,8 @@ __all__ = [
     "NoteRow",
     "NullifierRow",
     "SetChangeRow",
+    "SettlementRow",
+    "SettlementShare",
     "SnapshotOrigin",
     "TransactionBatch",
     "TransactionBody",

@@ -1,4 +1,4 @@
-"""Banks, their stakes and accounts, the creators of blocks, the treasury and the voting record.
+"""Banks, their stakes and accounts, the creators of blocks, and the treasury.
 
 `banks` and `miners` mirror the ledger state for queries; the state of `ledger_state` decides.
 """
@@ -12,12 +12,10 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     SmallInteger,
     Text,
-    UniqueConstraint,
     func,
     text,
     true,
@@ -90,10 +88,16 @@ class TreasuryRecord(Base):
 
     __tablename__ = "treasury"
     __table_args__ = (
-        one_of("type", "reward", "penalty", "stake", "fee"),
+        one_of("type", "reward", "penalty", "stake", "fee", "carry"),
         not_negative("record"),
-        CheckConstraint("amount >= 0 OR type = 'stake'", name="negative_only_for_stake"),
+        CheckConstraint(
+            "amount >= 0 OR type IN ('stake', 'carry')", name="negative_only_for_stake_and_carry"
+        ),
+        CheckConstraint(
+            "(type IN ('fee', 'carry')) = (bank_id IS NULL)", name="bank_of_what_has_one"
+        ),
         Index("ix_treasury_bank_id_fiscal_year", "bank_id", "fiscal_year"),
+        Index("ix_treasury_fiscal_year_record", "fiscal_year", "record"),
     )
 
     record: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -101,7 +105,11 @@ class TreasuryRecord(Base):
     """Empty for what concerns no single bank, such as the approvers' pot."""
     fiscal_year: Mapped[int] = mapped_column(BigInteger)
     amount: Mapped[int] = mapped_column(MinorUnits)
-    """Negative only for a withdrawal of stake: a bank's stake is its stake rows less penalties."""
+    """Negative for a withdrawal of stake, and for what is carried out of a year's pot.
+
+    A bank's stake is its stake rows less penalties; a year's pot is its fees, penalties and carries
+    less rewards, and nothing once it is settled.
+    """
     type: Mapped[str] = mapped_column(Text)
     block_number: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("blocks.block_number"), index=True
@@ -117,7 +125,7 @@ class AccountEntry(Base):
     __table_args__ = (
         one_of(
             *("kind", "redeem", "payout", "creator-fee"),
-            *("stake-top-up", "stake-withdrawal"),
+            *("stake-top-up", "stake-withdrawal", "reward"),
         ),
         fixed_length("asset", 16),
         not_negative("entry"),
@@ -136,29 +144,6 @@ class AccountEntry(Base):
     block_number: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("blocks.block_number"), index=True
     )
-
-
-class VotingRecord(Base):
-    """One ballot on a batch (BFT-12 section 17).
-
-    The bank stays empty unless the regulator opened that very ballot; `tag` is the same for two
-    ballots of one bank in one view, so that it cannot vote twice.
-    """
-
-    __tablename__ = "bank_voting_records"
-    __table_args__ = (
-        one_of("decision", "approve", "reject"),
-        CheckConstraint("octet_length(tag) > 0", name="tag_present"),
-        UniqueConstraint("batch_id", "tag"),
-    )
-
-    vote_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    bank_id: Mapped[int | None] = mapped_column(SmallInteger, ForeignKey("banks.id"), index=True)
-    batch_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("transaction_batches.batch_id"))
-    decision: Mapped[str] = mapped_column(Text)
-    tag: Mapped[bytes] = mapped_column(Bytes)
-    timestamp: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    group_signature: Mapped[bytes] = mapped_column(Bytes)
 
 
 TREASURY_VIEW = """

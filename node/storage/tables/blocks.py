@@ -47,6 +47,10 @@ class BlockRow(Base):
             " ELSE seal IS NOT NULL OR octet_length(contents) = 0 END",
             name="seal_if_whole",
         ),
+        CheckConstraint(
+            "(seal IS NULL) = (seal_digest IS NULL) AND octet_length(seal_digest) = 32",
+            name="seal_digest_beside_seal",
+        ),
         CheckConstraint("(block_number = 0) = (miner_idx IS NULL)", name="miner_unless_genesis"),
         CheckConstraint(
             "(block_number = 0) = (previous_hash IS NULL)", name="parent_unless_genesis"
@@ -72,6 +76,9 @@ class BlockRow(Base):
     seal: Mapped[bytes | None] = mapped_column(Bytes)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     """When this bank applied the block, by its database's clock."""
+    seal_digest: Mapped[bytes | None] = mapped_column(Bytes)
+    """SHA-256 of the seal: headers hash everything of a block but the signatures and ballots that
+    seal it, which differ from bank to bank."""
 
 
 class SetChangeRow(Base):

@@ -58,7 +58,7 @@ class TransactionRow(Base):
         not_negative("redeem"),
         fixed_length("asset", 16),
         fixed_length("leaf_hash", 32),
-        CheckConstraint("kind IN (1, 2, 4, 16, 17, 18)", name="kind_known"),
+        CheckConstraint("kind IN (1, 2, 4, 16, 17, 18, 19, 20)", name="kind_known"),
         CheckConstraint("(kind < 16) = (asset IS NOT NULL)", name="asset_unless_governance"),
         one_of("status", "pending", "approved", "rejected", "completed"),
     )
