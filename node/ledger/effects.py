@@ -15,6 +15,7 @@ from crypto.transaction import Output
 from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
 from node.ledger.offences import Offence
+from node.ledger.settlement import SettlementOutcome
 from node.ledger.state import LedgerState, PunishedOffence, genesis_state
 from node.ledger.types import (
     Amount,
@@ -79,6 +80,8 @@ class AccountEntryKind(StrEnum):
     """Debit: the bank turned it into stake."""
     STAKE_WITHDRAWAL = "stake-withdrawal"
     """Credit: the bank took back stake above its initial one."""
+    REWARD = "reward"
+    """Credit: the bank's part of a fiscal year's pot."""
 
 
 _DEBITS = frozenset({AccountEntryKind.PAYOUT, AccountEntryKind.STAKE_TOP_UP})
@@ -112,6 +115,9 @@ class TreasuryKind(StrEnum):
     FEE = "fee"
     """The approvers' part of a block's fees, into the year's pot."""
     REWARD = "reward"
+    """Out of the pot of the row's year, to a bank's public account."""
+    CARRY = "carry"
+    """From one year's pot, where it is negative, into another's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ class TreasuryEntry:
     """None where no single bank is concerned."""
     fiscal_year: FiscalYear
     amount: int
-    """Negative for a withdrawal of stake alone."""
+    """Negative for a withdrawal of stake, and for what a carry takes out of a pot."""
     kind: TreasuryKind
     reason: str
 
@@ -188,9 +194,10 @@ class Transition:
     closed_bins: tuple[ClosedBinRecord, ...]
     """In closing order: full ones as they filled, then those of age in increasing bin id."""
     account_entries: tuple[AccountEntry, ...]
-    """In transaction order, the creator's fee last."""
+    """In transaction order, rewards by increasing bank, the creator's fee last."""
     treasury_entries: tuple[TreasuryEntry, ...]
-    """Penalties in the order of the evidence, stake movements in transaction order, the fees."""
+    """Penalties in the order of the evidence, then in transaction order stake movements, rewards
+    and carries, then the fees."""
     fees: BlockFees
     punishments: tuple[Punishment, ...] = ()
     """In the order of the evidence."""
@@ -198,6 +205,8 @@ class Transition:
     """Banks that leave the active set with the next height, in increasing index (BFT-12 10)."""
     readmitted: tuple[BankIndex, ...] = ()
     """Banks that return to the active set with the next height, in transaction order."""
+    settlement: SettlementOutcome | None = None
+    """The fiscal year that the block ends, if it does (BFT-12 18)."""
     votes: tuple[RecordedVote, ...] = ()
     """The parent's voting record, by increasing tag; the parent's height and header time are its
     own (BFT-12 17). Empty at height 1."""

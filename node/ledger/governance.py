@@ -1,4 +1,4 @@
-"""Transactions about the banks themselves: stakes, return to the active set (BFT-12 10, 18).
+"""Transactions about the banks themselves: stakes, return to the active set, pots (BFT-12 10, 18).
 
 They travel, are pooled, proposed and sealed like any other transaction, carry no fee and touch no
 note. Canonical bytes, integers big-endian:
@@ -18,14 +18,13 @@ A stake movement is signed with the bank's issuer key over blob "consortium/stak
 before the signature. An approval is signed with the approver's consensus key over blob
 "consortium/readmission/1" and all bytes before the list, so a collected approval serves one bank,
 one active set and one nonce, and not for longer than its expiry. A nonce must be the next one,
-which makes every replay invalid.
+which makes every replay invalid. SETTLEMENT and POT_CARRY are in `settlement`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
 from crypto.errors import SignatureInvalid
 from crypto.signature import sign, verify_signature
@@ -33,7 +32,25 @@ from crypto.transaction import Mint, Output, Transfer, TransferInput, transactio
 from node.ledger.definitions import AMOUNT_LIMIT, MAX_BANKS
 from node.ledger.encoding import Reader, Writer
 from node.ledger.genesis import Genesis
+from node.ledger.governance_form import (
+    APPROVAL_BYTES,
+    COUNT_BYTES,
+    PREFIX_BYTES,
+    VERSION,
+    Approval,
+    GovernanceKind,
+    read_count,
+    require_kind,
+    require_length,
+    write_approvals,
+)
 from node.ledger.rejection import Reason, Rejection
+from node.ledger.settlement import (
+    PotCarry,
+    Settlement,
+    decode_pot_carry,
+    decode_settlement,
+)
 from node.ledger.types import HASH_BYTES, SIGNATURE_BYTES, Amount, BankIndex, Height
 
 __all__ = [
@@ -52,23 +69,13 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 0x01
 STAKE_DOMAIN = b"consortium/stake/1"
 READMISSION_DOMAIN = b"consortium/readmission/1"
+_STAKE_KINDS = (GovernanceKind.STAKE_TOP_UP, GovernanceKind.STAKE_WITHDRAWAL)
 
-_PREFIX_BYTES = 2
-_STAKE_UNSIGNED_BYTES = _PREFIX_BYTES + HASH_BYTES + 2 + 3 * 8
+_STAKE_UNSIGNED_BYTES = PREFIX_BYTES + HASH_BYTES + 2 + 3 * 8
 STAKE_MOVEMENT_BYTES = _STAKE_UNSIGNED_BYTES + SIGNATURE_BYTES
-_TERMS_BYTES = _PREFIX_BYTES + HASH_BYTES + 2 + HASH_BYTES + 2 * 8
-_APPROVAL_BYTES = 2 + SIGNATURE_BYTES
-
-
-class GovernanceKind(IntEnum):
-    """The kind byte at offset 1; disjoint from the kinds of IDX1 5.1."""
-
-    STAKE_TOP_UP = 0x10
-    STAKE_WITHDRAWAL = 0x11
-    READMISSION = 0x12
+_TERMS_BYTES = PREFIX_BYTES + HASH_BYTES + 2 + HASH_BYTES + 2 * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +102,6 @@ class StakeMovement:
     def outputs(self) -> tuple[Output, ...]:
         """Creates no note."""
         return ()
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """One bank's consent to a readmission: its index and its consensus key's signature."""
-
-    bank: BankIndex
-    signature: bytes
-
-    def write(self, writer: Writer) -> Writer:
-        """Append the canonical encoding."""
-        return writer.u16(self.bank).fixed(self.signature, SIGNATURE_BYTES)
-
-    @staticmethod
-    def read(reader: Reader) -> Approval:
-        """Read what `write` wrote; raises `MalformedEncoding`."""
-        return Approval(BankIndex(reader.u16()), reader.fixed(SIGNATURE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +134,8 @@ class ReadmissionTerms:
     @staticmethod
     def decode(data: bytes) -> ReadmissionTerms:
         """Decode what `encode` gave; raises `Rejection`."""
-        _require_kind(data, (GovernanceKind.READMISSION,))
-        _require_length(data, _TERMS_BYTES)
+        require_kind(data, (GovernanceKind.READMISSION,))
+        require_length(data, _TERMS_BYTES)
         return _read_terms(data)
 
     @property
@@ -190,14 +180,14 @@ class Readmission:
         return ()
 
 
-GovernanceTransaction = StakeMovement | Readmission
-LedgerTransaction = Transfer | Mint | StakeMovement | Readmission
+GovernanceTransaction = StakeMovement | Readmission | Settlement | PotCarry
+LedgerTransaction = Transfer | Mint | StakeMovement | Readmission | Settlement | PotCarry
 """Whatever a block may carry."""
 
 
 def is_governance(raw: bytes) -> bool:
     """Whether the first two bytes name a governance transaction."""
-    return len(raw) >= _PREFIX_BYTES and raw[0] == VERSION and raw[1] in tuple(GovernanceKind)
+    return len(raw) >= PREFIX_BYTES and raw[0] == VERSION and raw[1] in tuple(GovernanceKind)
 
 
 def decode_governance(raw: bytes) -> GovernanceTransaction:
@@ -206,11 +196,16 @@ def decode_governance(raw: bytes) -> GovernanceTransaction:
     LENGTH and TRAILING for a wrong size, VERSION, KIND, COUNT for more approvals than banks, FIELD
     for an amount of zero. Nothing is verified.
     """
-    kind = _require_kind(raw, tuple(GovernanceKind))
-    if kind is GovernanceKind.READMISSION:
-        return _decode_readmission(raw)
-    _require_length(raw, STAKE_MOVEMENT_BYTES)
-    reader = Reader(raw[_PREFIX_BYTES:])
+    kind = require_kind(raw, tuple(GovernanceKind))
+    match kind:
+        case GovernanceKind.READMISSION:
+            return _decode_readmission(raw)
+        case GovernanceKind.SETTLEMENT:
+            return decode_settlement(raw)
+        case GovernanceKind.POT_CARRY:
+            return decode_pot_carry(raw)
+    require_length(raw, STAKE_MOVEMENT_BYTES)
+    reader = Reader(raw[PREFIX_BYTES:])
     movement = StakeMovement(
         raw=raw,
         transaction_id=transaction_id(raw),
@@ -228,23 +223,18 @@ def decode_governance(raw: bytes) -> GovernanceTransaction:
 
 
 def _decode_readmission(raw: bytes) -> Readmission:
-    if len(raw) < _TERMS_BYTES + 4:
-        raise Rejection(Reason.LENGTH, f"{len(raw)} bytes end before the approvals")
-    reader = Reader(raw[_TERMS_BYTES:])
-    count = Reader(raw[_TERMS_BYTES : _TERMS_BYTES + 4]).u32()
-    if count > MAX_BANKS:
-        raise Rejection(Reason.COUNT, f"{count} approvals, at most {MAX_BANKS}")
-    _require_length(raw, _TERMS_BYTES + 4 + count * _APPROVAL_BYTES)
+    count = read_count(raw, _TERMS_BYTES, MAX_BANKS, "approvals")
+    require_length(raw, _TERMS_BYTES + COUNT_BYTES + count * APPROVAL_BYTES)
     return Readmission(
         raw=raw,
         transaction_id=transaction_id(raw),
         terms=_read_terms(raw),
-        approvals=reader.many(MAX_BANKS, Approval.read),
+        approvals=Reader(raw[_TERMS_BYTES:]).many(MAX_BANKS, Approval.read),
     )
 
 
 def _read_terms(data: bytes) -> ReadmissionTerms:
-    reader = Reader(data[_PREFIX_BYTES:])
+    reader = Reader(data[PREFIX_BYTES:])
     return ReadmissionTerms(
         chain_id=reader.fixed(HASH_BYTES),
         bank=BankIndex(reader.u16()),
@@ -254,42 +244,36 @@ def _read_terms(data: bytes) -> ReadmissionTerms:
     )
 
 
-def _require_kind(raw: bytes, allowed: tuple[GovernanceKind, ...]) -> GovernanceKind:
-    if len(raw) < _PREFIX_BYTES:
-        raise Rejection(Reason.LENGTH, f"{len(raw)} bytes hold no head")
-    if raw[0] != VERSION:
-        raise Rejection(Reason.VERSION, f"version {raw[0]}")
-    if raw[1] not in allowed:
-        raise Rejection(Reason.KIND, f"kind {raw[1]} cannot stand here")
-    return GovernanceKind(raw[1])
-
-
-def _require_length(raw: bytes, expected: int) -> None:
-    if len(raw) < expected:
-        raise Rejection(Reason.LENGTH, f"{len(raw)} of {expected} bytes")
-    if len(raw) > expected:
-        raise Rejection(Reason.TRAILING, f"{len(raw) - expected} bytes after the end")
-
-
 def verify_signatures(transaction: GovernanceTransaction, genesis: Genesis) -> None:
     """Check every signature and the order of approvals; reads nothing but the genesis.
 
     Raises `Rejection`: BANK for an index outside the genesis, APPROVAL_ORDER unless the approvers
-    increase strictly, SIGNATURE. Whether the approvers decide anything is for execution to judge.
+    increase strictly, SIGNATURE, COUNTS for a settlement that does not count every bank once and in
+    order. Whether the approvers decide anything, and a settlement's proof, are for execution.
     """
-    if isinstance(transaction, StakeMovement):
-        _require_bank(transaction.bank, genesis)
-        statement = _stake_statement(transaction.raw[:_STAKE_UNSIGNED_BYTES])
-        _verify(genesis.banks[transaction.bank].issuer_key, transaction.signature, statement)
-        return
-    _require_bank(transaction.terms.bank, genesis)
-    approvers = [approval.bank for approval in transaction.approvals]
+    match transaction:
+        case StakeMovement():
+            _require_bank(transaction.bank, genesis)
+            statement = _stake_statement(transaction.raw[:_STAKE_UNSIGNED_BYTES])
+            _verify(genesis.banks[transaction.bank].issuer_key, transaction.signature, statement)
+        case Readmission():
+            _require_bank(transaction.terms.bank, genesis)
+            _verify_approvals(transaction.approvals, transaction.terms.statement, genesis)
+        case PotCarry():
+            _verify_approvals(transaction.approvals, transaction.terms.statement, genesis)
+        case Settlement():
+            counted = [item.bank for item in transaction.claim.counts]
+            if counted != list(range(len(genesis.banks))):
+                raise Rejection(Reason.COUNTS, f"counts of banks {counted}, one for each is due")
+
+
+def _verify_approvals(approvals: Sequence[Approval], statement: bytes, genesis: Genesis) -> None:
+    approvers = [approval.bank for approval in approvals]
     if approvers != sorted(set(approvers)):
         raise Rejection(
             Reason.APPROVAL_ORDER, f"approved by banks {approvers}, not in increasing order"
         )
-    statement = transaction.terms.statement
-    for approval in transaction.approvals:
+    for approval in approvals:
         _require_bank(approval.bank, genesis)
         _verify(genesis.banks[approval.bank].consensus_key, approval.signature, statement)
 
@@ -324,7 +308,7 @@ def sign_stake_movement(
 
     `nonce` is the bank's `stake_nonce` in the present state, `issuer_secret` an Ed25519 seed.
     """
-    assert kind is not GovernanceKind.READMISSION, "a stake movement is a top-up or a withdrawal"
+    assert kind in _STAKE_KINDS, "a stake movement is a top-up or a withdrawal"
     assert 0 < amount < AMOUNT_LIMIT, "an amount is positive and fits into 64 bits"
     unsigned = (
         Writer()
@@ -349,7 +333,4 @@ def approve_readmission(
 
 def assemble_readmission(terms: ReadmissionTerms, approvals: Iterable[Approval]) -> bytes:
     """Return the bytes of a READMISSION from approvals in any order, one per bank."""
-    in_order = sorted(approvals, key=lambda approval: approval.bank)
-    return (
-        terms.encode() + Writer().many(in_order, lambda out, approval: approval.write(out)).finish()
-    )
+    return terms.encode() + write_approvals(approvals)

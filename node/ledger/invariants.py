@@ -8,20 +8,22 @@ asset, in minor units:
 
 and for the base asset alone, whose public amounts meet the banks' accounts, stakes and pots:
 
-    sum of public accounts     = redeemed + creator fees - paid out - top-ups + withdrawals
-    sum of pots (fees)         = fees - creator fees
-    sum of pots (penalties)    = penalties ever
+    sum of public accounts     = redeemed + creator fees + rewards - paid out - top-ups
+                                 + withdrawals
+    sum of pots + rewards      = fees - creator fees + penalties ever
     stake of each bank         = initial stake + its top-ups - its withdrawals - its penalties
     initial stakes + top-ups + fees
-                               = stakes + pots + creator fees + withdrawals
+                               = stakes + pots + creator fees + rewards + withdrawals
 
-The last one is that of BFT-12 18; it follows from the others and is checked by itself. No bank has
-withdrawn more than it ever held above its initial stake. Other assets are never redeemed, paid out
-or charged. Rewards will add their terms when settlements exist.
+where a pot is its fees, its penalties and what was carried into it. The last equation is that of
+BFT-12 18; it follows from the others and is checked by itself. No pot holds more fees or penalties
+than there ever were, no bank has withdrawn more than it ever held above its initial stake, and
+other assets are never redeemed, paid out or charged. Pots and tallies of settled years are gone.
 """
 
 from __future__ import annotations
 
+from node.ledger.fiscal_year import label
 from node.ledger.genesis import Genesis
 from node.ledger.state import AssetState, LedgerState
 from node.ledger.types import Amount
@@ -56,6 +58,7 @@ def check_conservation(genesis: Genesis, state: LedgerState) -> None:
     base = state.asset(genesis.base_asset.asset_id)
     assert base is not None, "every state has the base asset"
     _check_accounts(base, state)
+    _check_pots(base, state)
     _check_stakes(base, state)
 
 
@@ -76,15 +79,36 @@ def _check_issuance(asset: AssetState) -> None:
 def _check_accounts(base: AssetState, state: LedgerState) -> None:
     creator_fees = sum(bank.creator_fees for bank in state.banks)
     _require_equal(
-        "public accounts and redeemed + creator fees - paid out - top-ups + withdrawals",
+        "public accounts and redeemed + creator fees + rewards - paid out - top-ups + withdrawals",
         sum(bank.balance for bank in state.banks),
-        base.redeemed + creator_fees - base.paid_out - _topped_up(state) + _withdrawn(state),
+        base.redeemed
+        + creator_fees
+        + _rewarded(state)
+        - base.paid_out
+        - _topped_up(state)
+        + _withdrawn(state),
     )
+
+
+def _check_pots(base: AssetState, state: LedgerState) -> None:
+    creator_fees = sum(bank.creator_fees for bank in state.banks)
+    penalties = sum(bank.penalties for bank in state.banks)
     _require_equal(
-        "pots and fees - creator fees",
-        sum(pot.approver_fees for pot in state.pots),
-        base.fees - creator_fees,
+        "pots + rewards and fees - creator fees + penalties",
+        sum(pot.total for pot in state.pots) + _rewarded(state),
+        base.fees - creator_fees + penalties,
     )
+    _require_at_most(
+        "fees in pots", sum(pot.approver_fees for pot in state.pots), base.fees - creator_fees
+    )
+    _require_at_most("penalties in pots", sum(pot.penalties for pot in state.pots), penalties)
+    unsettled = [pot.year for pot in state.pots] + [tally.year for tally in state.tallies]
+    for year in unsettled:
+        if year <= state.settled_through:
+            raise InvariantBroken(
+                f"{label(year)} has a pot or a tally, yet everything up to "
+                f"{label(state.settled_through)} is settled"
+            )
 
 
 def _check_stakes(base: AssetState, state: LedgerState) -> None:
@@ -99,17 +123,13 @@ def _check_stakes(base: AssetState, state: LedgerState) -> None:
                 f"bank {bank.index} withdrew {bank.withdrawn}, more than its top-ups of "
                 f"{bank.topped_up}"
             )
-    penalties = sum(pot.penalties for pot in state.pots)
     _require_equal(
-        "pots and penalties", penalties, sum(bank.penalties for bank in state.banks)
-    )
-    _require_equal(
-        "initial stakes + top-ups + fees and stakes + pots + creator fees + withdrawals",
+        "initial stakes + top-ups + fees and stakes + pots + creator fees + rewards + withdrawals",
         sum(bank.initial_stake for bank in state.banks) + _topped_up(state) + base.fees,
         sum(bank.stake for bank in state.banks)
-        + sum(pot.approver_fees for pot in state.pots)
-        + penalties
+        + sum(pot.total for pot in state.pots)
         + sum(bank.creator_fees for bank in state.banks)
+        + _rewarded(state)
         + _withdrawn(state),
     )
 
@@ -120,6 +140,15 @@ def _topped_up(state: LedgerState) -> int:
 
 def _withdrawn(state: LedgerState) -> int:
     return sum(bank.withdrawn for bank in state.banks)
+
+
+def _rewarded(state: LedgerState) -> int:
+    return sum(bank.rewards for bank in state.banks)
+
+
+def _require_at_most(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise InvariantBroken(f"{what}: {found}, there ever were {most}")
 
 
 def _require_equal(what: str, found: int, expected: int) -> None:

@@ -7,6 +7,7 @@ their view of the ledger and adds the rules of money: assets, fees, accounts, ex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from node.ledger.definitions import AMOUNT_LIMIT
 from node.ledger.facts import BlockFacts
 from node.ledger.genesis import Genesis
 from node.ledger.governance import (
+    Approval,
     GovernanceKind,
     GovernanceTransaction,
     LedgerTransaction,
@@ -206,9 +208,8 @@ def check_readmission(
     APPROVED_SET, BANK_ACTIVE, STAKE_BELOW_INITIAL, APPROVER_INACTIVE, APPROVAL_COUNT.
     """
     terms = readmission.terms
-    _check_nonce(terms.nonce, governance_nonce, "the next governance transaction")
-    if terms.set_hash != active.set_hash:
-        raise Rejection(Reason.APPROVED_SET, "approved under another active set than the present")
+    check_governance_nonce(terms.nonce, governance_nonce)
+    check_approved_set(terms.set_hash, active)
     if bank.active:
         raise Rejection(Reason.BANK_ACTIVE, f"bank {bank.index} is in the active set")
     if bank.stake < bank.initial_stake:
@@ -217,15 +218,31 @@ def check_readmission(
             f"the stake of bank {bank.index} is {bank.stake}, "
             f"its initial stake of {bank.initial_stake} is required",
         )
-    for approval in readmission.approvals:
+    check_quorum(readmission.approvals, active)
+
+
+def check_governance_nonce(found: int, governance_nonce: int) -> None:
+    """Check the nonce of what q banks approve; raises `Rejection` (NONCE)."""
+    _check_nonce(found, governance_nonce, "the next governance transaction")
+
+
+def check_approved_set(set_hash: bytes, active: ActiveSet) -> None:
+    """Check that the set that approved decides this block; raises `Rejection` (APPROVED_SET)."""
+    if set_hash != active.set_hash:
+        raise Rejection(Reason.APPROVED_SET, "approved under another active set than the present")
+
+
+def check_quorum(approvals: Sequence[Approval], active: ActiveSet) -> None:
+    """Check that these banks decide; raises `Rejection`: APPROVER_INACTIVE, APPROVAL_COUNT."""
+    for approval in approvals:
         if approval.bank not in active:
             raise Rejection(
                 Reason.APPROVER_INACTIVE, f"bank {approval.bank} is not in the active set"
             )
-    if len(readmission.approvals) < active.quorum:
+    if len(approvals) < active.quorum:
         raise Rejection(
             Reason.APPROVAL_COUNT,
-            f"{len(readmission.approvals)} approvals, {active.quorum} are required",
+            f"{len(approvals)} approvals, {active.quorum} are required",
         )
 
 

@@ -223,6 +223,11 @@ class Pot:
     slashed: tuple[BankIndex, ...] = ()
     """Banks punished in the year, in increasing index: they get no reward."""
 
+    @property
+    def total(self) -> Amount:
+        """What the year's settlement shares out."""
+        return Amount(self.approver_fees + self.penalties + self.carried)
+
     def write(self, writer: Writer) -> Writer:
         """Append the canonical encoding."""
         return (

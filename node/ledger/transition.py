@@ -33,9 +33,14 @@ from node.ledger.effects import (
     genesis_transition,
 )
 from node.ledger.facts import BlockFacts, FactsNeeded, facts_needed
-from node.ledger.fiscal_year import fiscal_year
+from node.ledger.fiscal_year import fiscal_year, label
 from node.ledger.genesis import Genesis
-from node.ledger.governance import GovernanceTransaction, LedgerTransaction, StakeMovement
+from node.ledger.governance import (
+    GovernanceTransaction,
+    LedgerTransaction,
+    Readmission,
+    StakeMovement,
+)
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
@@ -47,6 +52,8 @@ from node.ledger.rules import (
     check_stake_movement,
     check_terms,
 )
+from node.ledger.settlement import PotCarry, Settlement
+from node.ledger.settlement_rules import check_pot_carry, check_settlement
 from node.ledger.slashing import check_evidence
 from node.ledger.state import (
     Accumulated,
@@ -55,9 +62,18 @@ from node.ledger.state import (
     LedgerState,
     PunishedOffence,
     SetRecord,
+    Tally,
 )
 from node.ledger.treasury import Treasury
-from node.ledger.types import Amount, AssetId, BankIndex, Height, TimeMs, TransactionId
+from node.ledger.types import (
+    Amount,
+    AssetId,
+    BankIndex,
+    FiscalYear,
+    Height,
+    TimeMs,
+    TransactionId,
+)
 from node.ledger.voting_record import add_to_tallies, recorded_votes
 
 __all__ = [
@@ -183,15 +199,33 @@ class Execution:
 
     def _apply_governance(self, transaction: GovernanceTransaction) -> None:
         check_expiry(transaction, self._height)
-        if isinstance(transaction, StakeMovement):
-            check_stake_movement(transaction, self._treasury.bank(transaction.bank))
-            self._treasury.move_stake(transaction)
+        match transaction:
+            case StakeMovement():
+                check_stake_movement(transaction, self._treasury.bank(transaction.bank))
+                self._treasury.move_stake(transaction)
+            case Readmission():
+                bank = self._treasury.bank(transaction.terms.bank)
+                active = self._parent.active_set(self._genesis)
+                check_readmission(transaction, bank, active, self._governance_nonce)
+                self._treasury.readmit(bank.index)
+                self._governance_nonce += 1
+            case Settlement():
+                self._require_one_year(transaction.year)
+                check_settlement(transaction, self._genesis, self._parent)
+                self._treasury.settle(transaction)
+            case PotCarry():
+                self._require_one_year(transaction.year)
+                check_pot_carry(transaction, self._genesis, self._parent, self._governance_nonce)
+                self._treasury.carry_pot(transaction)
+                self._governance_nonce += 1
+
+    def _require_one_year(self, year: FiscalYear) -> None:
+        ended = self._treasury.settlement
+        if ended is None:
             return
-        bank = self._treasury.bank(transaction.terms.bank)
-        active = self._parent.active_set(self._genesis)
-        check_readmission(transaction, bank, active, self._governance_nonce)
-        self._treasury.readmit(bank.index)
-        self._governance_nonce += 1
+        if ended.year == year:
+            raise Rejection(Reason.SETTLED, f"the block ends {label(year)} already")
+        raise Rejection(Reason.YEAR_ORDER, f"the block ends {label(ended.year)} already")
 
     def _apply_notes(self, transaction: Transfer | Mint, verified: VerifiedTransaction) -> None:
         self._check_notes(transaction, verified)
@@ -307,6 +341,7 @@ class Execution:
             readmitted=treasury.readmitted,
             votes=self._votes,
             kept_below_floor=treasury.kept_below_floor,
+            settlement=treasury.settlement,
         )
 
     def _next_state(self) -> LedgerState:
@@ -331,11 +366,19 @@ class Execution:
             nullifiers=self._nullifier_accumulator,
             closed_bins=self._bins.closed,
             pots=self._treasury.pots,
-            tallies=self._tallies,
+            tallies=self._next_tallies(),
             punished=self._next_punished(),
             set_records=self._next_set_records(banks),
             governance_nonce=self._governance_nonce,
+            settled_through=self._treasury.settled_through,
+            draw_commitment=self._treasury.draw_commitment,
         )
+
+    def _next_tallies(self) -> tuple[Tally, ...]:
+        ended = self._treasury.settlement
+        if ended is None:
+            return self._tallies
+        return tuple([tally for tally in self._tallies if tally.year != ended.year])
 
     def _next_punished(self) -> tuple[PunishedOffence, ...]:
         added = [punishment.key for punishment in self._treasury.punishments]

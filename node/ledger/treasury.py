@@ -16,13 +16,27 @@ from node.ledger.effects import (
     TreasuryEntry,
     TreasuryKind,
 )
-from node.ledger.fiscal_year import fiscal_year
+from node.ledger.fiscal_year import fiscal_year, label
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceKind, StakeMovement
 from node.ledger.offences import VerifiedEvidence
+from node.ledger.settlement import (
+    PotCarry,
+    Settlement,
+    SettlementOutcome,
+    SettlementRow,
+    share_pot,
+)
 from node.ledger.slashing import deactivate_below_floor, punish, slash_percent
 from node.ledger.state import BankState, LedgerState, Pot
-from node.ledger.types import Amount, BankIndex, Height, TimeMs, TransactionId
+from node.ledger.types import (
+    Amount,
+    BankIndex,
+    FiscalYear,
+    Height,
+    TimeMs,
+    TransactionId,
+)
 
 CREATOR_SHARE = 3
 """One part in three of a block's fees is the creator's (BFT-12 18)."""
@@ -43,6 +57,9 @@ class Treasury:
         self._entries: list[TreasuryEntry] = []
         self._punishments: list[Punishment] = []
         self._readmitted: list[BankIndex] = []
+        self._settlement: SettlementOutcome | None = None
+        self._settled_through = state.settled_through
+        self._draw_commitment = state.draw_commitment
         self.removed: tuple[BankIndex, ...] = ()
         self.kept_below_floor: tuple[BankIndex, ...] = ()
 
@@ -76,6 +93,21 @@ class Treasury:
         """In transaction order."""
         return tuple(self._readmitted)
 
+    @property
+    def settlement(self) -> SettlementOutcome | None:
+        """How the block ends a fiscal year, None if it does not."""
+        return self._settlement
+
+    @property
+    def settled_through(self) -> FiscalYear:
+        """The last year that a settlement ended."""
+        return self._settled_through
+
+    @property
+    def draw_commitment(self) -> bytes:
+        """What the next revealed draw seed hashes to, 32 bytes."""
+        return self._draw_commitment
+
     def bank(self, index: BankIndex) -> BankState:
         """Return one bank as it stands."""
         return self._banks[index]
@@ -92,7 +124,11 @@ class Treasury:
             penalties=Amount(bank.penalties + punishment.amount),
         )
         pot = self._pot()
-        self._pots[self._year] = replace(pot, penalties=Amount(pot.penalties + punishment.amount))
+        self._pots[self._year] = replace(
+            pot,
+            penalties=Amount(pot.penalties + punishment.amount),
+            slashed=tuple(sorted({*pot.slashed, bank.index})),
+        )
         self._record(
             bank.index,
             punishment.amount,
@@ -139,6 +175,69 @@ class Treasury:
         self._banks[bank] = replace(self._banks[bank], active=True)
         self._readmitted.append(bank)
 
+    def settle(self, settlement: Settlement) -> None:
+        """Pay a year's pot out to the banks that it rewards, or carry it if there are none."""
+        pot = self._take_pot(settlement.year)
+        counts = {item.bank: item.count for item in settlement.claim.counts}
+        rows = share_pot(pot.total, counts, pot.slashed)
+        identity = TransactionId(settlement.transaction_id)
+        for row in rows:
+            if row.reward:
+                self._reward(row, settlement.year, identity)
+        paid = sum(row.reward for row in rows)
+        carried_to = self._carry(pot.year, Amount(pot.total - paid))
+        self._settled_through = settlement.year
+        self._draw_commitment = settlement.claim.draw_seed
+        self._settlement = SettlementOutcome(
+            year=settlement.year,
+            pot=pot,
+            rows=rows,
+            carried=Amount(pot.total - paid),
+            carried_to=carried_to,
+            draw_seed=settlement.claim.draw_seed,
+            transaction_id=identity,
+        )
+
+    def carry_pot(self, carry: PotCarry) -> None:
+        """Move the pot of a year that nobody settled into the block's year, undivided."""
+        pot = self._take_pot(carry.year)
+        self._settlement = SettlementOutcome(
+            year=carry.year,
+            pot=pot,
+            rows=(),
+            carried=pot.total,
+            carried_to=self._carry(pot.year, pot.total),
+            draw_seed=None,
+            transaction_id=carry.transaction_id,
+        )
+
+    def _take_pot(self, year: FiscalYear) -> Pot:
+        assert year < self._year, "the pot of a year that is not over"
+        return self._pots.pop(year, Pot(year, Amount(0), Amount(0)))
+
+    def _reward(self, row: SettlementRow, year: FiscalYear, settlement: TransactionId) -> None:
+        bank = self._banks[row.bank]
+        self._banks[row.bank] = replace(bank, rewards=Amount(bank.rewards + row.reward))
+        self.move(row.bank, AccountEntryKind.REWARD, row.reward, settlement)
+        self._record(
+            row.bank,
+            row.reward,
+            TreasuryKind.REWARD,
+            f"{row.count} approvals in {label(year)}",
+            year,
+        )
+
+    def _carry(self, year: FiscalYear, amount: Amount) -> FiscalYear | None:
+        if not amount:
+            return None
+        pot = self._pot()
+        self._pots[self._year] = replace(pot, carried=Amount(pot.carried + amount))
+        self._record(
+            None, -amount, TreasuryKind.CARRY, f"carried into {label(self._year)}", year
+        )
+        self._record(None, amount, TreasuryKind.CARRY, f"carried from {label(year)}")
+        return self._year
+
     def remove_below_floor(self) -> None:
         """Take banks below the slash floor out of the active set (BFT-12 10)."""
         deactivation = deactivate_below_floor(self._genesis, self._banks)
@@ -174,5 +273,13 @@ class Treasury:
     def _pot(self) -> Pot:
         return self._pots.get(self._year, Pot(self._year, Amount(0), Amount(0)))
 
-    def _record(self, bank: BankIndex | None, amount: int, kind: TreasuryKind, reason: str) -> None:
-        self._entries.append(TreasuryEntry(bank, self._year, amount, kind, reason))
+    def _record(
+        self,
+        bank: BankIndex | None,
+        amount: int,
+        kind: TreasuryKind,
+        reason: str,
+        year: FiscalYear | None = None,
+    ) -> None:
+        in_year = self._year if year is None else year
+        self._entries.append(TreasuryEntry(bank, in_year, amount, kind, reason))
