@@ -81,7 +81,7 @@ class Finding:
                 ("block", f"{header.height}, place {place.index} of {header.transaction_count}"),
                 ("block id", header.block_id.hex()),
                 ("time", utc_time(header.time_ms)),
-                ("verified", "the inclusion proof and the seal, from the genesis alone"),
+                ("verified", "the inclusion proof and the ballots, from the genesis alone"),
             ]
         if self.summary is not None:
             lines += _summary_fields(self.summary)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.consensus.certificates import Seal
+from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Header
 from tests.cli.served_consortium import ServedConsortium
 
@@ -39,7 +39,15 @@ def test_a_block_is_shown_whole(payer: ServedConsortium) -> None:
         "ballots_root": header.ballots_root.hex(),
         "post_state_root": header.post_state_root.hex(),
         "next_set_hash": header.next_set_hash.hex(),
-        "seal": {"view": 0, "signers": ["amberfield", "birchmoor", "cedarholm", "dunmere"]},
+        "seal": {
+            "view": 0,
+            "ballots": 4,
+            "active_banks": 4,
+            "tags": [
+                ballot_tag(raw).hex()
+                for raw in BallotCertificate.decode(stored.certificate).ballots
+            ],
+        },
         "verified": True,
     }
     assert (transaction["kind"], transaction["fee_minor"]) == ("transfer", 100)
@@ -64,9 +72,9 @@ def test_it_is_said_in_words(payer: ServedConsortium) -> None:
         f"root          {answer['transactions_root']}",
         f"state root    {answer['post_state_root']}",
         f"next set      {answer['next_set_hash']}",
-        "seal          4 signatures, a quorum of the active banks: "
-        "amberfield, birchmoor, cedarholm, dunmere",
-        "verified      seal, transactions and their root, from the genesis alone",
+        "seal          4 approving ballots, by as many of the 4 active banks; which of them, "
+        "the ballots do not show",
+        "verified      ballots, transactions and their root, from the genesis alone",
         "",
         f"place  {'transaction':64}  kind   public            bank       in  out  bytes",
         f"    0  {issue['transaction_id']}  issue  amount 40.00 INR  birchmoor   0    4  "
@@ -106,11 +114,11 @@ def test_what_is_no_block_is_refused(
 
 def test_a_block_without_a_quorum_is_not_shown(payer: ServedConsortium) -> None:
     stored = payer.ledger.blocks[3]
-    seal = Seal.decode(stored.seal)
-    short = replace(seal, signatures=seal.signatures[:3])
-    payer.ledger.blocks[3] = replace(stored, seal=short.encode())
+    certificate = BallotCertificate.decode(stored.certificate)
+    short = replace(certificate, ballots=certificate.ballots[:3])
+    payer.ledger.blocks[3] = replace(stored, certificate=short.encode())
     assert payer.refuse("block", "3") == (
         1,
-        "Error: 3 signatures where 4 are required.\n"
+        "Error: ballots: 3 ballots, exactly 4 are required.\n"
         "Next: ask another bank; run `consortium doctor`.\n",
     )

@@ -1,4 +1,4 @@
-"""One bank's blocks against the genesis: every link, seal and root that is off is named."""
+"""One bank's blocks against the genesis: every link, ballot and root that is off is named."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from node.cli.doctor_report import Finding, FindingKind
 from node.client.verification import SealVerifier
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId
-from node.wire.records import StoredBlock
-from tests.client.small_bank import SealedLedger, seal_header
+from node.wire.records import PublishedBlock
+from tests.client.small_bank import SealedLedger, certify
 from tests.ledger.chain import Chain
 
 BANK = BankIndex(2)
@@ -27,7 +27,7 @@ def ledger() -> SealedLedger:
     return sealed
 
 
-def check(ledger: SealedLedger, blocks: list[StoredBlock]) -> ChainCheck:
+def check(ledger: SealedLedger, blocks: list[PublishedBlock]) -> ChainCheck:
     genesis = ledger.chain.genesis
     outcome = ChainCheck(BANK, genesis, SealVerifier(genesis))
     for height, stored in enumerate(blocks):
@@ -37,14 +37,15 @@ def check(ledger: SealedLedger, blocks: list[StoredBlock]) -> ChainCheck:
     return outcome
 
 
-def resealed(ledger: SealedLedger, at: int, **changes: object) -> StoredBlock:
-    """A block whose header says something else, sealed by all banks all the same."""
+def resealed(ledger: SealedLedger, at: int, **changes: object) -> PublishedBlock:
+    """A block whose header says something else, approved by all banks all the same."""
     stored = ledger.blocks[at]
     block = Block.decode(stored.block)
     header = replace(block.header, **changes)  # type: ignore[arg-type]
-    seal = seal_header(header, ledger.chain.genesis.active_set([BankIndex(b) for b in range(4)]))
-    return StoredBlock(
-        header.encode(), replace(block, header=header).encode(), seal.encode(), stored.transactions
+    active_set = ledger.chain.genesis.active_set([BankIndex(b) for b in range(4)])
+    certificate = certify(header, active_set).encode()
+    return PublishedBlock(
+        header.encode(), replace(block, header=header).encode(), certificate, stored.transactions
     )
 
 
@@ -56,26 +57,28 @@ def test_a_sound_chain_has_no_findings(ledger: SealedLedger) -> None:
     assert [len(ids) for ids in outcome.transaction_ids] == [0, 1, 1, 1]
 
 
-def test_a_forged_signature(ledger: SealedLedger) -> None:
+def test_a_forged_ballot(ledger: SealedLedger) -> None:
     blocks = list(ledger.blocks)
-    seal = bytearray(blocks[2].seal)
-    seal[-40] ^= 1
-    blocks[2] = replace(blocks[2], seal=bytes(seal))
+    certificate = bytearray(blocks[2].certificate)
+    certificate[-40] ^= 1
+    blocks[2] = replace(blocks[2], certificate=bytes(certificate))
     assert check(ledger, blocks).findings == [
-        Finding(2, BANK, FindingKind.SEAL, "signature of bank 3 does not verify")
+        Finding(
+            2, BANK, FindingKind.SEAL, "a ballot does not verify: ballot: an equation does not hold"
+        )
     ]
 
 
-def test_the_seal_of_another_block(ledger: SealedLedger) -> None:
+def test_the_certificate_of_another_block(ledger: SealedLedger) -> None:
     blocks = list(ledger.blocks)
-    blocks[2] = replace(blocks[2], seal=blocks[1].seal)
+    blocks[2] = replace(blocks[2], certificate=blocks[1].certificate)
     assert check(ledger, blocks).findings == [
-        Finding(2, BANK, FindingKind.SEAL, "the seal is of another block")
+        Finding(2, BANK, FindingKind.SEAL, "the ballot certificate is of another block")
     ]
 
 
 def test_a_block_that_does_not_follow(ledger: SealedLedger) -> None:
-    """A quorum's signatures do not make up for a missing link."""
+    """A quorum's ballots do not make up for a missing link."""
     blocks = list(ledger.blocks)
     blocks[2] = resealed(ledger, 2, parent_id=BlockId(bytes(32)))
     assert check(ledger, blocks).findings == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,16 @@ def test_a_proof_is_verified_as_it_is_fetched(paid: tuple[ServedConsortium, str]
     consortium, transaction_id = paid
     block = consortium.ask("block", "3")
     chain = consortium.ledger.chain.genesis.chain_id.hex()
-    assert consortium.succeed("proof", transaction_id, "--verify").splitlines() == [
+    lines = consortium.succeed("proof", transaction_id, "--verify").splitlines()
+    cost = r"cost +verified in [\d.]+ ms from [\d,]+ bytes beyond the header chain, of which "
+    assert re.fullmatch(cost + "268 bytes were needed", lines.pop(6))
+    assert lines == [
         f"the proof holds: {transaction_id} is sealed",
         f"transaction  {transaction_id}, the hash of all its bytes",
         "inclusion    place 0 of 1 in block 3, by 0 hashes up to the transactions' root",
         f"block        {block['block_id']}, 2026-03-31 18:30:04.000 UTC",
-        "seal         4 signatures, a quorum of the active banks: "
-        "amberfield, birchmoor, cedarholm, dunmere",
+        "seal         4 approving ballots, by as many of the 4 active banks; which of them, "
+        "the ballots do not show",
         "banks        the set of banks is that of the genesis",
         f"genesis      chain {chain}, from {consortium.directory.genesis_file}",
     ]
@@ -54,6 +58,7 @@ def test_a_file_is_verified_when_no_bank_is_left(
 ) -> None:
     consortium, transaction_id = paid
     answer = consortium.ask("proof", "--verify", "--file", str(proof_file))
+    file = json.loads(proof_file.read_bytes())
     assert answer == {
         "verified": True,
         "transaction_id": transaction_id,
@@ -62,15 +67,23 @@ def test_a_file_is_verified_when_no_bank_is_left(
         "index": 0,
         "transaction_count": 1,
         "time_ms": answer["time_ms"],
-        "signers": ["amberfield", "birchmoor", "cedarholm", "dunmere"],
+        "ballots": 4,
+        "active_banks": 4,
+        "view": 0,
         "path_hashes": 0,
         "set_changes": 0,
+        "proof_bytes": sum(
+            len(file[name]) // 2 for name in ("transaction", "certificate", "proof", "leaf_hash")
+        ),
+        "header_bytes": 268,
+        "verification_ms": answer["verification_ms"],
         "chain_id": consortium.ledger.chain.genesis.chain_id.hex(),
     }
     genesis = tmp_path / "elsewhere.json"
     genesis.write_bytes(consortium.directory.genesis_file.read_bytes())
     elsewhere = ["--genesis", str(genesis), "--data", str(tmp_path / "nothing")]
-    assert consortium.ask("proof", "--verify", "--file", str(proof_file), *elsewhere) == answer
+    again = consortium.ask("proof", "--verify", "--file", str(proof_file), *elsewhere)
+    assert again == {**answer, "verification_ms": again["verification_ms"]}
 
 
 def test_a_proof_with_one_wrong_digit_does_not_hold(
@@ -78,7 +91,7 @@ def test_a_proof_with_one_wrong_digit_does_not_hold(
 ) -> None:
     consortium, _ = paid
     document = json.loads(proof_file.read_bytes())
-    for name in ("transaction", "header", "seal", "leaf_hash", "proof"):
+    for name in ("transaction", "header", "certificate", "leaf_hash", "proof"):
         digits = document[name]
         for position in (0, len(digits) // 2, len(digits) - 1):
             other = "0" if digits[position] != "0" else "1"
@@ -122,11 +135,11 @@ def test_the_proof_itself_is_printed_unless_told_otherwise(
     consortium_is_down = consortium.refuse("proof", transaction_id)
     assert consortium_is_down[0] == 3
     assert sorted(json.loads(proof_file.read_bytes())) == [
+        "certificate",
         "format",
         "header",
         "leaf_hash",
         "proof",
-        "seal",
         "set_changes",
         "transaction",
     ]
@@ -154,7 +167,7 @@ def test_files_that_are_no_proofs_are_refused(consortium: ServedConsortium, tmp_
     genesis, missing = consortium.directory.genesis_file, tmp_path / "missing"
     assert consortium.refuse("proof", "--verify", "--file", str(genesis)) == (
         2,
-        f"Error: {genesis} is not a proof: it is not of the format consortium/inclusion-proof/1.\n"
+        f"Error: {genesis} is not a proof: it is not of the format consortium/inclusion-proof/2.\n"
         "Next: `consortium proof TXID --out FILE` writes one.\n",
     )
     assert consortium.refuse("proof", "--verify", "--file", str(missing)) == (

@@ -55,7 +55,7 @@ def test_it_is_said_in_words(payer: ServedConsortium) -> None:
         "block        3, place 0 of 1",
         f"block id     {answer['block_id']}",
         "time         2026-03-31 18:30:04.000 UTC",
-        "verified     the inclusion proof and the seal, from the genesis alone",
+        "verified     the inclusion proof and the ballots, from the genesis alone",
         "kind         transfer of INR",
         "fee          1.00 INR",
         "redeemed     5.00 INR to dunmere",
@@ -115,11 +115,12 @@ def test_a_bank_that_calls_something_sealed_must_prove_it(payer: ServedConsortiu
     transaction_id = payer.ask("pay", "alice", "bob", "5")["transaction_id"]
     forged = payer.ledger.blocks[1].header
     payer.banks[0].forge["inclusion_proof"] = lambda proof: type(proof)(
-        forged, proof.seal, proof.proof, proof.leaf_hash
+        forged, proof.certificate, proof.proof, proof.leaf_hash
     )
     assert payer.refuse("tx", transaction_id) == (
         1,
-        "Error: the seal is of another block.\nNext: ask another bank; run `consortium doctor`.\n",
+        "Error: the ballot certificate is of another block.\n"
+        "Next: ask another bank; run `consortium doctor`.\n",
     )
 
 

@@ -1,9 +1,9 @@
 """A small consortium whose banks serve one sealed ledger, for tests of the client.
 
 Nothing is pretended that the client checks: transactions are proven and executed by the
-production code (`tests.ledger.chain`), every block carries commit signatures of all four banks
-over the real signing bytes, and it is served by the real gRPC server. What is left out is how the
-banks agree: blocks are sealed when a test, or a submission, says so.
+production code (`tests.ledger.chain`), every block is certified by ballots of all four banks, and
+it is served by the real gRPC server. What is left out is how the banks agree: blocks are sealed
+when a test, or a submission, says so.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from typing import Any
 from crypto.errors import Rejected
 from crypto.merkle import leaf_hash, prove_inclusion
 from crypto.transaction import transaction_id as hash_transaction
-from node.consensus.certificates import Seal, SignatureEntry
 from node.consensus.signatures import Ed25519Signer
-from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
-from node.ledger.blocks import Header
+from node.ledger.ballots import BallotCertificate, Decision, ballot_message, ballot_tag
+from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId, View
 from node.rpc.backend import FoundTransaction, NotFound, NotYet
 from node.wire.identity import Identity
 from node.wire.records import (
+    BallotConflict,
     BinRecord,
+    BlockVotes,
     ClosedBinDigest,
     EvidenceItem,
     InclusionProof,
@@ -38,14 +39,18 @@ from node.wire.records import (
     NoteRecord,
     NullifierRecord,
     Position,
+    PublishedBlock,
+    PublishedState,
     Receipt,
+    RecordedVote,
     Refusal,
-    SealedState,
-    StoredBlock,
+    SettledYear,
     TransactionState,
     TransactionStatus,
     TreasuryMovement,
+    VotingStatus,
 )
+from tests.ledger import booth
 from tests.ledger.chain import Chain
 
 PAGE = 3
@@ -56,22 +61,20 @@ def signer(bank: int) -> Ed25519Signer:
     return Ed25519Signer(hashlib.sha256(b"consensus %d" % bank).digest())
 
 
-def seal_header(
-    header: Header, active_set: ActiveSet, banks: Sequence[int] = (0, 1, 2, 3), view: int = 0
-) -> Seal:
-    """A seal of a header by these banks."""
-    context = SigningContext.of(header.chain_id, active_set, header.height)
-    return Seal(
+def certify(
+    header: Header,
+    active_set: ActiveSet,
+    banks: Sequence[int] | None = None,
+    view: int | None = None,
+) -> BallotCertificate:
+    """What is published of a header's seal: real ballots of these banks, or of a first quorum."""
+    chosen = active_set.banks[: active_set.quorum] if banks is None else banks
+    ballots = [booth.cast(active_set, header, bank, view) for bank in chosen]
+    return BallotCertificate(
         height=header.height,
-        view=View(view),
+        view=header.original_view if view is None else View(view),
         block_id=header.block_id,
-        signatures=tuple(
-            SignatureEntry(
-                BankIndex(bank),
-                signer(bank).sign(context.commit(View(view), BankIndex(bank), header.block_id)),
-            )
-            for bank in banks
-        ),
+        ballots=tuple(sorted(ballots, key=ballot_tag)),
     )
 
 
@@ -80,7 +83,7 @@ class SealedLedger:
     """What the banks agree on."""
 
     chain: Chain
-    blocks: list[StoredBlock] = field(default_factory=list)
+    blocks: list[PublishedBlock] = field(default_factory=list)
     states: list[bytes] = field(default_factory=list)
     counts: list[tuple[int, int, int]] = field(default_factory=list)
     """Notes, nullifiers and closed bins after each height."""
@@ -88,12 +91,13 @@ class SealedLedger:
     nullifiers: list[NullifierRecord] = field(default_factory=list)
     closed_bins: list[ClosedBinDigest] = field(default_factory=list)
     movements: list[TreasuryMovement] = field(default_factory=list)
+    settlements: list[SettledYear] = field(default_factory=list)
     places: dict[bytes, Position] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         assert self.chain.height == 0, "the ledger is followed from its beginning"
-        self.blocks.append(StoredBlock(self.chain.header.encode(), b"", b""))
+        self.blocks.append(PublishedBlock(self.chain.header.encode(), b"", b""))
         self._move(genesis_transition(self.chain.genesis), Height(0))
         self._remember()
 
@@ -108,9 +112,11 @@ class SealedLedger:
         active_set = self.chain.state.active_set(self.chain.genesis)
         self.chain.apply(built.block, built.transition)
         header = built.block.header
-        seal = seal_header(header, active_set)
+        certificate = certify(header, active_set)
         self.blocks.append(
-            StoredBlock(header.encode(), built.block.encode(), seal.encode(), tuple(raws))
+            PublishedBlock(
+                header.encode(), built.block.encode(), certificate.encode(), tuple(raws)
+            )
         )
         kinds = {item.transaction_id: int(item.kind) for item in built.transactions}
         for note in built.transition.notes:
@@ -294,13 +300,13 @@ class SmallBank:
                 return
             await news.wait()
 
-    async def block_at(self, height: Height, include_transactions: bool) -> StoredBlock:
+    async def block_at(self, height: Height, include_transactions: bool) -> PublishedBlock:
         if height > self.tip:
             raise NotFound(f"no block at height {height}")
         block = self.ledger.blocks[height]
         return block if include_transactions else replace(block, transactions=())
 
-    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> StoredBlock:
+    async def block_by_id(self, block_id: BlockId, include_transactions: bool) -> PublishedBlock:
         for height in range(self.tip + 1):
             block = self.ledger.blocks[height]
             if hashlib.sha256(block.header).digest() == block_id:
@@ -309,7 +315,7 @@ class SmallBank:
 
     async def blocks(
         self, from_height: Height, follow: bool, include_transactions: bool
-    ) -> AsyncGenerator[StoredBlock, None]:
+    ) -> AsyncGenerator[PublishedBlock, None]:
         height = from_height
         while True:
             news = self.ledger.news
@@ -331,7 +337,7 @@ class SmallBank:
             "inclusion_proof",
             InclusionProof(
                 header=block.header,
-                seal=block.seal,
+                certificate=block.certificate,
                 proof=prove_inclusion(block.transactions, place.index),
                 leaf_hash=leaf_hash(block.transactions[place.index]),
             ),
@@ -368,10 +374,61 @@ class SmallBank:
         return self._pages("evidence", self.held_evidence, from_sequence, limit)
 
     def treasury(
-        self, from_sequence: int, limit: int | None
+        self, from_sequence: int, limit: int | None, fiscal_year: int | None
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
-        movements = [item for item in self.ledger.movements if item.height <= self.tip]
-        return self._pages("treasury", movements, from_sequence, limit)
+        records = [
+            item
+            for item in self.ledger.movements[from_sequence:]
+            if item.height <= self.tip and fiscal_year in (None, item.fiscal_year)
+        ]
+        return self._pages("treasury", records, 0, limit)
+
+    async def votes(self, height: Height, include_ballots: bool) -> BlockVotes:
+        if height > self.tip:
+            raise NotFound(f"height {height} is above the tip {self.tip}")
+        header = Header.decode(self.ledger.blocks[height].header)
+        votes: list[RecordedVote] = []
+        if height < self.tip:
+            child = Block.decode(self.ledger.blocks[height + 1].block)
+            votes = [
+                RecordedVote(
+                    tag=ballot_tag(raw),
+                    approve=ballot_message(raw).endswith(Decision.APPROVE.value),
+                    ballot=raw if include_ballots else b"",
+                )
+                for raw in child.parent_ballots
+            ]
+        approved = sum(vote.approve for vote in votes)
+        status = VotingStatus.RECORDED if height < self.tip else VotingStatus.PENDING
+        return self._tell(
+            "votes",
+            BlockVotes(
+                height=height,
+                block_id=header.block_id,
+                time_ms=header.time_ms,
+                status=status,
+                approved=approved,
+                rejected=len(votes) - approved,
+                votes=tuple(votes),
+            ),
+        )
+
+    async def votes_from(
+        self, from_height: Height, include_ballots: bool
+    ) -> AsyncGenerator[BlockVotes, None]:
+        for height in range(max(1, from_height), self.tip + 1):
+            yield await self.votes(Height(height), include_ballots)
+
+    def settlements(
+        self, from_year: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[SettledYear], None]:
+        records = [item for item in self.ledger.settlements if item.fiscal_year >= from_year]
+        return self._pages("settlements", records, 0, limit)
+
+    def ballot_conflicts(
+        self, from_sequence: int, limit: int | None
+    ) -> AsyncGenerator[Sequence[BallotConflict], None]:
+        return self._pages("ballot_conflicts", (), from_sequence, limit)
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         heights = {record.bin_id: record.closed_height for record in self.ledger.closed_bins}
@@ -392,10 +449,11 @@ class SmallBank:
             )
         return self._tell("bins", records)
 
-    async def sealed_state(self) -> SealedState:
+    async def sealed_state(self) -> PublishedState:
         block = self.ledger.blocks[self.tip]
         return self._tell(
-            "sealed_state", SealedState(block.header, block.seal, self.ledger.states[self.tip])
+            "sealed_state",
+            PublishedState(block.header, block.certificate, self.ledger.states[self.tip]),
         )
 
     async def parameters(self) -> LedgerParameters:

@@ -33,8 +33,8 @@ from node.rpc.backend import FoundTransaction, NotReady, Overloaded
 from node.wire.records import (
     ADMISSION_NOTICE,
     LedgerParameters,
+    PublishedBlock,
     Receipt,
-    StoredBlock,
     TransactionState,
     TransactionStatus,
 )
@@ -219,7 +219,7 @@ async def test_blocks_are_streamed_and_followed(client: LedgerClient, ledger: Se
     for _ in range(3):
         ledger.seal()
     assert [block async for block in client.stream_blocks(Height(1))] == ledger.blocks[1:]
-    followed: list[StoredBlock] = []
+    followed: list[PublishedBlock] = []
     async with aclosing(client.stream_blocks(Height(2), follow=True)) as stream:
         async for block in stream:
             followed.append(block)
@@ -245,7 +245,7 @@ async def test_a_stream_resumes_where_it_broke_off(
 ) -> None:
     for _ in range(6):
         ledger.seal()
-    seen: list[StoredBlock] = []
+    seen: list[PublishedBlock] = []
     async for block in client_of_two.stream_blocks(Height(1)):
         seen.append(block)
         if len(seen) == 2:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from node.client.errors import ProofFileInvalid
 from node.client.proof_file import FORMAT, MAX_FIELD_BYTES, MAX_FILE_BYTES, ProofFile
-from node.wire.records import InclusionProof, SetChange
+from node.wire.records import InclusionProof, PublishedSetChange
 
 short = st.binary(max_size=40)
-changes = st.builds(SetChange, header=short, seal=short, active_set=short)
+changes = st.builds(PublishedSetChange, header=short, certificate=short, active_set=short)
 proofs = st.builds(
     InclusionProof,
     header=short,
-    seal=short,
+    certificate=short,
     proof=short,
     leaf_hash=short,
     set_changes=st.lists(changes, max_size=3).map(tuple),
@@ -40,10 +40,10 @@ def test_anything_else_is_refused_by_name(data: bytes) -> None:
 
 def test_the_format_is_fixed() -> None:
     assert json.loads(EXAMPLE.encode()) == {
-        "format": "consortium/inclusion-proof/1",
+        "format": "consortium/inclusion-proof/2",
         "transaction": "aa",
         "header": "01",
-        "seal": "02",
+        "certificate": "02",
         "leaf_hash": "04",
         "proof": "03",
         "set_changes": [],
@@ -53,16 +53,19 @@ def test_the_format_is_fixed() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "consortium/inclusion-proof/2"}, f"it is not of the format {FORMAT}"),
+        ({"format": "consortium/inclusion-proof/1"}, f"it is not of the format {FORMAT}"),
         ({"header": 1}, "`header` is missing, no text, or too long"),
-        ({"seal": None}, "`seal` is missing, no text, or too long"),
-        ({"seal": "00" * (MAX_FIELD_BYTES + 1)}, "`seal` is missing, no text, or too long"),
+        ({"certificate": None}, "`certificate` is missing, no text, or too long"),
+        (
+            {"certificate": "00" * (MAX_FIELD_BYTES + 1)},
+            "`certificate` is missing, no text, or too long",
+        ),
         ({"proof": "0"}, "`proof` is not hexadecimal"),
         ({"transaction": "AA"}, "`transaction` is not lower-case hexadecimal"),
         ({"leaf_hash": "0 1"}, "`leaf_hash` is not hexadecimal"),
         ({"set_changes": None}, "`set_changes` is not a list of objects"),
         ({"set_changes": ["00"]}, "`set_changes` is not a list of objects"),
-        ({"set_changes": [{"header": "00"}]}, "`seal` is missing, no text, or too long"),
+        ({"set_changes": [{"header": "00"}]}, "`certificate` is missing, no text, or too long"),
     ],
 )
 def test_a_field_that_is_wrong_is_named(change: dict[str, object], message: str) -> None:
@@ -78,3 +81,10 @@ def test_size_and_depth_are_limited_before_anything_is_built() -> None:
     assert str(caught.value) == f"{MAX_FILE_BYTES + 1} bytes are more than any proof has"
     with pytest.raises(ProofFileInvalid):
         ProofFile.decode(b"[" * 100_000)
+
+
+def test_a_proof_says_what_it_takes_beyond_the_header_chain() -> None:
+    change = PublishedSetChange(header=bytes(5), certificate=bytes(6), active_set=bytes(7))
+    proof = InclusionProof(bytes(1), bytes(20), bytes(300), bytes(4_000), (change, change))
+    file = ProofFile(bytes(50_000), proof)
+    assert (file.proof_bytes, file.header_bytes) == (54_320, 37)

@@ -14,7 +14,7 @@ from node.client.address import encode_address
 from node.client.errors import LedgerBehind, RecordsInvalid, SealInvalid, StateInvalid
 from node.client.ledger_client import LedgerClient
 from node.client.wallet import Wallet
-from node.wire.records import BinRecord, SealedState
+from node.wire.records import BinRecord, PublishedState
 from tests.client.conftest import MakeWallet, ServedBank
 from tests.client.funding import fund
 from tests.client.small_bank import SealedLedger
@@ -46,11 +46,12 @@ def first_falsified(field: str, value: Any) -> Callable[[Sequence[Any]], Sequenc
     return forge
 
 
-def other_seal(state: SealedState) -> SealedState:
-    return replace(state, seal=state.seal[:-1] + bytes([state.seal[-1] ^ 1]))
+def other_certificate(state: PublishedState) -> PublishedState:
+    data = state.certificate
+    return replace(state, certificate=data[:-1] + bytes([data[-1] ^ 1]))
 
 
-def other_state(state: SealedState) -> SealedState:
+def other_state(state: PublishedState) -> PublishedState:
     return replace(state, state=state.state + b"\x00")
 
 
@@ -67,7 +68,7 @@ LIES: dict[str, tuple[str, Callable[[Any], Any], type[Exception]]] = {
     ),
     "a bin left out": ("closed_bins", first_removed, RecordsInvalid),
     "a bin falsified": ("closed_bins", first_falsified("digest", bytes(32)), RecordsInvalid),
-    "a seal falsified": ("sealed_state", other_seal, SealInvalid),
+    "a ballot falsified": ("sealed_state", other_certificate, SealInvalid),
     "a state falsified": ("sealed_state", other_state, StateInvalid),
 }
 

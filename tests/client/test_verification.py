@@ -24,15 +24,16 @@ from node.client.verification import (
     decode_active_set,
     verify_inclusion,
 )
-from node.consensus.certificates import Seal
 from node.ledger.active_set import SET_DOMAIN, ActiveSet
+from node.ledger.ballots import BallotCertificate, Decision, ballot_tag
 from node.ledger.blocks import Header
 from node.ledger.encoding import Writer
 from node.ledger.genesis import Genesis
 from node.ledger.state import genesis_header, genesis_state
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
-from node.wire.records import InclusionProof, SealedState, SetChange
-from tests.client.small_bank import seal_header
+from node.wire.records import InclusionProof, PublishedSetChange, PublishedState
+from tests.client.small_bank import certify
+from tests.ledger import booth
 from tests.ledger.chain import make_genesis
 
 GENESIS = make_genesis(banks=6)
@@ -60,11 +61,6 @@ def header_at(height: int, next_set: ActiveSet = ALL_SIX, **changes: object) -> 
     return replace(header, **changes)  # type: ignore[arg-type]
 
 
-def seal_by(header: Header, active_set: ActiveSet = ALL_SIX, view: int = 0) -> Seal:
-    """A seal by just a quorum of the set."""
-    return seal_header(header, active_set, active_set.banks[: active_set.quorum], view)
-
-
 def encode_set(active_set: ActiveSet, quorum: int | None = None) -> bytes:
     writer = Writer().blob(SET_DOMAIN).u16(quorum or active_set.quorum)
     writer.fixed(active_set.opener_key, 96)
@@ -77,15 +73,18 @@ def encode_set(active_set: ActiveSet, quorum: int | None = None) -> bytes:
     return writer.finish()
 
 
-def change_at(height: int, next_set: ActiveSet = FIVE, signers: ActiveSet = ALL_SIX) -> SetChange:
+def change_at(
+    height: int, next_set: ActiveSet = FIVE, signers: ActiveSet = ALL_SIX
+) -> PublishedSetChange:
     header = header_at(height, next_set)
-    return SetChange(header.encode(), seal_by(header, signers).encode(), encode_set(next_set))
+    certificate = certify(header, signers).encode()
+    return PublishedSetChange(header.encode(), certificate, encode_set(next_set))
 
 
 HEADER = header_at(7)
 PROOF = InclusionProof(
     header=HEADER.encode(),
-    seal=seal_by(HEADER).encode(),
+    certificate=certify(HEADER, ALL_SIX).encode(),
     proof=prove_inclusion(LEAVES, INDEX),
     leaf_hash=leaf_hash(LEAVES[INDEX]),
 )
@@ -102,11 +101,32 @@ def test_a_sealed_transaction_is_placed() -> None:
     assert verify_inclusion(GENESIS, LEAVES[INDEX], PROOF) == expected
 
 
-def test_the_seals_of_one_block_may_differ() -> None:
-    """BFT-12 3: signers and view may be others at another bank."""
-    for banks, view in (((1, 2, 3, 4, 5), 0), ((0, 1, 2, 3, 4, 5), 3)):
-        seal = seal_header(HEADER, ALL_SIX, banks, view).encode()
-        verify_inclusion(GENESIS, LEAVES[INDEX], replace(PROOF, seal=seal))
+def test_section_17_the_certificates_of_one_block_may_differ() -> None:
+    """Ballots and view may be others at another bank."""
+    for banks, view in (((1, 2, 3, 4, 5), 0), ((0, 1, 2, 3, 4), 3)):
+        certificate = certify(HEADER, ALL_SIX, banks, view).encode()
+        verify_inclusion(GENESIS, LEAVES[INDEX], replace(PROOF, certificate=certificate))
+
+
+def test_a_verifier_that_has_seen_a_ballot_still_checks_what_it_is_about() -> None:
+    """A remembered ballot counts for its own block, height and view alone."""
+    verifier = SealVerifier(GENESIS)
+    verifier.verify_inclusion(LEAVES[INDEX], PROOF)
+    moved = BallotCertificate.decode(PROOF.certificate)
+    for changes, message in (
+        ({"view": View(1)}, "a ballot is of another height or view"),
+        ({"height": Height(8)}, "the ballot certificate is of another block"),
+    ):
+        wrong = replace(moved, **changes).encode()  # type: ignore[arg-type]
+        with pytest.raises(SealInvalid, match=message):
+            verifier.verify_inclusion(LEAVES[INDEX], replace(PROOF, certificate=wrong))
+    assert verifier.verify_inclusion(LEAVES[INDEX], PROOF).index == INDEX
+
+
+def test_a_verifier_remembers_a_bounded_number_of_ballots() -> None:
+    verifier = SealVerifier(GENESIS, remembered_ballots=3)
+    for _ in range(2):
+        assert verifier.verify_inclusion(LEAVES[INDEX], PROOF).index == INDEX
 
 
 HEADER_CHANGES: dict[str, object] = {
@@ -130,7 +150,7 @@ def test_an_altered_header_field_breaks_the_seal(field: str) -> None:
     proof = replace(PROOF, header=altered.encode())
     assert refusal(GENESIS, LEAVES[INDEX], proof) == (
         SealInvalid,
-        "the seal is of another block",
+        "the ballot certificate is of another block",
     )
 
 
@@ -146,67 +166,71 @@ def test_a_header_of_another_chain_is_refused() -> None:
     )
 
 
-def altered_seal(**changes: object) -> bytes:
-    return replace(seal_by(HEADER), **changes).encode()  # type: ignore[arg-type]
+GOOD = certify(HEADER, ALL_SIX)
 
 
-GOOD_SEAL = seal_by(HEADER)
-SEALS: dict[str, tuple[bytes, str]] = {
-    "height": (altered_seal(height=Height(8)), "the seal is of another block"),
-    "block": (altered_seal(block_id=BlockId(bytes(32))), "the seal is of another block"),
-    "view": (altered_seal(view=View(1)), "signature of bank 0 does not verify"),
+def altered(**changes: object) -> bytes:
+    return replace(GOOD, **changes).encode()  # type: ignore[arg-type]
+
+
+def cast(
+    *,
+    bank: int = 5,
+    header: Header = HEADER,
+    active_set: ActiveSet = ALL_SIX,
+    view: int | None = None,
+    decision: Decision = Decision.APPROVE,
+) -> bytes:
+    return booth.cast(active_set, header, bank, view, decision)
+
+
+def with_ballot(raw: bytes) -> bytes:
+    """The certificate with this ballot in place of that of bank 4."""
+    kept = [cast(bank=bank) for bank in range(4)]
+    return altered(ballots=tuple(sorted([*kept, raw], key=ballot_tag)))
+
+
+CONTEXT = "a ballot does not verify: context: ballot for another height or round"
+EQUATION = "a ballot does not verify: ballot: an equation does not hold"
+OTHER_BLOCK = "ballots: a ballot is not an approval of this block"
+ORDER = "ballots: the tags are not in strictly increasing order"
+BAD_CERTIFICATES: dict[str, tuple[bytes, str]] = {
+    "height": (altered(height=Height(8)), "the ballot certificate is of another block"),
+    "block": (altered(block_id=BlockId(bytes(32))), "the ballot certificate is of another block"),
+    "view": (altered(view=View(1)), CONTEXT),
     "too few": (
-        altered_seal(signatures=GOOD_SEAL.signatures[:-1]),
-        "4 signatures where 5 are required",
+        altered(ballots=GOOD.ballots[:-1]),
+        "ballots: 4 ballots, exactly 5 are required",
     ),
-    "one twice": (
-        altered_seal(signatures=(GOOD_SEAL.signatures[0], *GOOD_SEAL.signatures[:-1])),
-        "signers are not in strictly increasing bank index",
+    "too many": (
+        certify(HEADER, ALL_SIX, range(6)).encode(),
+        "ballots: 6 ballots, exactly 5 are required",
     ),
-    "order": (
-        altered_seal(signatures=GOOD_SEAL.signatures[::-1]),
-        "signers are not in strictly increasing bank index",
+    "one bank twice": (altered(ballots=(GOOD.ballots[0], *GOOD.ballots[:-1])), ORDER),
+    "order": (altered(ballots=GOOD.ballots[::-1]), ORDER),
+    "another view's": (with_ballot(cast(view=1)), CONTEXT),
+    "another block's": (with_ballot(cast(header=header_at(7, time_ms=TimeMs(1)))), OTHER_BLOCK),
+    "another height's": (with_ballot(cast(header=header_at(8))), OTHER_BLOCK),
+    "a rejection": (with_ballot(cast(decision=Decision.REJECT)), OTHER_BLOCK),
+    "another set's": (with_ballot(cast(active_set=FIVE)), "a ballot does not verify: length"),
+    "an altered proof": (
+        with_ballot(cast()[:-1] + bytes([cast()[-1] ^ 1])),
+        EQUATION,
     ),
-    "stranger": (
-        altered_seal(
-            signatures=(
-                *GOOD_SEAL.signatures,
-                replace(GOOD_SEAL.signatures[0], bank=BankIndex(9)),
-            )
-        ),
-        "signer 9 is not active at this height",
-    ),
-    "signature": (
-        altered_seal(
-            signatures=(
-                *GOOD_SEAL.signatures[:-1],
-                replace(GOOD_SEAL.signatures[-1], signature=bytes(64)),
-            )
-        ),
-        "signature of bank 4 does not verify",
-    ),
-    "another's signature": (
-        altered_seal(
-            signatures=(
-                *GOOD_SEAL.signatures[:-1],
-                replace(GOOD_SEAL.signatures[-1], bank=BankIndex(5)),
-            )
-        ),
-        "signature of bank 5 does not verify",
-    ),
-    "empty": (b"", "the seal does not decode: 8 bytes wanted at offset 0 of 0"),
+    "empty": (b"", "the ballot certificate does not decode: 8 bytes wanted at offset 0 of 0"),
     "trailing": (
-        GOOD_SEAL.encode() + b"\x00",
-        "the seal does not decode: 1 bytes follow the value",
+        GOOD.encode() + b"\x00",
+        "the ballot certificate does not decode: 1 bytes follow the value",
     ),
 }
 
 
-@pytest.mark.parametrize("name", SEALS)
-def test_a_seal_that_is_not_one_is_refused(name: str) -> None:
-    """BFT-12 2: sorted, distinct, active, enough, every signature."""
-    seal, message = SEALS[name]
-    assert refusal(GENESIS, LEAVES[INDEX], replace(PROOF, seal=seal)) == (SealInvalid, message)
+@pytest.mark.parametrize("name", BAD_CERTIFICATES)
+def test_section_17_what_is_no_certificate_of_the_block_is_refused(name: str) -> None:
+    """Exactly q ballots, distinct tags in order, one context, this block, the set's ring."""
+    certificate, message = BAD_CERTIFICATES[name]
+    error, said = refusal(GENESIS, LEAVES[INDEX], replace(PROOF, certificate=certificate))
+    assert (error, said[: len(message)]) == (SealInvalid, message)
 
 
 def test_every_byte_of_the_path_counts() -> None:
@@ -254,12 +278,12 @@ def test_an_inner_node_is_no_transaction() -> None:
 # Changes of the active set
 
 
-def after_change(changes: tuple[SetChange, ...], active_set: ActiveSet) -> InclusionProof:
+def after_change(changes: tuple[PublishedSetChange, ...], active_set: ActiveSet) -> InclusionProof:
     header = header_at(9)
     return replace(
         PROOF,
         header=header.encode(),
-        seal=seal_by(header, active_set).encode(),
+        certificate=certify(header, active_set).encode(),
         set_changes=changes,
     )
 
@@ -271,19 +295,19 @@ def test_a_changed_set_is_followed_from_the_genesis() -> None:
     verify_inclusion(GENESIS, LEAVES[INDEX], after_change((change_at(4), back), ALL_SIX))
 
 
-BAD_CHANGES: dict[str, tuple[tuple[SetChange, ...], ActiveSet, type, str]] = {
-    "left out": ((), FIVE, SealInvalid, "signature of bank 0 does not verify"),
+BAD_CHANGES: dict[str, tuple[tuple[PublishedSetChange, ...], ActiveSet, type, str]] = {
+    "left out": ((), FIVE, SealInvalid, "a ballot does not verify: "),
     "sealed by the wrong set": (
         (change_at(4, signers=FIVE),),
         FIVE,
         SealInvalid,
-        "signature of bank 0 does not verify",
+        "a ballot does not verify: ",
     ),
     "old set after the change": (
         (change_at(4),),
         ALL_SIX,
         SealInvalid,
-        "signer 4 is not active at this height",
+        "a ballot does not verify: ",
     ),
     "too late": (
         (change_at(9),),
@@ -316,7 +340,8 @@ BAD_CHANGES: dict[str, tuple[tuple[SetChange, ...], ActiveSet, type, str]] = {
 def test_a_change_that_was_not_sealed_is_refused(name: str) -> None:
     changes, active_set, error, message = BAD_CHANGES[name]
     proof = after_change(changes, active_set)
-    assert refusal(GENESIS, LEAVES[INDEX], proof) == (error, message)
+    kind, said = refusal(GENESIS, LEAVES[INDEX], proof)
+    assert (kind, said[: len(message)]) == (error, message)
 
 
 def without_last(data: bytes) -> bytes:
@@ -352,10 +377,10 @@ def test_an_active_set_survives_its_encoding() -> None:
 # The state
 
 
-def sealed_state() -> SealedState:
+def sealed_state() -> PublishedState:
     state = replace(genesis_state(GENESIS), height=Height(7))
     header = header_at(7, post_state_root=state.root())
-    return SealedState(header.encode(), seal_by(header).encode(), state.encode())
+    return PublishedState(header.encode(), certify(header, ALL_SIX).encode(), state.encode())
 
 
 def test_a_state_is_the_one_a_sealed_header_commits_to() -> None:
@@ -363,13 +388,13 @@ def test_a_state_is_the_one_a_sealed_header_commits_to() -> None:
     assert (header.height, state.height, state.root()) == (7, 7, header.post_state_root)
 
 
-def test_the_genesis_needs_no_seal_but_must_be_the_genesis() -> None:
+def test_the_genesis_needs_no_certificate_but_must_be_the_genesis() -> None:
     header, state = genesis_header(GENESIS), genesis_state(GENESIS)
     verifier = SealVerifier(GENESIS)
-    sealed = SealedState(header.encode(), b"", state.encode())
+    sealed = PublishedState(header.encode(), b"", state.encode())
     assert verifier.verify_state(sealed) == (header, state)
     forged = replace(header, time_ms=TimeMs(header.time_ms + 1))
-    for wrong in (replace(sealed, header=forged.encode()), replace(sealed, seal=b"\x00")):
+    for wrong in (replace(sealed, header=forged.encode()), replace(sealed, certificate=b"\x00")):
         with pytest.raises(HeaderInvalid) as caught:
             verifier.verify_state(wrong)
         assert str(caught.value) == "the header of height 0 is not that of this genesis"
@@ -391,7 +416,7 @@ def test_an_altered_state_is_refused() -> None:
 def test_a_sealed_root_of_something_else_is_no_state() -> None:
     data = b"not a state"
     header = header_at(7, post_state_root=hashlib.sha256(data).digest())
-    sealed = SealedState(header.encode(), seal_by(header).encode(), data)
+    sealed = PublishedState(header.encode(), certify(header, ALL_SIX).encode(), data)
     with pytest.raises(StateInvalid, match="the state does not decode"):
         SealVerifier(GENESIS).verify_state(sealed)
 
@@ -399,6 +424,6 @@ def test_a_sealed_root_of_something_else_is_no_state() -> None:
 def test_a_state_of_another_height_is_refused() -> None:
     state = replace(genesis_state(GENESIS), height=Height(6))
     header = header_at(7, post_state_root=state.root())
-    sealed = SealedState(header.encode(), seal_by(header).encode(), state.encode())
+    sealed = PublishedState(header.encode(), certify(header, ALL_SIX).encode(), state.encode())
     with pytest.raises(StateInvalid, match="the state is of height 6, not 7"):
         SealVerifier(GENESIS).verify_state(sealed)
