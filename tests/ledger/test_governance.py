@@ -123,7 +123,7 @@ MALFORMED = [
     (b"", Reason.LENGTH, "0 bytes hold no head"),
     (b"\x01", Reason.LENGTH, "1 bytes hold no head"),
     (b"\x02\x10" + MOVEMENT[2:], Reason.VERSION, "version 2"),
-    (b"\x01\x13" + MOVEMENT[2:], Reason.KIND, "kind 19 cannot stand here"),
+    (b"\x01\x15" + MOVEMENT[2:], Reason.KIND, "kind 21 cannot stand here"),
     (MOVEMENT[:-1], Reason.LENGTH, "123 of 124 bytes"),
     (MOVEMENT + b"\0", Reason.TRAILING, "1 bytes after the end"),
     (MOVEMENT[:36] + bytes(8) + MOVEMENT[44:], Reason.FIELD, "an amount of zero"),

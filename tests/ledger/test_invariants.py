@@ -53,12 +53,46 @@ def broken(state: LedgerState) -> list[tuple[LedgerState, str]]:
         ),
         (
             replace(state, banks=(replace(bank, balance=Amount(5)), *state.banks[1:])),
-            "public accounts and redeemed + creator fees - paid out - top-ups + withdrawals "
-            "differ: 5 is not 0",
+            "public accounts and redeemed + creator fees + rewards - paid out - top-ups + "
+            "withdrawals differ: 5 is not 0",
         ),
         (
             replace(state, pots=(Pot(FiscalYear(2026), Amount(7), Amount(0)),)),
-            "pots and fees - creator fees differ: 7 is not 0",
+            "pots + rewards and fees - creator fees + penalties differ: 7 is not 0",
+        ),
+        (
+            replace(
+                state,
+                banks=(
+                    replace(bank, rewards=Amount(7), balance=Amount(7)),
+                    *state.banks[1:],
+                ),
+            ),
+            "pots + rewards and fees - creator fees + penalties differ: 7 is not 0",
+        ),
+        (
+            replace(
+                state,
+                banks=(replace(bank, stake=Amount(44_993), penalties=Amount(7)), *state.banks[1:]),
+                pots=(Pot(FiscalYear(2026), Amount(7), Amount(0)),),
+            ),
+            "fees in pots: 7, there ever were 0",
+        ),
+        (
+            replace(
+                state,
+                assets=(replace(base, fees=Amount(7)), gold),
+                pots=(Pot(FiscalYear(2026), Amount(0), Amount(7)),),
+            ),
+            "penalties in pots: 7, there ever were 0",
+        ),
+        (
+            replace(
+                state,
+                pots=(Pot(FiscalYear(2026), Amount(0), Amount(0)),),
+                settled_through=FiscalYear(2026),
+            ),
+            "FY2026 has a pot or a tally, yet everything up to FY2026 is settled",
         ),
         (
             replace(state, banks=(replace(bank, stake=Amount(1)), *state.banks[1:])),
@@ -83,7 +117,7 @@ def broken(state: LedgerState) -> list[tuple[LedgerState, str]]:
                     *state.banks[1:],
                 ),
             ),
-            "pots and penalties differ: 0 is not 7",
+            "pots + rewards and fees - creator fees + penalties differ: 0 is not 7",
         ),
     ]
 

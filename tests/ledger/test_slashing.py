@@ -71,6 +71,11 @@ def with_stakes(state: LedgerState, stakes: dict[int, int]) -> LedgerState:
     return replace(state, banks=banks, pots=(pot,))
 
 
+def pot_of_slashed(year: int, penalties: int, *slashed: int) -> Pot:
+    banks = tuple(BankIndex(bank) for bank in slashed)
+    return Pot(FiscalYear(year), Amount(0), Amount(penalties), slashed=banks)
+
+
 def refused(genesis: Genesis, state: LedgerState, evidence: VerifiedEvidence) -> tuple[object, ...]:
     with pytest.raises(Rejection) as error:
         check_offence(genesis, state, evidence)
@@ -120,7 +125,7 @@ def test_section_9_a_punishment_leaves_everything_behind_that_tells_of_it() -> N
                 replace(accused, stake=Amount(42_752), offences=1, penalties=Amount(2_250)),
                 *state.banks[3:],
             ),
-            pots=(Pot(FiscalYear(2026), Amount(0), Amount(2_250)),),
+            pots=(pot_of_slashed(2026, 2_250, 2),),
             punished=(PunishedOffence(Height(1), BankIndex(2), OffenceClass.APPROVAL),),
         ),
         notes=(),
@@ -167,7 +172,7 @@ def test_section_9_a_bank_slashed_thrice_in_one_block_pays_in_key_order() -> Non
         (Offence.LOCK_VIOLATION, 30_780),
     ]
     assert transition.state.banks[0].offences == 3
-    assert transition.state.pots == (Pot(FiscalYear(2026), Amount(0), Amount(14_220)),)
+    assert transition.state.pots == (pot_of_slashed(2026, 14_220, 0),)
 
 
 def test_section_18_a_penalty_of_less_than_a_minor_unit_is_rounded_to_nothing() -> None:
@@ -191,8 +196,8 @@ def test_section_18_penalties_go_to_the_year_of_the_blocks_own_header_time() -> 
     state = step(genesis, state, [accuse(genesis, state, 0, 1)], after_ms=59_999).state
     state = step(genesis, state, [accuse(genesis, state, 0, 2)], after_ms=1).state
     assert state.pots == (
-        Pot(FiscalYear(2026), Amount(0), Amount(2_250)),
-        Pot(FiscalYear(2027), Amount(0), Amount(4_275)),
+        pot_of_slashed(2026, 2_250, 0),
+        pot_of_slashed(2027, 4_275, 0),
     )
 
 
