@@ -16,10 +16,20 @@ from crypto.signature import sign
 from crypto.transaction import MAX_TRANSACTION_BYTES, Kind
 from crypto.transcript import hash64
 from crypto.validation import collect
-from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transactions
+from node.ledger.ballots import VerifiedBallot, verify_parent_ballots
+from node.ledger.governance import GovernanceKind
+from node.ledger.proofs import (
+    AdmissionView,
+    SealedView,
+    VerifiedTransaction,
+    verify_sealed,
+    verify_together,
+    verify_transactions,
+)
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.rules import decode
 from node.ledger.types import BankIndex
+from tests.ledger import booth
 from tests.ledger.chain import BASE, FEE, GOLD, Chain, OwnedNote, issuer_secret, refusal
 
 
@@ -330,3 +340,89 @@ def test_the_view_reads_the_parent_state(chain: Chain) -> None:
     assert not view.is_issuer(GOLD, chain.genesis.banks[3].issuer_key)
     assert not view.is_issuer(b"?" * 16, chain.genesis.banks[2].issuer_key)
     assert chain.genesis.bank_of_account(chain.genesis.account_of(BankIndex(3))) == 3
+
+
+def together(
+    chain: Chain, raws: list[bytes], ballots: list[bytes]
+) -> tuple[
+    tuple[VerifiedTransaction | Rejection, ...], tuple[VerifiedBallot | Rejection, ...]
+]:
+    view = AdmissionView(
+        chain.genesis, chain.state, chain.facts([chain.decode(raw) for raw in raws])
+    )
+    return verify_together(
+        raws,
+        view,
+        chain.coins.take,
+        ballots=ballots,
+        parent=chain.header,
+        active_set=chain.parent_set,
+    )
+
+
+def reasons(verdicts: tuple[object, ...]) -> list[Reason | None]:
+    return [item.reason if isinstance(item, Rejection) else None for item in verdicts]
+
+
+def test_section_17_ballots_and_transactions_share_one_batch(chain: Chain) -> None:
+    """The same verdicts as apart; the first list is of transactions, the second of ballots."""
+    raws = [chain.transfer(chain.mature()[:1]), chain.mint([5]), chain.mint([6])]
+    ballots = [booth.cast(chain.parent_set, chain.header, bank) for bank in range(4)]
+    transactions, votes = together(chain, raws, ballots)
+    assert transactions == chain.verify(*raws)
+    assert votes == verify_parent_ballots(ballots, chain.header, chain.parent_set)
+    assert together(chain, [], []) == ((), ())
+    assert together(chain, raws, []) == (transactions, ())
+    assert together(chain, [], ballots) == ((), votes)
+
+
+def test_section_17_a_shared_batch_names_what_is_bad_on_either_side(chain: Chain) -> None:
+    transfer, mint = chain.transfer(chain.mature()[:1]), chain.mint([5])
+    raws = [flipped(mint, 1), flipped(transfer, -20), mint, flipped(transfer, 3)]
+    ballots = [booth.cast(chain.parent_set, chain.header, bank) for bank in range(4)]
+    ballots[0], ballots[2] = ballots[0][:-1], flipped(ballots[2], -1)
+    view = AdmissionView(chain.genesis, chain.state, chain.facts([chain.decode(transfer)]))
+    transactions, votes = verify_together(
+        raws,
+        view,
+        chain.coins.take,
+        ballots=ballots,
+        parent=chain.header,
+        active_set=chain.parent_set,
+    )
+    apart = verify_transactions(raws, view, chain.coins.take)
+    assert reasons(transactions) == reasons(apart) == [
+        Reason.KIND, Reason.SPEND, None, Reason.CHAIN,
+    ]  # fmt: skip
+    assert reasons(votes) == [Reason.LENGTH, None, Reason.BALLOT, None]
+
+
+def test_sealed_transactions_are_verified_from_their_bytes_and_rings(funded: Chain) -> None:
+    """What reads the state was judged when they were sealed, and is not judged again."""
+    transfer = funded.transfer(funded.mature()[:1])
+    stake = funded.move_stake(GovernanceKind.STAKE_TOP_UP, 100)
+    mint = funded.mint([5])
+    view = SealedView(funded.genesis, funded.height, funded.history.closed_bins)
+    raws = [transfer, stake, mint, transfer]
+    assert verify_sealed(raws, view, funded.coins.take) == (None,) * 4
+    bad = [flipped(transfer, -20), flipped(stake, -1), mint, flipped(mint, 60), b"\x01"]
+    verdicts = verify_sealed(bad, view, funded.coins.take)
+    assert [refusal(item) if item else None for item in verdicts] == [
+        (Reason.SPEND, "an equation does not hold", None),
+        (Reason.SIGNATURE, "the signature does not verify", None),
+        None,
+        (Reason.ISSUER, "the key is not registered for the asset", None),
+        (Reason.LENGTH, "1 bytes hold no head", None),
+    ]
+    without_rings = SealedView(funded.genesis, funded.height, {})
+    assert reasons(verify_sealed(raws, without_rings, funded.coins.take)) == [
+        Reason.BIN_UNKNOWN, None, None, Reason.BIN_UNKNOWN,
+    ]  # fmt: skip
+
+
+def test_sealed_issuers_are_those_of_the_genesis(chain: Chain) -> None:
+    view = SealedView(chain.genesis, chain.height, {})
+    keys = [bank.issuer_key for bank in chain.genesis.banks]
+    assert [view.is_issuer(GOLD, key) for key in keys] == [True, True, True, False]
+    assert [view.is_issuer(b"?" * 16, key) for key in keys] == [False] * 4
+    assert not view.is_issuer(BASE, b"k" * 32)
