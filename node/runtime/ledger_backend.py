@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from crypto.merkle import prove_inclusion_of_hashes
 from crypto.transaction import transaction_id as compute_transaction_id
-from node.ledger.ballots import Decision, ballot_message, ballot_tag
-from node.ledger.blocks import Block, Header
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BlockId, Height, TransactionId
 from node.rpc.backend import FoundTransaction, NotFound, NotReady, NotYet, Overloaded
@@ -29,12 +26,18 @@ from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import NotFound as NotStored
 from node.storage.records import (
+    StoredBallotConflict,
     StoredClosedBin,
     StoredEvidence,
     StoredNote,
     StoredNullifier,
+    StoredSettlement,
     StoredTransaction,
     StoredTreasuryRow,
+    StoredVotes,
+)
+from node.storage.records import (
+    VotingStatus as StoredStatus,
 )
 from node.wire.identity import Identity
 from node.wire.records import (
@@ -60,10 +63,13 @@ from node.wire.records import (
     TransactionStatus,
     TreasuryMovement,
     VotingStatus,
+    YearShare,
 )
 
 PAGE_ROWS = 500
 """Rows read from the database at once."""
+VOTES_AT_ONCE = 20
+"""Blocks' voting records read at once: with their ballots they take 17 kB each."""
 
 
 class LedgerBackend:
@@ -261,46 +267,53 @@ class LedgerBackend:
     ) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
         height = self._chain.height
 
-        async def read(position: int, count: int) -> Sequence[StoredTreasuryRow]:
-            return await self._database.treasury_rows(height, position, count)
+        async def read(position: int, count: int) -> Sequence[TreasuryMovement]:
+            rows = await self._database.treasury_rows(height, position, count, fiscal_year)
+            return [_treasury_movement(row) for row in rows]
 
-        if fiscal_year is None:
-            return _pages(read, _treasury_movement, from_sequence, limit)
-        return _of_year(_pages(read, _treasury_movement, from_sequence, None), fiscal_year, limit)
+        return _pages(read, lambda movement: movement, from_sequence, limit)
 
     async def votes(self, height: Height, include_ballots: bool) -> BlockVotes:
-        async with aclosing(self.votes_from(height, include_ballots)) as records:
-            async for votes in records:
-                return votes
-        raise NotFound(f"height {height} is above the tip {self._chain.height}")
+        try:
+            with naming_the_snapshot():
+                stored = await self._database.votes_of(height, include_ballots=include_ballots)
+        except NotStored as error:
+            text = f"nobody voted on a block of height {height}; the tip is {self._chain.height}"
+            raise NotFound(text) from error
+        return _block_votes(stored)
 
     async def votes_from(
         self, from_height: Height, include_ballots: bool
     ) -> AsyncGenerator[BlockVotes, None]:
-        # A block's record is what its successor carries; nobody votes on genesis.
-        about: Header | None = None
-        async for stored in stored_blocks(
-            self._database, Height(max(from_height, 1)), self._chain.height
-        ):
-            if about is not None:
-                yield _recorded_votes(about, Block.decode(stored.encoded), include_ballots)
-            about = Header.decode(stored.header)
-        if about is not None:
-            yield BlockVotes(
-                about.height, about.block_id, about.time_ms, VotingStatus.PENDING, 0, 0
-            )
+        height = from_height
+        while True:
+            with naming_the_snapshot():
+                page = await self._database.votes(
+                    height, VOTES_AT_ONCE, include_ballots=include_ballots
+                )
+            if not page:
+                return
+            for stored in page:
+                yield _block_votes(stored)
+            height = Height(page[-1].counts.height + 1)
 
     async def settlements(
         self, from_year: int, limit: int | None
     ) -> AsyncGenerator[Sequence[SettledYear], None]:
-        empty: Sequence[SettledYear] = ()
-        yield empty
+        year, left = from_year, limit
+        while left is None or left > 0:
+            count = PAGE_ROWS if left is None else min(left, PAGE_ROWS)
+            page = await self._database.settlements(year, count)
+            if not page:
+                return
+            yield [_settled_year(stored) for stored in page]
+            year = page[-1].fiscal_year + 1
+            left = None if left is None else left - len(page)
 
-    async def ballot_conflicts(
+    def ballot_conflicts(
         self, from_sequence: int, limit: int | None
     ) -> AsyncGenerator[Sequence[BallotConflict], None]:
-        empty: Sequence[BallotConflict] = ()
-        yield empty
+        return _pages(self._database.conflicts, _ballot_conflict, from_sequence, limit)
 
     async def bins(self, bin_ids: Sequence[int]) -> Sequence[BinRecord]:
         stored = await self._database.bins(bin_ids)
@@ -391,38 +404,34 @@ async def _pages(
         left = None if left is None else left - len(rows)
 
 
-async def _of_year(
-    pages: AsyncGenerator[Sequence[TreasuryMovement], None], fiscal_year: int, limit: int | None
-) -> AsyncGenerator[Sequence[TreasuryMovement], None]:
-    left = limit
-    async with aclosing(pages):
-        async for page in pages:
-            chosen = [movement for movement in page if movement.fiscal_year == fiscal_year]
-            yield chosen[:left]
-            if left is not None:
-                left -= len(chosen)
-                if left <= 0:
-                    return
-
-
-def _recorded_votes(about: Header, child: Block, include_ballots: bool) -> BlockVotes:
-    votes = [
-        RecordedVote(
-            tag=ballot_tag(raw),
-            approve=ballot_message(raw).endswith(Decision.APPROVE.value),
-            ballot=raw if include_ballots else b"",
-        )
-        for raw in child.parent_ballots
-    ]
-    approved = sum(vote.approve for vote in votes)
+def _block_votes(stored: StoredVotes) -> BlockVotes:
+    counts = stored.counts
+    pending = counts.status is StoredStatus.PENDING
     return BlockVotes(
-        height=about.height,
-        block_id=about.block_id,
-        time_ms=about.time_ms,
-        status=VotingStatus.RECORDED,
-        approved=approved,
-        rejected=len(votes) - approved,
-        votes=tuple(votes),
+        height=counts.height,
+        block_id=stored.block_id,
+        time_ms=stored.time_ms,
+        status=VotingStatus.PENDING if pending else VotingStatus.RECORDED,
+        approved=counts.approved,
+        rejected=counts.rejected,
+        votes=tuple([RecordedVote(vote.tag, vote.approve, vote.ballot) for vote in stored.votes]),
+    )
+
+
+def _settled_year(stored: StoredSettlement) -> SettledYear:
+    return SettledYear(
+        fiscal_year=stored.fiscal_year,
+        height=stored.height,
+        transaction_id=stored.transaction_id,
+        pot=stored.pot,
+        carried=stored.carried,
+        shares=tuple([YearShare(item.bank, item.count, item.reward) for item in stored.shares]),
+    )
+
+
+def _ballot_conflict(stored: StoredBallotConflict) -> BallotConflict:
+    return BallotConflict(
+        stored.sequence, stored.height, stored.view, stored.first, stored.second
     )
 
 
