@@ -19,9 +19,10 @@ from crypto.transaction import Mint, Transfer
 from node.ledger.blocks import HEADER_BYTES, Block
 from node.ledger.genesis import Genesis
 from node.ledger.proofs import VerifiedTransaction
-from node.ledger.state import BankState
+from node.ledger.state import BankState, LedgerState
+from node.ledger.state_records import TALLY_BYTES, Tally
 from node.ledger.transition import Transition
-from node.ledger.types import TimeMs
+from node.ledger.types import TimeMs, TransactionId
 from node.storage.errors import StorageConflict
 from node.storage.evidence_store import ANY_PENDING, settle
 from node.storage.journal import (
@@ -86,6 +87,15 @@ VALUES (%b, %b, %b, %b, %s, %b, %b)
 INSERT_TREASURY = """
 INSERT INTO treasury (record, bank_id, fiscal_year, amount, type, block_number, timestamp, reason)
 VALUES (%b, %b, %b, %s, %b, %b, %b, %b)
+"""
+INSERT_SETTLEMENT = """
+INSERT INTO settlements (fiscal_year, block_number, transaction_sequence, pot, carried, ballots,
+                         blocks, ciphertext_sum)
+VALUES (%b, %b, %b, %s, %s, %b, %b, %b)
+"""
+INSERT_SHARES = """
+INSERT INTO settlement_shares (fiscal_year, bank_id, count, reward)
+SELECT %b, * FROM unnest(%b::smallint[], %b::bigint[], %s::numeric[])
 """
 DELETE_RECORD = "DELETE FROM consensus_record"
 DELETE_HELD_BLOCKS = "DELETE FROM consensus_bodies"
@@ -369,6 +379,7 @@ class BlockApplication:
                 await connection.execute(INSERT_ACCOUNT_ENTRY, row, prepare=True)
             for row in self._treasury_rows(position.treasury_count):
                 await connection.execute(INSERT_TREASURY, row, prepare=True)
+            await self._store_settlement(connection, position.state)
             if orphans:
                 await connection.execute(DELETE_ORPHANS, (list(orphans),), prepare=True)
             if record is not None:
@@ -381,6 +392,33 @@ class BlockApplication:
         await settle(connection, self._block, self._transition.punishments, oldest)
         row = await (await connection.execute(ANY_PENDING)).fetchone()
         self._evidence_left = row is not None and bool(row[0])
+
+    async def _store_settlement(
+        self, connection: psycopg.AsyncConnection, before: LedgerState
+    ) -> None:
+        """Write the year that the block ends, if it does, with the tally as the block found it."""
+        ended = self._transition.settlement
+        if ended is None:
+            return
+        key = (ended.year, self._genesis.opener_key)
+        tally = next(
+            (item for item in before.tallies if (item.year, item.opener_key) == key),
+            Tally(*key, bytes(TALLY_BYTES), 0, 0),
+        )
+        sequence = self._sequence_of[TransactionId(ended.transaction_id)]
+        settled = (
+            *(ended.year, self._header.height, sequence),
+            *(ended.pot.total, ended.carried),
+            *(tally.ballots, tally.blocks, tally.ciphertext_sum),
+        )
+        await connection.execute(INSERT_SETTLEMENT, settled)
+        if ended.rows:
+            columns = (
+                [row.bank for row in ended.rows],
+                [row.count for row in ended.rows],
+                [row.reward for row in ended.rows],
+            )
+            await connection.execute(INSERT_SHARES, (ended.year, *columns))
 
     def _account_rows(self, first: int) -> Iterator[tuple[Any, ...]]:
         for number, entry in enumerate(self._transition.account_entries, first):

@@ -27,6 +27,7 @@ from node.storage.records import (
     StoredTransaction,
     Tip,
 )
+from node.storage.row_digests import require_seal
 from node.storage.snapshot_reader import SnapshotReader
 from node.storage.tables import (
     BlockRow,
@@ -58,18 +59,24 @@ class ChainReader(SnapshotReader):
                 BlockRow.block_number,
                 BlockRow.header,
                 BlockRow.seal,
+                BlockRow.seal_digest,
                 LedgerStateRow.state,
             ).join_from(LedgerStateRow, BlockRow)
         )
         if len(rows) != 1:
             raise self._violation("ledger_state", None, "the row is missing")
-        block_id, height, header_bytes, seal, state_bytes = rows[0]
+        block_id, height, header_bytes, seal, seal_digest, state_bytes = rows[0]
         try:
             header = Header.decode(header_bytes)
         except MalformedEncoding as error:
             raise self._violation("blocks", height, f"the header: {error}") from error
         if header.block_id != block_id or header.height != height:
             raise self._violation("blocks", height, "the header does not have the block's hash")
+        try:
+            require_seal(seal, seal_digest, height)
+        except IntegrityViolation as violation:
+            self._report(violation)
+            raise
         if hashlib.sha256(state_bytes).digest() != header.post_state_root:
             raise self._violation(
                 "ledger_state", height, "the state does not have the root that the header names"

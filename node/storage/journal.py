@@ -22,7 +22,13 @@ from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.storage.errors import BodyMissing, IntegrityViolation
 from node.storage.evidence_store import insert_pending
-from node.storage.row_digests import WRITE_RECORD_IF_SOUND, TipDigests, require_sound, row_of
+from node.storage.row_digests import (
+    WRITE_RECORD_IF_SOUND,
+    TipDigests,
+    require_seal,
+    require_sound,
+    row_of,
+)
 from node.storage.writer import Writer
 
 INSERT_RECORD = """
@@ -37,8 +43,9 @@ BODY_TYPES = ("bytea", "bytea")
 
 SELECT_TIP = """
 SELECT state.block_hash, state.state, state.account_entry_count, state.treasury_count,
-       block.block_number, block.header, block.contents, block.seal, record.height, record.record,
-       record.digest, EXISTS (SELECT FROM evidence WHERE status = 'pending')
+       block.block_number, block.header, block.contents, block.seal, block.seal_digest,
+       record.height, record.record, record.digest,
+       EXISTS (SELECT FROM evidence WHERE status = 'pending')
 FROM ledger_state AS state
 LEFT JOIN blocks AS block ON block.block_hash = state.block_hash
 LEFT JOIN consensus_record AS record ON true
@@ -166,10 +173,11 @@ async def load_position(connection: psycopg.AsyncConnection) -> Position:
     row = await _fetch_one(connection, SELECT_TIP)
     if row is None:
         raise IntegrityViolation("ledger_state", None, "the row is missing")
-    block_id, state, account_entries, treasury, height, header, contents, seal = row[:8]
-    record_height, record, record_digest, pending = row[8:]
+    block_id, state, account_entries, treasury, height, header, contents = row[:7]
+    seal, seal_digest, record_height, record, record_digest, pending = row[7:]
     if header is None or hashlib.sha256(header).digest() != block_id:
         raise IntegrityViolation("blocks", height, "the header does not have the block's hash")
+    require_seal(seal, seal_digest, height)
     if record is not None and hashlib.sha256(record).digest() != record_digest:
         raise IntegrityViolation(
             "consensus_record", record_height, "the record does not have the digest stored with it"
@@ -198,7 +206,7 @@ async def load_position(connection: psycopg.AsyncConnection) -> Position:
         tip=TipDigests(
             block_id,
             hashlib.sha256(contents).digest(),
-            None if seal is None else hashlib.sha256(seal).digest(),
+            seal_digest,
             tip.post_state_root,
         ),
         record=record_digest,

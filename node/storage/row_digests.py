@@ -111,3 +111,11 @@ def require_sound(
         at = height + 1 if table.startswith("consensus") else height
         fault = "is missing" if is_there is None else "is not what this bank wrote"
         raise IntegrityViolation(table, at, f"{what} {fault}")
+
+
+def require_seal(seal: bytes | None, digest: bytes | None, height: int) -> None:
+    """Raise `IntegrityViolation` unless a seal has the digest that is stored with it."""
+    if seal is not None and hashlib.sha256(seal).digest() != digest:
+        raise IntegrityViolation(
+            "blocks", height, "the seal does not have the digest stored with it"
+        )

@@ -163,7 +163,7 @@ async def test_section_9_what_leaves_the_window_expires_with_that_block(bank: Ba
 async def test_a_block_that_cannot_be_stored_settles_nothing(bank: Bank, query: Query) -> None:
     evidence = bank.chain.evidence(1)
     await bank.database.add_evidence(evidence, FINDER)
-    query("INSERT INTO treasury SELECT 6, 0, 0, 0, 'fee', 0, now(), 'in the way'")
+    query("INSERT INTO treasury SELECT 6, 0, 0, 0, 'stake', 0, now(), 'in the way'")
     built = bank.chain.build(evidence=[evidence])
 
     with pytest.raises(Exception, match="pk_treasury"):

@@ -118,7 +118,7 @@ async def test_p7_no_block_is_applied_on_damaged_rows(
 async def test_rows_that_are_read_again_after_a_failure_are_held_to_what_was_written(
     database: Database, story: Story, query: Query
 ) -> None:
-    """A seal has no hash of its own in the database, but this process wrote it."""
+    """Who changes a seal can change the digest beside it, but this process wrote another."""
     await apply_story(database, story, through=TIP)
     write = asyncio.create_task(vote(database, story))
     await asyncio.sleep(0)
@@ -126,6 +126,7 @@ async def test_rows_that_are_read_again_after_a_failure_are_held_to_what_was_wri
     with suppress(asyncio.CancelledError):
         await write
     query(FLIP.format("blocks", "seal") + " WHERE block_number = 3")
+    query("UPDATE blocks SET seal_digest = sha256(seal)")
 
     with pytest.raises(IntegrityViolation) as refused:
         await vote(database, story)
@@ -143,6 +144,10 @@ async def test_rows_that_are_read_again_after_a_failure_are_held_to_what_was_wri
         (
             FLIP.format("blocks", "header") + " WHERE block_number = 3",
             ("blocks", 3, "the header does not have the block's hash"),
+        ),
+        (
+            FLIP.format("blocks", "seal") + " WHERE block_number = 3",
+            ("blocks", 3, "the seal does not have the digest stored with it"),
         ),
         (
             FLIP.format("consensus_record", "record"),
