@@ -20,6 +20,7 @@ from node.client import LedgerClient, SealVerifier
 from node.client.errors import LedgerUnavailable
 from node.consensus.evidence_items import (
     ApprovedInvalid,
+    DoubleBallot,
     DoubleCommit,
     DoubleProposal,
     DoubleVote,
@@ -31,6 +32,8 @@ from node.consensus.evidence_items import (
 from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Ed25519Verifier
 from node.consensus.signing import Decision
+from node.ledger.ballots import Decision as BallotDecision
+from node.ledger.ballots import ballot_message, ballot_tag
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.invalidity import disprove
@@ -257,8 +260,19 @@ def _statements(found: Examined) -> list[str]:
                 f"proposed {item.block_id.hex()}",
                 f"{len(item.rejections)} banks rejected it: {', '.join(reasons)}",
             ]
+        case DoubleBallot():
+            return [f"view {item.view}: {_ballot(raw)}" for raw in (item.first, item.second)]
         case _:
             return [f"proposed {item.block_id.hex()}, with {len(item.proof)} bytes of disproof"]
+
+
+def _ballot(raw: bytes) -> str:
+    try:
+        tag, message = ballot_tag(raw), ballot_message(raw)
+    except Rejection as rejection:
+        return f"no ballot: {rejection}"
+    verb = "approved" if message.endswith(BallotDecision.APPROVE.value) else "rejected"
+    return f"{verb} {message[:-1].hex()} in a ballot with tag {tag.hex()[:16]}"
 
 
 def _answer(half: SignedAnswer) -> str:

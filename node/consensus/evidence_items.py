@@ -1,9 +1,10 @@
-"""Evidence items E1 to E7: what convicts a bank, in one canonical encoding (BFT-12 section 9).
+"""Evidence items E1 to E8: what convicts a bank, in one canonical encoding (BFT-12 section 9).
 
 An item is one kind byte and the fields below. It names the accused and holds every signature that
 its proof needs, and nothing that was attached to a statement without being signed. A pair stands
 in increasing order of its encoded halves and a list in increasing bank index, so that one misdeed
-found twice in the same way is the same bytes. Kind 8 is kept for two ballots under one tag.
+found twice in the same way is the same bytes. The two ballots of an E8 name nobody: the regulator
+opens one, and the item carries the opening with its proof.
 
 Decoding checks the form alone. What an item proves is for `node.consensus.evidence_verification`.
 """
@@ -13,8 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
+from crypto.ballot import BallotOpening
+from crypto.ballot_opening import MAX_OPENING_BYTES
+from crypto.errors import OpeningInvalid
 from node.consensus.certificates import (
     MAX_BANKS,
     RejectionEntry,
@@ -24,7 +28,7 @@ from node.consensus.certificates import (
     write_place,
 )
 from node.consensus.signing import Decision
-from node.ledger.blocks import HEADER_BYTES, MAX_EVIDENCE_BYTES, Header
+from node.ledger.blocks import HEADER_BYTES, MAX_BALLOT_BYTES, MAX_EVIDENCE_BYTES, Header
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.offences import Offence
 from node.ledger.state_records import PunishedOffence
@@ -98,88 +102,52 @@ class SignedBlockId:
         return SignedBlockId(BlockId(reader.fixed(HASH_BYTES)), reader.fixed(SIGNATURE_BYTES))
 
 
-H = TypeVar("H", SignedAnswer, SignedHeader, SignedBlockId)
+Half = TypeVar("Half", SignedAnswer, SignedHeader, SignedBlockId)
 
 
-@dataclass(frozen=True, slots=True)
-class DoubleVote:
-    """E1: two votes of one bank in one view."""
+@dataclass(frozen=True)
+class StatementPair(Generic[Half]):
+    """Two statements of one kind that one bank signed in one view, in canonical order."""
 
     bank: BankIndex
     height: Height
     view: View
-    first: SignedAnswer
-    second: SignedAnswer
-
-    @property
-    def offence(self) -> Offence:
-        return Offence.DOUBLE_VOTE
+    first: Half
+    second: Half
 
     def write(self, writer: Writer) -> Writer:
         write_place(writer.u16(self.bank), self.height, self.view)
         return self.second.write(self.first.write(writer))
+
+
+class DoubleVote(StatementPair[SignedAnswer]):
+    """E1: two votes of one bank in one view."""
+
+    offence: ClassVar[Offence] = Offence.DOUBLE_VOTE
 
     @staticmethod
     def read(reader: Reader) -> DoubleVote:
-        bank = BankIndex(reader.u16())
-        height, view = read_place(reader)
-        first, second = SignedAnswer.read(reader), SignedAnswer.read(reader)
-        _require_order(first, second)
-        return DoubleVote(bank, height, view, first, second)
+        return DoubleVote(*_read_pair(reader, SignedAnswer.read))
 
 
-@dataclass(frozen=True, slots=True)
-class DoubleProposal:
+class DoubleProposal(StatementPair[SignedHeader]):
     """E2: two proposals of one bank in one view."""
 
-    bank: BankIndex
-    height: Height
-    view: View
-    first: SignedHeader
-    second: SignedHeader
-
-    @property
-    def offence(self) -> Offence:
-        return Offence.DOUBLE_PROPOSAL
-
-    def write(self, writer: Writer) -> Writer:
-        write_place(writer.u16(self.bank), self.height, self.view)
-        return self.second.write(self.first.write(writer))
+    offence: ClassVar[Offence] = Offence.DOUBLE_PROPOSAL
 
     @staticmethod
     def read(reader: Reader) -> DoubleProposal:
-        bank = BankIndex(reader.u16())
-        height, view = read_place(reader)
-        first, second = SignedHeader.read(reader), SignedHeader.read(reader)
-        _require_order(first, second)
-        return DoubleProposal(bank, height, view, first, second)
+        return DoubleProposal(*_read_pair(reader, SignedHeader.read))
 
 
-@dataclass(frozen=True, slots=True)
-class DoubleCommit:
+class DoubleCommit(StatementPair[SignedBlockId]):
     """E3: two commits of one bank in one view."""
 
-    bank: BankIndex
-    height: Height
-    view: View
-    first: SignedBlockId
-    second: SignedBlockId
-
-    @property
-    def offence(self) -> Offence:
-        return Offence.DOUBLE_COMMIT
-
-    def write(self, writer: Writer) -> Writer:
-        write_place(writer.u16(self.bank), self.height, self.view)
-        return self.second.write(self.first.write(writer))
+    offence: ClassVar[Offence] = Offence.DOUBLE_COMMIT
 
     @staticmethod
     def read(reader: Reader) -> DoubleCommit:
-        bank = BankIndex(reader.u16())
-        height, view = read_place(reader)
-        first, second = SignedBlockId.read(reader), SignedBlockId.read(reader)
-        _require_order(first, second)
-        return DoubleCommit(bank, height, view, first, second)
+        return DoubleCommit(*_read_pair(reader, SignedBlockId.read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +304,40 @@ class ApprovedInvalid:
         return ApprovedInvalid(bank, view, signature, invalid)
 
 
+@dataclass(frozen=True, slots=True)
+class DoubleBallot:
+    """E8: two ballots under one tag, and whose they are by the regulator's word, proven."""
+
+    bank: BankIndex
+    height: Height
+    view: View
+    first: bytes
+    second: bytes
+    """After `first` in the order of bytes."""
+    opening: BallotOpening
+    """Of the first; it names the position of `bank` in the ring."""
+
+    @property
+    def offence(self) -> Offence:
+        return Offence.DOUBLE_BALLOT
+
+    def write(self, writer: Writer) -> Writer:
+        write_place(writer.u16(self.bank), self.height, self.view)
+        return writer.blob(self.first).blob(self.second).blob(self.opening.encode())
+
+    @staticmethod
+    def read(reader: Reader) -> DoubleBallot:
+        bank = BankIndex(reader.u16())
+        height, view = read_place(reader)
+        first, second = reader.blob(MAX_BALLOT_BYTES), reader.blob(MAX_BALLOT_BYTES)
+        _require_order(first, second)
+        try:
+            opening = BallotOpening.decode(reader.blob(MAX_OPENING_BYTES))
+        except OpeningInvalid as error:
+            raise MalformedEncoding(f"opening: {error}") from error
+        return DoubleBallot(bank, height, view, first, second, opening)
+
+
 EvidenceItem = (
     DoubleVote
     | DoubleProposal
@@ -344,6 +346,7 @@ EvidenceItem = (
     | InvalidProposal
     | RejectedProposal
     | ApprovedInvalid
+    | DoubleBallot
 )
 
 _INVALID_BLOCK_READERS: dict[int, Callable[[Reader], InvalidBlock]] = {
@@ -357,6 +360,7 @@ _READERS: dict[int, Callable[[Reader], EvidenceItem]] = {
     4: LockViolation.read,
     **_INVALID_BLOCK_READERS,
     7: ApprovedInvalid.read,
+    8: DoubleBallot.read,
 }
 _KINDS: dict[type[EvidenceItem], int] = {
     DoubleVote: 1,
@@ -366,6 +370,7 @@ _KINDS: dict[type[EvidenceItem], int] = {
     InvalidProposal: 5,
     RejectedProposal: 6,
     ApprovedInvalid: 7,
+    DoubleBallot: 8,
 }
 
 
@@ -393,18 +398,25 @@ def key_of(item: EvidenceItem) -> PunishedOffence:
     return PunishedOffence(item.height, item.bank, item.offence.offence_class)
 
 
-def in_order(left: H, right: H) -> tuple[H, H]:
+def in_order(left: Half, right: Half) -> tuple[Half, Half]:
     """Return the two halves of a pair in canonical order."""
     return (left, right) if _bytes_of(left) < _bytes_of(right) else (right, left)
+
+
+def _read_pair(
+    reader: Reader, read_half: Callable[[Reader], Half]
+) -> tuple[BankIndex, Height, View, Half, Half]:
+    bank = BankIndex(reader.u16())
+    height, view = read_place(reader)
+    first, second = read_half(reader), read_half(reader)
+    _require_order(_bytes_of(first), _bytes_of(second))
+    return bank, height, view, first, second
 
 
 def _bytes_of(half: SignedAnswer | SignedHeader | SignedBlockId) -> bytes:
     return half.write(Writer()).finish()
 
 
-def _require_order(
-    first: SignedAnswer | SignedHeader | SignedBlockId,
-    second: SignedAnswer | SignedHeader | SignedBlockId,
-) -> None:
-    if _bytes_of(first) >= _bytes_of(second):
+def _require_order(first: bytes, second: bytes) -> None:
+    if first >= second:
         raise MalformedEncoding("the two statements are not in increasing order")

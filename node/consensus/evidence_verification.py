@@ -13,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crypto.ballot import BallotContext, verify_ballot_opening
+from crypto.errors import OpeningInvalid
 from node.consensus.evidence_items import (
     ApprovedInvalid,
+    DoubleBallot,
     DoubleCommit,
     DoubleProposal,
     DoubleVote,
@@ -29,6 +32,7 @@ from node.consensus.evidence_items import (
 from node.consensus.signatures import SignatureInvalid, Verifier
 from node.consensus.signing import Decision, SigningContext
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import ballot_message, ballot_tag, verify_ballots
 from node.ledger.blocks import Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.offences import VerifiedEvidence
@@ -103,6 +107,8 @@ class _Court:
                 self._invalid_block(item)
             case ApprovedInvalid():
                 self._approval(item)
+            case DoubleBallot():
+                self._double_ballot(item)
 
     def _double_vote(self, item: DoubleVote) -> None:
         first, second = item.first, item.second
@@ -181,6 +187,32 @@ class _Court:
         statement = self.context.approval(item.view, item.bank, item.invalid.block_id)
         self._signed(item.bank, statement, item.signature)
         self._invalid_block(item.invalid)
+
+    def _double_ballot(self, item: DoubleBallot) -> None:
+        """The proofs tell that one bank cast both, the opening which bank it was."""
+        chain_id, ring = self.context.chain_id, self.active_set.ballot_ring
+        verdicts = verify_ballots(
+            (item.first, item.second),
+            chain_id=chain_id,
+            height=item.height,
+            view=item.view,
+            active_set=self.active_set,
+        )
+        for verdict in verdicts:
+            if isinstance(verdict, Rejection):
+                raise _proves_nothing(f"a ballot does not verify: {verdict}")
+        if ballot_tag(item.first) != ballot_tag(item.second):
+            raise _proves_nothing("the two ballots have different tags")
+        if ballot_message(item.first) == ballot_message(item.second):
+            raise _proves_nothing("the two ballots say the same")
+        try:
+            place = BallotContext(chain_id, item.height, item.view)
+            verify_ballot_opening(item.first, item.opening, ring, place)
+        except OpeningInvalid as error:
+            raise _proves_nothing(f"the opening does not hold: {error}") from error
+        opened = self.active_set.banks[item.opening.index]
+        if opened != item.bank:
+            raise _proves_nothing(f"the ballot is bank {opened}'s")
 
     def _proposed(self, bank: BankIndex, view: View, proposal: SignedHeader) -> None:
         if proposal.header.chain_id != self.context.chain_id:
