@@ -124,7 +124,8 @@ async def _corpus(consortium: Consortium, ledger: LedgerClient) -> Corpus:
         if (await ledger.node_status()).height < 1:
             say("the ledger is empty: minting a note, so that there is something to mutate")
             await _mint(consortium, ledger)
-        return await collect(ledger, genesis.chain_id, len(genesis.banks))
+        bank = _credentials(consortium, Role.BANK, 0)
+        return await collect(ledger, bank, genesis.chain_id, len(genesis.banks))
     except LedgerUnavailable as error:
         raise nobody_answers(consortium) from error
 

@@ -1,13 +1,18 @@
-"""What hostile messages are made from: what a ledger shows to everybody, and nothing secret."""
+"""What hostile messages are made from: what a ledger shows to a bank, and nothing secret."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import grpc
 
 from crypto.transaction import transaction_id
+from node.client.connection import ClientCredentials, Endpoint
 from node.client.ledger_client import LedgerClient
+from node.client.status import error_of_call
 from node.consensus.certificates import QuorumCertificate, RejectionEntry, Seal, TimeoutEntry
 from node.consensus.evidence_items import (
     DoubleCommit,
@@ -38,10 +43,13 @@ from node.consensus.signing import Decision
 from node.consensus.statements import Commit, Proposal, Timeout, Vote
 from node.ledger.blocks import Block
 from node.ledger.types import NO_VIEW, BankIndex, BlockId, Height, View
+from node.wire import peer_pb2, peer_pb2_grpc
+from node.wire.peer_codec import block_range_from_stub
 
 MAX_HEIGHTS = 24
 """Blocks from the beginning of the ledger: they are the same for ever, and so are the messages."""
 MAX_EVIDENCE = 16
+FETCH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,9 @@ class Corpus:
                 yield from (SyncRequest(height), BlockRequest(height, seal.block_id))
             for entry in seal.signatures:
                 if entry.bank == sender:
-                    yield Commit(sender, seal.height, seal.view, seal.block_id, entry.signature)
+                    place = (seal.height, seal.view, seal.block_id, entry.signature)
+                    yield Commit(sender, *place)
+                    yield from (Commit(sender, *place, ballot) for ballot in seal.ballots[:2])
             for invented in _evidence(block, seal):
                 yield Evidence(encode_item(invented))
         yield from (Evidence(raw) for raw in self.evidence)
@@ -115,6 +125,9 @@ class Corpus:
         yield Proposal(sender, height, View(1), block, timeouts, certificate, None, signature)
         yield Vote(sender, height, view, block_id, Decision.APPROVE, "", None, signature)
         yield Vote(sender, height, view, block_id, Decision.REJECT, "spend", 0, signature)
+        for ballot in seal.ballots[:1]:
+            rejection = (Decision.REJECT, "spend", 0, signature, ballot)
+            yield Vote(sender, height, view, block_id, *rejection)
         yield Commit(sender, height, view, block_id, signature)
         yield Timeout(sender, height, view, NO_VIEW, None, None, signature)
         yield Timeout(sender, height, View(1), view, certificate, timeouts, signature)
@@ -160,19 +173,22 @@ def _evidence(block: Block, seal: Seal) -> Iterator[EvidenceItem]:
     yield InvalidProposal(SignedHeader(block.header, signature), b"\x00" * 40)
 
 
-async def collect(client: LedgerClient, chain_id: bytes, bank_count: int) -> Corpus:
+async def collect(
+    client: LedgerClient, bank_credentials: ClientCredentials, chain_id: bytes, bank_count: int
+) -> Corpus:
     """Read the first blocks of a ledger, with their transactions, and the evidence there is.
 
-    Raises `LedgerError` if nobody answers, and ValueError for a ledger without blocks.
+    Seals name their signers and are shown to banks alone: they are fetched under a bank's
+    credentials, which a hostile bank has. Raises `LedgerError` if nobody answers, and ValueError
+    for a ledger without blocks.
     """
     top = (await client.node_status()).height
     if top < 1:
         raise ValueError("the ledger has no block yet")
-    sealed: list[SealedBlock] = []
+    sealed = await _sealed_blocks(client.preferred_endpoint, bank_credentials, top)
     transactions: list[bytes] = []
-    for height in range(1, min(top, MAX_HEIGHTS) + 1):
-        stored = await client.block(Height(height), include_transactions=True)
-        sealed.append(SealedBlock(Block.decode(stored.block), Seal.decode(stored.seal)))
+    for item in sealed:
+        stored = await client.block(item.block.height, include_transactions=True)
         transactions += stored.transactions
     items = [item.item async for page in client.evidence() for item in page]
     return Corpus(
@@ -183,3 +199,25 @@ async def collect(client: LedgerClient, chain_id: bytes, bank_count: int) -> Cor
         evidence=tuple(items[:MAX_EVIDENCE]),
         tip_height=top,
     )
+
+
+async def _sealed_blocks(
+    endpoint: Endpoint, bank_credentials: ClientCredentials, top: Height
+) -> list[SealedBlock]:
+    """Fetch the first blocks as one bank hands them to another."""
+    sealed: list[SealedBlock] = []
+    channel = bank_credentials.open_channel(endpoint)
+    stub: Any = peer_pb2_grpc.PeerStub(channel)
+    try:
+        while len(sealed) < min(top, MAX_HEIGHTS):
+            request = peer_pb2.FetchBlocksRequest(from_height=len(sealed) + 1)
+            answer = await stub.FetchBlocks(request, timeout=FETCH_S)
+            page = block_range_from_stub(answer).blocks
+            if not page:
+                break
+            sealed += [SealedBlock(Block.decode(b.block), Seal.decode(b.seal)) for b in page]
+    except grpc.aio.AioRpcError as error:
+        raise error_of_call(error, str(endpoint)) from error
+    finally:
+        await channel.close()
+    return sealed[:MAX_HEIGHTS]
