@@ -41,6 +41,7 @@ __all__ = [
     "Decision",
     "VerifiedBallot",
     "ballot_height",
+    "ballot_ciphertext",
     "ballot_message",
     "ballot_tag",
     "ballot_view",
@@ -70,6 +71,11 @@ def ballot_tag(raw: bytes) -> bytes:
 def ballot_message(raw: bytes) -> bytes:
     """Return block id and decision byte, 33 bytes; raises `Rejection` (LENGTH)."""
     return _piece(raw, slice(CONTEXT_BYTES, HEAD_BYTES))
+
+
+def ballot_ciphertext(raw: bytes) -> bytes:
+    """Return E1 || E2, 192 bytes (IDX1 9.4); raises `Rejection` (LENGTH)."""
+    return _piece(raw, _CIPHERTEXT)
 
 
 def ballot_view(raw: bytes) -> View:
