@@ -17,6 +17,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.governance import LedgerTransaction, Readmission, StakeMovement
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
+from node.ledger.settlement import PotCarry, Settlement
 from node.ledger.types import Height, TransactionId
 from node.runtime.consortium_directory import short_name
 
@@ -125,6 +126,8 @@ def _public_parts(
 ) -> tuple[Mapping[str, Money], str]:
     if isinstance(transaction, Readmission):
         return {}, short_name(transaction.terms.bank)
+    if isinstance(transaction, Settlement | PotCarry):
+        return {}, ""
     if isinstance(transaction, StakeMovement):
         amount = money_of(genesis, transaction.amount, genesis.base_asset.asset_id)
         return {"amount": amount}, short_name(transaction.bank)
