@@ -15,7 +15,12 @@ from cryptography import x509
 
 from node.client.errors import CredentialsInvalid
 from node.ledger.types import BankIndex
-from node.wire.identity import Identity, IdentityInvalid, bank_server_name
+from node.wire.identity import (
+    Identity,
+    IdentityInvalid,
+    bank_server_name,
+    regulator_server_name,
+)
 from node.wire.limits import MAX_MESSAGE_BYTES
 
 CA_CERTIFICATE_FILE = "ca.crt"
@@ -81,8 +86,15 @@ class ClientCredentials:
 
     def open_channel(self, endpoint: Endpoint) -> grpc.aio.Channel:
         """Return a channel that accepts only this bank at the other end."""
-        credentials = grpc.ssl_channel_credentials(self.ca_certificate, self.key, self.certificate)
         name = bank_server_name(self.identity.consortium, endpoint.bank)
+        return self._open(endpoint.address, name)
+
+    def open_regulator_channel(self, address: str) -> grpc.aio.Channel:
+        """Return a channel that accepts only the regulator at the other end, `host:port`."""
+        return self._open(address, regulator_server_name(self.identity.consortium))
+
+    def _open(self, address: str, name: str) -> grpc.aio.Channel:
+        credentials = grpc.ssl_channel_credentials(self.ca_certificate, self.key, self.certificate)
         options = [
             ("grpc.ssl_target_name_override", name),
             ("grpc.default_authority", name),
@@ -91,7 +103,7 @@ class ClientCredentials:
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.enable_retries", 0),
         ]
-        return grpc.aio.secure_channel(endpoint.address, credentials, options=options)
+        return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 def _read(path: Path) -> bytes:

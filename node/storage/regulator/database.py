@@ -17,7 +17,7 @@ from node.ledger.types import BankIndex, BlockId, FiscalYear, Height, TimeMs, Tr
 from node.storage import migrations
 from node.storage.configuration import DatabaseConfig
 from node.storage.connection import connect
-from node.storage.errors import IntegrityViolation, NotFound
+from node.storage.errors import NotFound, StorageError
 from node.storage.failures import storage_errors
 from node.storage.regulator.records import (
     FIRST_AUDIT_HASH,
@@ -49,6 +49,10 @@ from node.storage.regulator.tables import (
 
 MIGRATIONS = migrations.MIGRATIONS_DIRECTORY / "regulator"
 POOL_SIZE = 2
+
+
+class AuditLogBroken(StorageError):
+    """A row of the audit log was changed or is missing; the message says which."""
 
 
 def migrate(url: str) -> None:
@@ -331,9 +335,14 @@ class RegulatorDatabase:
         return tuple([_reverification(row) for row in await self._rows(statement)])
 
     async def answer_to(self, challenge: int) -> Reverification | None:
-        """Return what came of a challenge."""
+        """Return what came of a challenge: the last look at a bank that it led to."""
         columns = [item for item in REVERIFICATIONS.c if item.name != "reverification"]
-        rows = await self._rows(sa.select(*columns).filter_by(challenge=challenge))
+        rows = await self._rows(
+            sa.select(*columns)
+            .where(REVERIFICATIONS.c.challenge == challenge)
+            .order_by(REVERIFICATIONS.c.reverification.desc())
+            .limit(1)
+        )
         return _reverification(rows[0]) if rows else None
 
     # Alarms and evidence
@@ -423,17 +432,22 @@ class RegulatorDatabase:
         statement = statement.order_by(AUDIT_LOG.c.sequence).limit(limit)
         return tuple([AuditRow(**row) for row in await self._rows(statement)])
 
+    async def audit_count(self, action: str) -> int:
+        """Return how many rows there are of an action."""
+        statement = sa.select(sa.func.count().label("number")).where(AUDIT_LOG.c.action == action)
+        return int((await self._rows(statement))[0]["number"])
+
     async def check_audit_log(self) -> int:
         """Follow the chain of the whole audit log; return its length.
 
-        Raises `IntegrityViolation` at the first row that was changed, or follows a missing one.
+        Raises `AuditLogBroken` at the first row that was changed, or follows a missing one.
         """
         expected, previous = 1, FIRST_AUDIT_HASH
         for row in await self.audit_rows():
             if row.sequence != expected or row.previous_hash != previous:
-                raise IntegrityViolation(f"the audit log breaks off before row {row.sequence}")
+                raise AuditLogBroken(f"the audit log breaks off before row {row.sequence}")
             if row.computed_hash() != row.hash:
-                raise IntegrityViolation(f"row {row.sequence} of the audit log was changed")
+                raise AuditLogBroken(f"row {row.sequence} of the audit log was changed")
             expected, previous = expected + 1, row.hash
         return expected - 1
 
@@ -451,4 +465,4 @@ def _reverification(row: Mapping[str, Any]) -> Reverification:
     return Reverification(**{**row, "result": ReverificationResult(row["result"])})
 
 
-__all__ = ["MIGRATIONS", "RegulatorDatabase", "migrate"]
+__all__ = ["MIGRATIONS", "AuditLogBroken", "RegulatorDatabase", "migrate"]

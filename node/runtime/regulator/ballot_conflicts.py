@@ -1,0 +1,189 @@
+"""Two ballots under one tag: opened, made into evidence E8, and handed in (BFT-12 9, 17).
+
+A ballot is opened only if nothing identified convicts already: while the banks hold as many double
+votes of that height and view as there are conflicting tags, they know who it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from crypto.ballot import BallotContext, BallotKey, collect_ballot
+from crypto.ballot_opening import open_ballot
+from node.client.connection import ClientCredentials, Endpoint
+from node.client.errors import ClientError
+from node.client.ledger_client import LedgerClient
+from node.client.regulator_client import SupervisionClient
+from node.consensus.evidence_items import DoubleBallot, DoubleVote, decode_item, encode_item
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot, ballot_message, ballot_tag, verify_ballots
+from node.ledger.encoding import MalformedEncoding
+from node.ledger.genesis import Genesis
+from node.ledger.rejection import Rejection
+from node.runtime.regulator.follower import Follower
+from node.storage.regulator.database import RegulatorDatabase
+from node.storage.regulator.records import HandledConflict
+from node.wire.records import BallotConflict
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 5.0
+
+
+class ConflictDesk:
+    """Looks for conflicting ballots at every bank, and convicts who cast them."""
+
+    def __init__(
+        self,
+        genesis: Genesis,
+        endpoints: Sequence[Endpoint],
+        credentials: ClientCredentials,
+        database: RegulatorDatabase,
+        follower: Follower,
+        opener: BallotKey | None,
+    ) -> None:
+        """`opener` is None where officers hold it: they open by hand."""
+        self._genesis = genesis
+        self._ledgers = [LedgerClient([endpoint], credentials) for endpoint in endpoints]
+        self._banks = [SupervisionClient(endpoint, credentials) for endpoint in endpoints]
+        self._database = database
+        self._follower = follower
+        self._opener = opener
+        self._read = [0] * len(self._ledgers)
+        self._waiting: dict[bytes, BallotConflict] = {}
+        """By tag; opened unless identified votes convict."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for ledger in self._ledgers:
+            await ledger.close()
+        for bank in self._banks:
+            await bank.close()
+
+    async def run(self) -> None:
+        """Look at every bank in turn, without end."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Read what is new at every bank, open what must be, hand in what is not yet."""
+        for number, ledger in enumerate(self._ledgers):
+            try:
+                await self._read_on(number, ledger)
+            except ClientError as error:
+                logger.debug("a bank shows no conflicts", extra={"detail": str(error)})
+        for conflict in list(self._waiting.values()):
+            await self._handle(conflict)
+        for handled in await self._database.conflicts_to_hand_in():
+            await self._hand_in(handled)
+
+    async def _read_on(self, number: int, ledger: LedgerClient) -> None:
+        async for page in ledger.ballot_conflicts(self._read[number]):
+            for conflict in page:
+                self._read[number] = conflict.sequence + 1
+                tag = ballot_tag(conflict.first)
+                if not await self._database.conflict_is_handled(tag):
+                    self._waiting[tag] = conflict
+
+    async def _handle(self, conflict: BallotConflict) -> None:
+        tag = ballot_tag(conflict.first)
+        active = self._follower.active_set_at(conflict.height)
+        if active is None:
+            return
+        if not await asyncio.to_thread(self._is_proven, conflict, active):
+            del self._waiting[tag]
+            logger.warning(
+                "a conflict does not hold", extra={"height": conflict.height, "tag": tag.hex()}
+            )
+            return
+        if self._opener is None:
+            logger.warning(
+                "a conflict waits for the officers",
+                extra={"height": conflict.height, "tag": tag.hex()},
+            )
+            return
+        if await self._is_convicted(conflict):
+            return
+        item = await asyncio.to_thread(self._evidence, conflict, active, self._opener)
+        handled = HandledConflict(tag, item.height, item.bank, encode_item(item), handed_in=False)
+        await self._database.add_conflict(
+            handled,
+            {
+                "tag": tag.hex(),
+                "reason": "two ballots under one tag",
+                "order": "",
+                "height": item.height,
+                "view": item.view,
+                "bank": item.bank,
+                "opening": item.opening.encode().hex(),
+            },
+        )
+        del self._waiting[tag]
+        logger.info("double ballot", extra={"height": item.height, "accused": item.bank})
+
+    def _is_proven(self, conflict: BallotConflict, active: ActiveSet) -> bool:
+        """Whether both ballots verify, with one tag and two messages."""
+        raws = (conflict.first, conflict.second)
+        verdicts = verify_ballots(
+            raws,
+            chain_id=self._genesis.chain_id,
+            height=conflict.height,
+            view=conflict.view,
+            active_set=active,
+        )
+        return (
+            all(isinstance(verdict, VerifiedBallot) for verdict in verdicts)
+            and ballot_tag(raws[0]) == ballot_tag(raws[1])
+            and ballot_message(raws[0]) != ballot_message(raws[1])
+        )
+
+    async def _is_convicted(self, conflict: BallotConflict) -> bool:
+        """Whether identified votes of this height and view convict as many banks."""
+        here = [
+            other
+            for other in self._waiting.values()
+            if (other.height, other.view) == (conflict.height, conflict.view)
+        ]
+        accused: set[int] = set()
+        for ledger in self._ledgers:
+            try:
+                async for page in ledger.evidence():
+                    for item in page:
+                        if item.offence_height == conflict.height:
+                            accused |= _double_voter(item.item, conflict)
+                break
+            except ClientError:
+                continue
+        return len(accused) >= len(here)
+
+    def _evidence(
+        self, conflict: BallotConflict, active: ActiveSet, opener: BallotKey
+    ) -> DoubleBallot:
+        first, second = sorted((conflict.first, conflict.second))
+        context = BallotContext(self._genesis.chain_id, conflict.height, conflict.view)
+        opening = open_ballot(collect_ballot(first, active.ballot_ring, context), opener)
+        bank = active.members[opening.index].bank
+        return DoubleBallot(bank, conflict.height, conflict.view, first, second, opening)
+
+    async def _hand_in(self, handled: HandledConflict) -> None:
+        for bank in self._banks:
+            try:
+                await bank.submit_evidence(handled.item)
+            except ClientError as error:
+                logger.info("evidence not taken", extra={"detail": str(error)})
+                continue
+            await self._database.conflict_handed_in(handled.tag)
+            return
+
+
+def _double_voter(raw: bytes, conflict: BallotConflict) -> set[int]:
+    try:
+        item = decode_item(raw)
+    except (MalformedEncoding, Rejection):
+        return set()
+    if isinstance(item, DoubleVote) and item.view == conflict.view:
+        return {item.bank}
+    return set()

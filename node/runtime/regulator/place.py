@@ -1,0 +1,63 @@
+"""Where a local regulator keeps its files, and how others find it while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.runtime.config import ConfigurationError
+from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.secrets_directory import read_private
+
+DATABASE_NAME = "consortium_regulator"
+
+
+@dataclass(frozen=True, slots=True)
+class RegulatorPlace:
+    """The regulator's part of a consortium's directory."""
+
+    directory: ConsortiumDirectory
+
+    @property
+    def root(self) -> Path:
+        """Certificate, secrets, database URL and log; for the regulator's eyes only."""
+        return self.directory.regulator
+
+    @property
+    def database_url_file(self) -> Path:
+        return self.root / "database.url"
+
+    @property
+    def log_file(self) -> Path:
+        return self.root / "regulator.log"
+
+    @property
+    def address_file(self) -> Path:
+        """Where the running regulator listens; public."""
+        return self.directory.run / "regulator.json"
+
+    def database_url(self) -> str:
+        """Return the URL of the regulator's database; raises `ConfigurationError`."""
+        return read_private(self.database_url_file).decode("utf-8").strip()
+
+    def write_address(self, address: str) -> None:
+        """Tell where the regulator listens."""
+        temporary = self.address_file.with_suffix(".new")
+        document = {"address": address, "pid": os.getpid()}
+        temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
+        os.replace(temporary, self.address_file)
+
+    def forget_address(self) -> None:
+        """Take the address back."""
+        self.address_file.unlink(missing_ok=True)
+
+    def address(self) -> str | None:
+        """Return where the regulator listens, None if it does not run."""
+        try:
+            return str(json.loads(self.address_file.read_text(encoding="utf-8"))["address"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigurationError(f"{self.address_file}: {error}") from error
