@@ -24,6 +24,7 @@ from node.cli.demo_wallets import (
     open_wallets,
     timed_ledger,
 )
+from node.cli.demo_years import DemoTreasury
 from node.cli.doctor_report import DoctorReport
 from node.cli.seal_watch import SealWatch
 from node.client.errors import ClientError, InsufficientFunds
@@ -68,6 +69,14 @@ class DemoSummary:
     finality_ms_p50: float
     """From submission of a payment until its home bank told that it is sealed."""
     finality_ms_p95: float
+    settlements: int
+    """Fiscal years settled during the demonstration."""
+    rewards_paid: int
+    """By these settlements, in minor units of the base asset."""
+    penalties: int
+    """Taken from stakes during the demonstration, in minor units of the base asset."""
+    treasury_balanced: bool
+    """Whether stakes, pots, fees and rewards add up, from genesis on."""
 
     @property
     def held(self) -> bool:
@@ -77,6 +86,7 @@ class DemoSummary:
             and self.double_spend_rejected
             and self.state_roots_identical
             and self.doctor_clean
+            and self.treasury_balanced
         )
 
     def to_json_object(self) -> dict[str, object]:
@@ -105,7 +115,14 @@ class DemoOutcome:
     paying_s: float
 
     def summarise(
-        self, banks: int, asked: int, doctor: DoctorReport, healthy_s: float, total_s: float
+        self,
+        asked: int,
+        doctor: DoctorReport,
+        treasury: DemoTreasury,
+        *,
+        banks: int,
+        healthy_s: float,
+        total_s: float,
     ) -> DemoSummary:
         """Return the summary with the doctor's findings."""
         finality_ms = sorted(
@@ -125,6 +142,10 @@ class DemoOutcome:
             sealed_per_second=round(self._rate(), 2),
             finality_ms_p50=round(_percentile(finality_ms, 50), 1),
             finality_ms_p95=round(_percentile(finality_ms, 95), 1),
+            settlements=treasury.settlements,
+            rewards_paid=treasury.rewards_paid,
+            penalties=treasury.penalties,
+            treasury_balanced=treasury.balanced,
         )
 
     def _rate(self) -> float:

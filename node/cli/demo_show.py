@@ -6,6 +6,7 @@ import time
 
 from node.cli.access import Consortium
 from node.cli.demo import DemoOutcome, DemoSummary, run_demo
+from node.cli.demo_years import SETTLEMENTS_SHOWN, examine_treasury, wait_for_settlements
 from node.cli.doctor import examine
 from node.cli.terminal import answer, answer_json, progress, say, warn
 from node.runtime.consortium_directory import ConsortiumDirectory
@@ -19,24 +20,45 @@ async def show_demo(
     *,
     begun_s: float,
     healthy_s: float,
+    years_end: bool,
     as_json: bool,
 ) -> int:
-    """Run the demonstration and the doctor; print the summary; return the exit code."""
+    """Run the demonstration and the doctor; print the summary; return the exit code.
+
+    With `years_end` it goes on until two fiscal years were settled.
+    """
     consortium = Consortium.load(directory)
     with progress("payments sealed") as meter:
         outcome = await run_demo(consortium, payments, meter)
     _show_outcome(outcome, payments)
+    settled = SETTLEMENTS_SHOWN
+    if years_end:
+        with progress("fiscal years settled") as meter:
+            settled = await wait_for_settlements(
+                consortium, outcome.first_height, SETTLEMENTS_SHOWN, meter
+            )
     doctor = await examine(consortium, full=False)
     for line in doctor.lines():
         say(line, None if doctor.clean else "yellow")
-    total_s = time.monotonic() - begun_s
-    summary = outcome.summarise(len(consortium.genesis.banks), payments, doctor, healthy_s, total_s)
+    treasury = await examine_treasury(consortium, outcome.first_height)
+    for fault in treasury.faults:
+        warn(f"the treasury does not add up: {fault}")
+    if settled < SETTLEMENTS_SHOWN:
+        warn(f"{settled} of {SETTLEMENTS_SHOWN} fiscal years were settled: ask `consortium regulator`")
+    summary = outcome.summarise(
+        payments,
+        doctor,
+        treasury,
+        banks=len(consortium.genesis.banks),
+        healthy_s=healthy_s,
+        total_s=time.monotonic() - begun_s,
+    )
     if as_json:
         answer_json(summary.to_json_object())
     else:
         for line in summary_lines(summary):
             answer(line)
-    return 0 if summary.held else 1
+    return 0 if summary.held and settled >= SETTLEMENTS_SHOWN else 1
 
 
 def _show_outcome(outcome: DemoOutcome, payments: int) -> None:
@@ -60,6 +82,9 @@ def summary_lines(summary: DemoSummary) -> list[str]:
         f"double spend refused everywhere: {_yes(summary.double_spend_rejected)}; "
         f"identical state roots: {_yes(summary.state_roots_identical)}; "
         f"doctor clean: {_yes(summary.doctor_clean)}",
+        f"{summary.settlements} fiscal years settled, {summary.rewards_paid} paid in rewards, "
+        f"{summary.penalties} in penalties (minor units); treasury adds up: "
+        f"{_yes(summary.treasury_balanced)}",
         f"healthy after {summary.seconds_to_healthy:.1f} s, all done after "
         f"{summary.seconds_total:.1f} s",
     ]

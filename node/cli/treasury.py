@@ -56,7 +56,7 @@ def command(bank: str | None, rows: bool, directory: ConsortiumDirectory, as_jso
     """
     consortium = Consortium.load(directory)
     first = BankIndex(0) if bank is None else find_bank(consortium.genesis, bank)
-    report = asyncio.run(_fetch(consortium, first))
+    report = asyncio.run(fetch_treasury(consortium, first))
     if as_json:
         answer_json(_json_object(report, with_rows=rows))
     else:
@@ -65,7 +65,8 @@ def command(bank: str | None, rows: bool, directory: ConsortiumDirectory, as_jso
         raise SystemExit(1)
 
 
-async def _fetch(consortium: Consortium, first: BankIndex) -> TreasuryReport:
+async def fetch_treasury(consortium: Consortium, first: BankIndex) -> TreasuryReport:
+    """Read and check the treasury; raises `CommandFailed` if no bank answers."""
     genesis = consortium.genesis
     with activity() as tell:
         tell("reading the treasury")

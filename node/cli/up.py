@@ -204,6 +204,7 @@ class _Run:
                 self._options.demo_payments,
                 begun_s=self._begun_s,
                 healthy_s=healthy_s,
+                years_end=self._options.fiscal_year_seconds is not None,
                 as_json=self._options.as_json,
             )
             if not self._options.keep:

@@ -13,6 +13,7 @@ from node.cli.demo import DemoOutcome, DemoSummary, SealedPayment, run_demo
 from node.cli.demo_double_spend import DoubleSpend
 from node.cli.demo_show import summary_lines
 from node.cli.demo_wallets import Departures
+from node.cli.demo_years import DemoTreasury, examine_treasury
 from node.cli.examination import Examination
 from node.client import list_wallets
 from node.ledger.types import BankIndex, TransactionId
@@ -60,7 +61,9 @@ async def test_payments_are_sealed_and_a_double_spend_is_not(
             running.consortium, full=False, meter=lambda step, done, total: None
         ).run()
         assert doctor.findings == ()
-        summary = outcome.summarise(4, 6, doctor, healthy_s=1.0, total_s=9.0)
+        treasury = await examine_treasury(running.consortium, outcome.first_height)
+        assert treasury == DemoTreasury(0, 0, 0, balanced=True, faults=())
+        summary = outcome.summarise(6, doctor, treasury, banks=4, healthy_s=1.0, total_s=9.0)
         assert summary.held
         # Six payments, one of the double spend's two, and the issues.
         assert doctor.transactions == 6 + 1 + outcome.issues
@@ -73,8 +76,11 @@ async def test_payments_are_sealed_and_a_double_spend_is_not(
         )
 
 
+TREASURY = DemoTreasury(2, 1_234, 56, balanced=True, faults=())
+
+
 def test_the_summary_has_exactly_the_keys_of_the_contract() -> None:
-    summary = OUTCOME.summarise(12, 4, CLEAN, healthy_s=9.876, total_s=54.321)
+    summary = OUTCOME.summarise(4, CLEAN, TREASURY, banks=12, healthy_s=9.876, total_s=54.321)
     assert summary.to_json_object() == {
         "banks": 12,
         "transactions_submitted": 4,
@@ -89,11 +95,15 @@ def test_the_summary_has_exactly_the_keys_of_the_contract() -> None:
         "sealed_per_second": 2.0,
         "finality_ms_p50": 200.0,
         "finality_ms_p95": 2000.0,
+        "settlements": 2,
+        "rewards_paid": 1_234,
+        "penalties": 56,
+        "treasury_balanced": True,
     }
     assert summary.held
 
 
-SUMMARY = OUTCOME.summarise(12, 4, CLEAN, healthy_s=9.876, total_s=54.321)
+SUMMARY = OUTCOME.summarise(4, CLEAN, TREASURY, banks=12, healthy_s=9.876, total_s=54.321)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +113,7 @@ SUMMARY = OUTCOME.summarise(12, 4, CLEAN, healthy_s=9.876, total_s=54.321)
         replace(SUMMARY, double_spend_rejected=False),
         replace(SUMMARY, state_roots_identical=False),
         replace(SUMMARY, doctor_clean=False),
+        replace(SUMMARY, treasury_balanced=False),
     ],
 )
 def test_not_everything_held(broken: DemoSummary) -> None:
@@ -115,6 +126,8 @@ def test_the_summary_for_people() -> None:
         "everything held: 4 of 4 payments sealed by 12 banks in 5 blocks, height 9",
         "finality 200 ms (median), 2000 ms (95 %), 2.0 payments a second",
         "double spend refused everywhere: yes; identical state roots: yes; doctor clean: yes",
+        "2 fiscal years settled, 1234 paid in rewards, 56 in penalties (minor units); treasury "
+        "adds up: yes",
         "healthy after 9.9 s, all done after 54.3 s",
     ]
 
