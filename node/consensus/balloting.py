@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from node.consensus.ballots import HeightBallots, select_ballots
+from node.consensus.ballots import HeightBallots, count_tags, select_ballots
 from node.consensus.certificates import CertificateInvalid, Seal, required_ballots
 from node.consensus.effects import AlarmKind, KeepBallots, VerifyBallots
 from node.consensus.events import BallotsVerified
@@ -63,14 +63,19 @@ def sealing_ballots(state: State, view: View, block_id: BlockId) -> tuple[bytes,
 
 
 def verify_approvals(state: State, view: View, block_id: BlockId) -> bool:
-    """Have the ballots for a block verified, in one batch, once there are q tags among them."""
-    ballots = state.ballots
+    """Have the ballots for a block verified, in one batch, once there are q tags among them.
+
+    What comes later is looked at only if the first ones turn out to be too few.
+    """
+    ballots, required = state.ballots, required_ballots(state.active_set)
     possible = [
         raw for raw in ballots.approvals_of(view, block_id) if ballots.verdicts.get(raw, True)
     ]
-    if len({ballot_tag(raw) for raw in possible}) < required_ballots(state.active_set):
+    lacking = ballots.lacking(possible)
+    hoped_for = [raw for raw in possible if raw not in lacking]
+    if count_tags(possible) < required or count_tags(hoped_for) >= required:
         return False
-    return ask(state, ballots, view, possible)
+    return ask(state, ballots, view, lacking)
 
 
 def hold(state: State, seal: Seal, source: BankIndex) -> None:

@@ -89,7 +89,9 @@ class HeightBallots:
 
     def answer(self, ticket: int, valid: tuple[bool, ...]) -> None:
         """Record the host's verdicts; a ticket of another height is ignored."""
-        self.verdicts.update(zip(self.asked.pop(ticket, ()), valid, strict=False))
+        asked = self.asked.pop(ticket, None)
+        if asked is not None:
+            self.verdicts.update(zip(asked, valid, strict=True))
 
     def _add(
         self,
@@ -106,6 +108,11 @@ class HeightBallots:
         if kept.setdefault((view, bank), raw) == raw:
             self.note(view, raw)
         return True
+
+
+def count_tags(ballots: Iterable[bytes]) -> int:
+    """Return how many banks cast these ballots, if they all hold."""
+    return len({ballot_tag(raw) for raw in ballots})
 
 
 def select_ballots(verified: Iterable[bytes], required: int) -> tuple[bytes, ...]:

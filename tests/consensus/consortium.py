@@ -24,9 +24,11 @@ from node.consensus.effects import (
     Send,
     SetTimer,
     Validate,
+    VerifyBallots,
 )
 from node.consensus.events import (
     Approved,
+    BallotsVerified,
     BlockApplied,
     BlockBuilt,
     Event,
@@ -49,8 +51,10 @@ from node.consensus.parameters import ConsensusParameters
 from node.consensus.record import DurableRecord
 from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot, ballot_tag
 from node.ledger.blocks import Block, Header
 from node.ledger.types import NO_VIEW, BankIndex, Height, View
+from node.simulation.ballot_oracle import BallotOracle, ballot_signer_of
 from tests.consensus import toy_ledger
 from tests.consensus.oracle import OracleSigner, OracleVerifier, public_key
 
@@ -68,6 +72,7 @@ class Consortium:
         self.genesis = toy_ledger.genesis_header(self.active_set)
         self.height = Height(height)
         self.verifier = OracleVerifier()
+        self.ballot_oracle = BallotOracle(toy_ledger.CHAIN_ID)
 
     @property
     def quorum(self) -> int:
@@ -129,7 +134,28 @@ class Consortium:
     def commit(self, bank: int, block: Block, view: int = 0) -> Commit:
         who = BankIndex(bank)
         statement = self.context.commit(View(view), who, block.block_id)
-        return Commit(who, self.height, View(view), block.block_id, self._sign(who, statement))
+        return Commit(
+            who,
+            self.height,
+            View(view),
+            block.block_id,
+            self._sign(who, statement),
+            self.ballot(who, block, view),
+        )
+
+    def ballot(self, bank: int, block: Block, view: int = 0, *, approve: bool = True) -> bytes:
+        """The ballot of a bank on a block; distinct banks have distinct tags."""
+        signer = ballot_signer_of(BankIndex(bank), toy_ledger.CHAIN_ID)
+        return signer.sign_ballot(
+            self.active_set, self.height, View(view), block.block_id, approve=approve
+        )
+
+    def ballots(
+        self, block: Block, view: int = 0, *, banks: Iterable[int] | None = None
+    ) -> tuple[bytes, ...]:
+        """The APPROVE ballots of q banks, or of these, sorted by tag."""
+        cast = [self.ballot(bank, block, view) for bank in self._some(banks, self.quorum)]
+        return tuple(sorted(cast, key=ballot_tag))
 
     def timeout(
         self,
@@ -164,7 +190,8 @@ class Consortium:
     def seal(self, block: Block, view: int = 0, *, banks: Iterable[int] | None = None) -> Seal:
         commits = [self.commit(bank, block, view) for bank in self._some(banks, self.quorum)]
         entries = tuple(SignatureEntry(commit.bank, commit.signature) for commit in commits)
-        return Seal(self.height, View(view), block.block_id, entries)
+        ballots = self.ballots(block, view, banks=banks)
+        return Seal(self.height, View(view), block.block_id, entries, ballots)
 
     def timeout_certificate(
         self, view: int = 0, *, claims: dict[int, int] | None = None, count: int | None = None
@@ -214,11 +241,17 @@ class Consortium:
             reason=reason,
             transaction_index=index,
             signature=self._sign(who, statement),
+            ballot=None
+            if decision is Decision.APPROVE
+            else self.ballot(who, block, view, approve=False),
         )
 
 
 class Desk:
-    """One core; the test is its host and all its peers. `effects` are those of the last step."""
+    """One core; the test is its host and all its peers. `effects` are those of the last step.
+
+    Ballots are verified as soon as the core asks, unless the test wants to answer itself.
+    """
 
     def __init__(
         self,
@@ -233,8 +266,10 @@ class Desk:
         silent_through: int | None = None,
         transactions_available: int = 0,
         evidence: Sequence[bytes] = (),
+        verifies_ballots: bool = True,
     ) -> None:
         self.consortium = consortium
+        self.verifies_ballots = verifies_ballots
         self.bank = BankIndex(bank)
         self.core = Consensus(
             self.bank,
@@ -243,6 +278,7 @@ class Desk:
             ConsensusParameters(),
             OracleSigner(public_key(bank)),
             consortium.verifier,
+            ballot_signer_of(self.bank, toy_ledger.CHAIN_ID),
         )
         self.effects: list[Effect] = []
         self.timers: dict[TimerKind, SetTimer] = {}
@@ -262,7 +298,7 @@ class Desk:
     # Events.
 
     def do(self, event: Event) -> list[Effect]:
-        return self._take(self.core.handle(event))
+        return self._take(self._handle(event))
 
     def receive(self, *messages: Message, sender: int | None = None) -> list[Effect]:
         """Deliver messages; the sender is the signer, or bank 2 (3) for what proves itself."""
@@ -272,7 +308,7 @@ class Desk:
             source = message.bank if isinstance(message, SignedStatement) else other
             if sender is not None:
                 source = BankIndex(sender)
-            collected += self.core.handle(MessageReceived(source, message))
+            collected += self._handle(MessageReceived(source, message))
         return self._take(collected)
 
     def fire(self, kind: TimerKind) -> list[Effect]:
@@ -319,6 +355,24 @@ class Desk:
 
     def persisted(self) -> list[DurableRecord]:
         return [DurableRecord.decode(effect.record) for effect in self.all(Persist)]
+
+    def verify(self, question: VerifyBallots) -> list[Effect]:
+        """Answer a `VerifyBallots` as an honest host does."""
+        verdicts = self.consortium.ballot_oracle.verify(
+            question.ballots,
+            height=question.height,
+            view=question.view,
+            active_set=question.active_set,
+        )
+        valid = tuple([isinstance(verdict, VerifiedBallot) for verdict in verdicts])
+        return self.do(BallotsVerified(question.ticket, valid))
+
+    def _handle(self, event: Event) -> list[Effect]:
+        effects = self.core.handle(event)
+        if self.verifies_ballots:
+            for question in [e for e in effects if isinstance(e, VerifyBallots)]:
+                effects = effects + self.verify(question)
+        return effects
 
     def _take(self, effects: list[Effect]) -> list[Effect]:
         self.effects = effects

@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
+from crypto.ballot import BallotOpening
+from crypto.opener_shares import PartialDecryption
 from node.consensus.accusations import approved_invalid, invalid_proposal, pair_of
 from node.consensus.accusations import rejected_proposal as rejected
 from node.consensus.certificates import RejectionEntry, SignatureEntry, TimeoutEntry
-from node.consensus.evidence_items import EvidenceItem, encode_item
+from node.consensus.evidence_items import DoubleBallot, EvidenceItem, encode_item
 from node.consensus.messages import (
     BlockRequest,
     BlockResponse,
@@ -35,18 +37,23 @@ from node.consensus.messages import (
 from node.consensus.record import DurableRecord
 from node.consensus.signatures import Ed25519Signer
 from node.consensus.signing import SigningContext
+from node.ledger.active_set import ActiveSet, Member
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
-from tests.consensus.toy_ledger import active_set_of
 
 CHAIN_ID = hashlib.sha256(b"bft12 vector chain").digest()
 SIGNERS = [
     Ed25519Signer(hashlib.sha256(b"bft12 vector key" + bytes([index])).digest())
     for index in range(4)
 ]
-ACTIVE_SET = active_set_of(
-    {BankIndex(index): signer.public_key for index, signer in enumerate(SIGNERS)}
+ACTIVE_SET = ActiveSet(
+    tuple(
+        Member(BankIndex(index), signer.public_key, bytes([index]) * 96)
+        for index, signer in enumerate(SIGNERS)
+    ),
+    bytes(96),
 )
+"""Its ballot keys are no points: encodings and Ed25519 signatures alone are looked at."""
 HEIGHT = Height(5)
 VIEW = View(3)
 CONTEXT = SigningContext.of(CHAIN_ID, ACTIVE_SET, HEIGHT)
@@ -215,7 +222,15 @@ def evidence() -> dict[str, EvidenceItem]:
     voted_down = rejected(first, [rejection_at_creation(bank) for bank in range(4)], 4)
     assert shown is not None
     assert voted_down is not None
-    items = {
+    cast_twice = DoubleBallot(
+        BankIndex(2), HEIGHT, VIEW, b"ballot", b"other ballot", BallotOpening(2, bytes(range(64)))
+    )
+    officers = tuple(
+        PartialDecryption(index, bytes([index]) * 96, bytes([16 + index]) * 96, bytes(64))
+        for index in (1, 3)
+    )
+    opened_by_officers = dataclasses.replace(cast_twice, opening=BallotOpening(2, officers))
+    items: dict[str, EvidenceItem | None] = {
         "E1": pair_of(rejection(1), approval(1, VIEW)),
         "E2": pair_of(first, second),
         "E3": pair_of(commit(3), second_commit),
@@ -224,6 +239,8 @@ def evidence() -> dict[str, EvidenceItem]:
         "E6": voted_down,
         "E7 on E5": approved_invalid(approval(1, VIEW), shown),
         "E7 on E6": approved_invalid(approval(0, View(2)), voted_down),
+        "E8": cast_twice,
+        "E8 by officers": opened_by_officers,
     }
     return {name: item for name, item in items.items() if item is not None}
 

@@ -14,12 +14,14 @@ from node.consensus.certificates import (
     Seal,
     SignatureEntry,
     TimeoutCertificate,
+    verify_commits,
     verify_quorum_certificate,
     verify_reject_certificate,
     verify_seal,
     verify_timeout_certificate,
 )
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import BallotCertificate
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import BankIndex, BlockId, Height, View
 from tests.consensus.consortium import Consortium
@@ -134,9 +136,62 @@ def test_timeout_certificate_claims() -> None:
         verify(C.timeout_certificate(2, claims={0: 3}))
 
 
-def test_unverified_ballots_are_refused() -> None:
-    with pytest.raises(CertificateInvalid, match=r"^a seal of this version carries no ballots$"):
-        verify(replace(SEAL, ballots=(b"ballot",)))
+def refused_ballots(*ballots: bytes) -> str:
+    with pytest.raises(CertificateInvalid) as caught:
+        verify(replace(SEAL, ballots=ballots))
+    return str(caught.value)
+
+
+def test_section_17_a_seal_has_q_ballots_with_distinct_tags_in_their_order() -> None:
+    cast = SEAL.ballots
+    assert refused_ballots() == "ballots: 0 ballots, exactly 10 are required"
+    assert refused_ballots(*cast[:9]) == "ballots: 9 ballots, exactly 10 are required"
+    eleven = C.ballots(BLOCK, banks=range(11))
+    assert refused_ballots(*eleven) == "ballots: 11 ballots, exactly 10 are required"
+    unordered = "ballots: the tags are not in strictly increasing order"
+    assert refused_ballots(*cast[:9], cast[8]) == unordered
+    assert refused_ballots(cast[1], cast[0], *cast[2:]) == unordered
+    assert refused_ballots(*cast[:9], b"") == "length: a ballot of 0 bytes"
+
+
+def test_section_17_the_ballots_of_a_seal_are_of_its_place_and_ring() -> None:
+    cast = SEAL.ballots
+
+    def instead(*, change: Callable[[bytes], bytes]) -> str:
+        return refused_ballots(change(cast[0]), *cast[1:])
+
+    other_place = "a ballot is of another chain, height, view or ring size"
+    for byte in (0, 1, 2, 34, 41, 42, 45):
+        at = byte
+        assert instead(change=lambda raw, at=at: flipped(raw, at)) == other_place
+    for byte in (46, 77, 78):
+        at = byte
+        message = "ballots: a ballot is not an approval of this block"
+        assert instead(change=lambda raw, at=at: flipped(raw, at)) == message
+    assert instead(change=lambda raw: raw[:-32]) == other_place
+    assert instead(change=lambda raw: raw + bytes(32)) == other_place
+    # A proof is for the host to verify.
+    verify(replace(SEAL, ballots=(*cast[:9], flipped(cast[9], 1000))))
+
+
+def test_section_17_what_is_published_of_a_seal_names_no_bank() -> None:
+    published = SEAL.published()
+    assert published == BallotCertificate(
+        SEAL.height, SEAL.view, SEAL.block_id, C.ballots(BLOCK)
+    )
+    encoded = published.encode()
+    assert not any(entry.signature in encoded for entry in SEAL.signatures)
+
+
+def test_section_9_the_signatures_of_a_seal_stand_without_its_ballots() -> None:
+    verify_commits(replace(SEAL, ballots=()), CHAIN_ID, C.active_set, C.verifier)
+    forged = replace(SEAL, signatures=(*SEAL.signatures[:9], QC.signatures[9]))
+    with pytest.raises(CertificateInvalid, match=r"^signature of bank 9 does not verify$"):
+        verify_commits(forged, CHAIN_ID, C.active_set, C.verifier)
+
+
+def flipped(raw: bytes, at: int) -> bytes:
+    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
 
 
 def test_seal_encoding_stands_alone() -> None:

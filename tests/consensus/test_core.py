@@ -97,7 +97,7 @@ def test_the_leader_of_the_next_height_builds_at_once_on_what_is_left() -> None:
     desk = Desk(C, C.active_set.leader(Height(2), View(0)))
     desk.receive(C.proposal(BLOCK), C.seal(BLOCK))
     desk.apply(transactions_available=100)
-    assert desk.all(BuildBlock) == [BuildBlock(Height(2), View(0))]
+    assert desk.all(BuildBlock) == [BuildBlock(Height(2), View(0), ballots=C.ballots(BLOCK))]
 
 
 def test_hash_randomisation_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -81,7 +82,13 @@ def test_certificates_convict_their_signers() -> None:
     ]
     found = log.observe_reject_certificate(C.reject_certificate(BLOCK, banks=[0, 10, 11]))
     assert found == [
-        Conflict(Offence.DOUBLE_VOTE, BankIndex(bank), Height(1), first, C.reject(bank, BLOCK))
+        Conflict(
+            Offence.DOUBLE_VOTE,
+            BankIndex(bank),
+            Height(1),
+            first,
+            replace(C.reject(bank, BLOCK), ballot=None),
+        )
         for bank, first in (
             (0, C.approve(0, BLOCK)),
             (10, C.approve(10, OTHER)),

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.ballot import BallotOpening
 from node.consensus.evidence_items import (
     MAX_PROOF_BYTES,
     ApprovedInvalid,
+    DoubleBallot,
     DoubleVote,
     InvalidProposal,
     RejectedProposal,
@@ -38,7 +40,7 @@ ITEMS = samples.evidence()
 
 def test_vectors_cover_every_kind() -> None:
     assert [vector["name"] for vector in VECTORS] == list(ITEMS)
-    assert {encode_item(item)[0] for item in ITEMS.values()} == set(range(1, 8))
+    assert {encode_item(item)[0] for item in ITEMS.values()} == set(range(1, 9))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -80,7 +82,8 @@ def test_garbage_is_refused_or_canonical(data: bytes) -> None:
 
 
 def test_section_9_keys() -> None:
-    """(height, bank, class): E1 is a vote, E5 and E6 are one class, E7 accuses the approver."""
+    """(height, bank, class): E1 and E8 are a vote, E5 and E6 are one class, E7 accuses the
+    approver."""
     classes = {name: key_of(item) for name, item in ITEMS.items()}
     creator = samples.block().header.proposer
     assert classes == {
@@ -92,6 +95,8 @@ def test_section_9_keys() -> None:
         "E6": PunishedOffence(samples.HEIGHT, creator, OffenceClass.INVALID_PROPOSAL),
         "E7 on E5": PunishedOffence(samples.HEIGHT, BankIndex(1), OffenceClass.APPROVAL),
         "E7 on E6": PunishedOffence(samples.HEIGHT, BankIndex(0), OffenceClass.APPROVAL),
+        "E8": PunishedOffence(samples.HEIGHT, BankIndex(2), OffenceClass.VOTE),
+        "E8 by officers": PunishedOffence(samples.HEIGHT, BankIndex(2), OffenceClass.VOTE),
     }
 
 
@@ -105,6 +110,16 @@ def test_a_pair_has_one_order() -> None:
     ):
         with pytest.raises(MalformedEncoding, match="not in increasing order"):
             decode_item(encode_item(twisted))
+
+
+def test_ballots_have_one_order_and_an_opening_of_a_known_form() -> None:
+    item = ITEMS["E8"]
+    assert isinstance(item, DoubleBallot)
+    with pytest.raises(MalformedEncoding, match="not in increasing order"):
+        decode_item(encode_item(replace(item, first=item.second, second=item.first)))
+    short = replace(item, opening=BallotOpening(2, bytes(63)))
+    with pytest.raises(MalformedEncoding, match="^opening: "):
+        decode_item(encode_item(short))
 
 
 def test_rejections_have_one_order() -> None:
@@ -144,7 +159,7 @@ def test_the_largest_proof_still_fits_into_an_approval_of_it() -> None:
         decode_item(encode_item(replace(shown, proof=bytes(MAX_PROOF_BYTES + 1))))
 
 
-@pytest.mark.parametrize("kind", [0, 8, 255])
+@pytest.mark.parametrize("kind", [0, 9, 255])
 def test_kinds_that_are_none_are_refused(kind: int) -> None:
     with pytest.raises(MalformedEncoding, match=rf"^unknown kind of evidence {kind}$"):
         decode_item(bytes([kind]))

@@ -109,8 +109,8 @@ def test_conflicting_statements_are_kept_and_raise_one_alarm() -> None:
     )
     (conflict,) = desk.core.conflicts()
     assert (conflict.first, conflict.second) == (
-        C.commit(3, BLOCK),
-        C.commit(3, C.block(ids=[2])),
+        replace(C.commit(3, BLOCK), ballot=None),
+        replace(C.commit(3, C.block(ids=[2])), ballot=None),
     )
 
 

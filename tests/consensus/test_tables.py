@@ -46,9 +46,15 @@ def test_commits_of_any_view_may_seal_but_never_across_views() -> None:
     table.add(C.commit(0, BLOCK, 0))
     table.add(C.commit(1, BLOCK, 1))
     table.add(C.commit(2, OTHER, 1))
-    assert table.seal(2) is None
+    assert table.quorums(2) == []
     table.add(C.commit(5, BLOCK, 0))
-    assert table.seal(2) == C.seal(BLOCK, 0, banks=[0, 5])
+    assert table.quorums(2) == [[C.commit(0, BLOCK, 0), C.commit(5, BLOCK, 0)]]
+    table.add(C.commit(3, OTHER, 1))
+    table.add(C.commit(4, BLOCK, 0))
+    assert table.quorums(2) == [
+        [C.commit(0, BLOCK, 0), C.commit(4, BLOCK, 0)],
+        [C.commit(2, OTHER, 1), C.commit(3, OTHER, 1)],
+    ]
 
 
 def test_timeout_certificate_prefers_the_highest_claims() -> None:
