@@ -9,6 +9,7 @@ from node.cli.demo import DemoOutcome, DemoSummary, run_demo
 from node.cli.demo_years import SETTLEMENTS_SHOWN, examine_treasury, wait_for_settlements
 from node.cli.doctor import examine
 from node.cli.terminal import answer, answer_json, progress, say, warn
+from node.ledger.types import Height
 from node.runtime.consortium_directory import ConsortiumDirectory
 
 FAILURES_SHOWN = 5
@@ -35,16 +36,19 @@ async def show_demo(
     if years_end:
         with progress("fiscal years settled") as meter:
             settled = await wait_for_settlements(
-                consortium, outcome.first_height, SETTLEMENTS_SHOWN, meter
+                consortium, Height(outcome.first_height), SETTLEMENTS_SHOWN, meter
             )
     doctor = await examine(consortium, full=False)
     for line in doctor.lines():
         say(line, None if doctor.clean else "yellow")
-    treasury = await examine_treasury(consortium, outcome.first_height)
+    treasury = await examine_treasury(consortium, Height(outcome.first_height))
     for fault in treasury.faults:
         warn(f"the treasury does not add up: {fault}")
     if settled < SETTLEMENTS_SHOWN:
-        warn(f"{settled} of {SETTLEMENTS_SHOWN} fiscal years were settled: ask `consortium regulator`")
+        warn(
+            f"{settled} of {SETTLEMENTS_SHOWN} fiscal years were settled; ask "
+            "`consortium regulator status`"
+        )
     summary = outcome.summarise(
         payments,
         doctor,
