@@ -1,15 +1,19 @@
 """What the stored rows of a block must be, derived from the genesis, the chain before it and the
 bytes of its transactions. Pure: rows in, `IntegrityViolation` or nothing out.
 
-The chain of headers is certified by seals; a header commits to its transactions, evidence and
-state; a transaction's bytes fix its nullifiers and notes; the state commits to all notes,
-nullifiers and closed bins by running hashes, and holds balances and stakes. So every row of the
-history hangs on a signature of q banks, and a changed one shows.
+The chain of headers is certified by seals; a header commits to its transactions, evidence, state
+and to the ballots on its parent; a transaction's bytes fix its nullifiers and notes, and what a
+year's settlement says; the state commits to all notes, nullifiers and closed bins by running
+hashes, and holds balances, stakes and tallies. So every row of the history hangs on a signature of
+q banks, and a changed one shows.
+
+A seal hangs on nothing but itself. Its signatures are verified, and its bytes have a digest beside
+them; the proofs of its ballots take milliseconds, so they are verified at every so many heights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -21,6 +25,7 @@ from node.consensus.messages import Seal
 from node.consensus.signatures import Verifier
 from node.ledger import accumulators
 from node.ledger.active_set import MINIMUM_BANKS, ActiveSet
+from node.ledger.ballots import verify_ballot_certificate, verify_parent_ballots
 from node.ledger.blocks import HEADER_BYTES, Block, Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
@@ -29,8 +34,10 @@ from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_header
 from node.ledger.types import Height
+from node.runtime.voting_record_check import TallyWalk, check_pots, check_votes
 from node.storage.errors import IntegrityViolation
 from node.storage.history_reader import BlockHistory, LedgerBooks, Rows, TransactionHistory
+from node.storage.row_digests import require_seal
 
 
 def damaged(table: str, height: int | None, detail: str) -> IntegrityViolation:
@@ -41,13 +48,26 @@ def damaged(table: str, height: int | None, detail: str) -> IntegrityViolation:
 class ChainWalk:
     """Takes the stored blocks from height 0 on, and knows what the next must follow from."""
 
-    def __init__(self, genesis: Genesis, verifier: Verifier, origin: Height) -> None:
-        """Up to `origin` only headers are stored, the block at `origin` included (a snapshot)."""
+    def __init__(
+        self,
+        genesis: Genesis,
+        verifier: Verifier,
+        origin: Height,
+        proofs_at: Callable[[Height], bool] = lambda height: False,
+    ) -> None:
+        """Up to `origin` only headers are stored, the block at `origin` included (a snapshot).
+
+        `proofs_at` chooses the heights at which the proofs of all ballots are verified again.
+        """
         self._genesis = genesis
+        self._proofs_at = proofs_at
         self._verifier = verifier
         self._origin = origin
         self._previous: Header | None = None
         self._active_set = genesis.active_set([bank.index for bank in genesis.banks])
+        self._parent_set = self._active_set
+        """That decided the block before the next."""
+        self.tallies = TallyWalk(genesis, origin)
         self._sequence: int | None = None if origin else 0
 
     @property
@@ -67,6 +87,9 @@ class ChainWalk:
             self._check_seal(header, history)
         if self.wants_whole and header.height > 0:
             self._check_block(header, history)
+        if header.height == self._origin:
+            self.tallies.begin(header)
+        self._parent_set = self._active_set
         if header.next_set_hash != self._active_set.set_hash:
             self._active_set = self._next_set(header)
         self._previous = header
@@ -98,12 +121,16 @@ class ChainWalk:
         return header
 
     def _check_seal(self, header: Header, history: BlockHistory) -> None:
+        require_seal(history.stored.seal, history.seal_digest, header.height)
         try:
             seal = Seal.decode(history.stored.seal)
             if (seal.height, seal.block_id) != (header.height, header.block_id):
                 raise damaged("blocks", header.height, "the seal is of another block")
             verify_seal(seal, self._genesis.chain_id, self._active_set, self._verifier)
-        except (MalformedEncoding, CertificateInvalid) as error:
+            if self._proofs_at(header.height):
+                certificate = seal.published()
+                verify_ballot_certificate(certificate, self._genesis.chain_id, self._active_set)
+        except (MalformedEncoding, CertificateInvalid, Rejection) as error:
             raise damaged("blocks", header.height, f"the seal: {error}") from error
 
     def _next_set(self, header: Header) -> ActiveSet:
@@ -146,6 +173,16 @@ class ChainWalk:
             raise damaged("transactions", height, "the leaves do not have the header's root")
         self._check_sequence(height, history)
         check_effects(height, history, decoded)
+        assert self._previous is not None, "a block has a parent"
+        check_votes(self._previous, block, history)
+        if self._proofs_at(height):
+            self._check_ballots(self._previous, block)
+        self.tallies.take(self._previous, block, decoded, history)
+
+    def _check_ballots(self, parent: Header, block: Block) -> None:
+        for verdict in verify_parent_ballots(block.parent_ballots, parent, self._parent_set):
+            if isinstance(verdict, Rejection):
+                raise damaged("blocks", block.height, f"a ballot on the parent: {verdict}")
 
     def _check_transaction(self, height: int, row: TransactionHistory) -> LedgerTransaction:
         name = row.transaction_id.hex()[:16]
@@ -269,6 +306,7 @@ def check_books(books: LedgerBooks, origin: Height) -> None:
         raise damaged("treasury", height, "stakes less penalties are not the banks' stakes")
     if books.treasury_rows != (books.treasury_count, books.treasury_count):
         raise damaged("treasury", height, f"there are not {books.treasury_count} rows in a row")
+    check_pots(state, books.pots, books.rewards, books.damaged_settlement)
     if books.damaged_evidence is not None:
         evidence_id, at = books.damaged_evidence
         raise damaged("evidence", at, f"item {evidence_id.hex()[:16]} does not have its hash")

@@ -25,8 +25,10 @@ from node.consensus.restart import own_statements
 from node.consensus.signatures import SignatureInvalid, Verifier
 from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import verify_ballot_certificate
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
+from node.ledger.rejection import Rejection
 from node.ledger.state import genesis_header
 from node.ledger.types import BankIndex, Height
 from node.storage.errors import IntegrityViolation
@@ -113,6 +115,8 @@ async def run_unless_damaged(integrity: Integrity, *work: Coroutine[Any, Any, No
 def check_tip(genesis: Genesis, tip: Tip, verifier: Verifier) -> None:
     """Check that the tip is sealed by its active set, or is block 0 of this genesis.
 
+    Signatures and the proofs of the ballots, which the next block records.
+
     Header and state were compared with their hashes when the tip was loaded. Raises
     `IntegrityViolation`.
     """
@@ -130,8 +134,10 @@ def check_tip(genesis: Genesis, tip: Tip, verifier: Verifier) -> None:
     record = tip.state.set_record_at(header.height)
     assert record is not None, "the state remembers the set of its own height"
     try:
-        verify_seal(seal, genesis.chain_id, genesis.active_set(record.banks), verifier)
-    except CertificateInvalid as error:
+        active_set = genesis.active_set(record.banks)
+        verify_seal(seal, genesis.chain_id, active_set, verifier)
+        verify_ballot_certificate(seal.published(), genesis.chain_id, active_set)
+    except (CertificateInvalid, Rejection) as error:
         raise IntegrityViolation("blocks", header.height, f"the seal: {error}") from error
 
 

@@ -30,6 +30,9 @@ T = TypeVar("T")
 ROWS_AT_ONCE = 200
 REST_S = 60.0
 """Between the end of one walk and the begin of the next."""
+PROOFS_EVERY = 50
+"""Heights from one at which a walk verifies the ballots' proofs to the next; the next walk takes
+the heights after those."""
 RETRY_S = 5.0
 """After the database did not answer; the node stops on that by itself if it is serious."""
 
@@ -44,6 +47,7 @@ class IntegrityScrubber:
         tip: Callable[[], Height],
         share_percent: int,
         rest_s: float = REST_S,
+        proofs_every: int = PROOFS_EVERY,
     ) -> None:
         """`share_percent` of one core's time is what a walk may take."""
         assert 0 < share_percent <= 100, "a share of nothing never ends"
@@ -52,6 +56,7 @@ class IntegrityScrubber:
         self._tip = tip
         self._idle_per_busy = (100 - share_percent) / share_percent
         self._rest_s = rest_s
+        self._proofs_every = proofs_every
         self.walks = 0
         """Completed since the start."""
 
@@ -86,10 +91,19 @@ class IntegrityScrubber:
 
     async def _walk_blocks(self, origin: Height) -> int:
         # A verifier of its own: walking must not push fresh signatures out of consensus's memory.
-        walk = ChainWalk(self._genesis, Ed25519Verifier(cached_signatures=1), origin)
+        verifier = Ed25519Verifier(cached_signatures=1)
+        walk = ChainWalk(self._genesis, verifier, origin, self._has_its_turn)
         while walk.height <= self._tip():
             await self._paced(self._check_next(walk))
+        # Blocks are applied meanwhile: the walk goes on to where this state stands.
+        state = (await self._database.load_tip()).state
+        while walk.height <= state.height:
+            await self._paced(self._check_next(walk))
+        walk.tallies.check(state)
         return walk.height
+
+    def _has_its_turn(self, height: Height) -> bool:
+        return height % self._proofs_every == self.walks % self._proofs_every
 
     async def _check_next(self, walk: ChainWalk) -> None:
         history = await self._database.block_history(walk.height, whole=walk.wants_whole)

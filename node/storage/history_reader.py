@@ -20,9 +20,24 @@ from node.storage.records import StoredBlock
 SELECT_BLOCK = """
 SELECT b.block_hash, b.block_number, b.header, b.contents, b.seal, b.previous_hash, b.merkle_root,
        (extract(epoch FROM b.timestamp) * 1000)::bigint, b.miner_idx, b.state_root,
-       b.transaction_count, t.block_hash, t.merkle_root
+       b.transaction_count, b.seal_digest, t.block_hash, t.merkle_root
 FROM blocks b LEFT JOIN transaction_batches t ON t.batch_id = b.block_number
 WHERE b.block_number = %b
+"""
+SELECT_COUNTS_OF_VOTES = """
+SELECT status, approved_banks, rejected_banks FROM transaction_batches WHERE batch_id = %b
+"""
+SELECT_VOTES = """
+SELECT tag, decision, (extract(epoch FROM timestamp) * 1000)::bigint, bank_id, group_signature
+FROM bank_voting_records WHERE batch_id = %b ORDER BY tag
+"""
+SELECT_SETTLEMENTS = """
+SELECT s.fiscal_year, s.transaction_sequence, s.ballots, s.blocks, s.ciphertext_sum,
+       (SELECT array_agg(h.bank_id ORDER BY h.bank_id) FROM settlement_shares h
+        WHERE h.fiscal_year = s.fiscal_year),
+       (SELECT array_agg(h.count ORDER BY h.bank_id) FROM settlement_shares h
+        WHERE h.fiscal_year = s.fiscal_year)
+FROM settlements s WHERE s.block_number = %b ORDER BY s.fiscal_year
 """
 SELECT_TRANSACTIONS = """
 SELECT t.transaction_id, t.sequence_number, t.position, t.kind, t.asset, t.fee,
@@ -68,6 +83,26 @@ SELECT_TREASURY_SUMS = """
 SELECT bank_id, sum(CASE type WHEN 'stake' THEN amount WHEN 'penalty' THEN -amount END)
 FROM treasury WHERE type IN ('stake', 'penalty') GROUP BY bank_id ORDER BY bank_id
 """
+SELECT_POT_SUMS = """
+SELECT fiscal_year, type, sum(amount) FROM treasury
+WHERE type IN ('fee', 'penalty', 'carry', 'reward') GROUP BY fiscal_year, type
+ORDER BY fiscal_year, type
+"""
+SELECT_REWARD_SUMS = """
+SELECT bank_id, sum(amount) FROM treasury WHERE type = 'reward' GROUP BY bank_id ORDER BY bank_id
+"""
+SELECT_DAMAGED_SETTLEMENT = """
+SELECT s.fiscal_year, s.block_number FROM settlements s
+WHERE s.pot <> s.carried + (SELECT coalesce(sum(h.reward), 0) FROM settlement_shares h
+                            WHERE h.fiscal_year = s.fiscal_year)
+   OR s.carried <> (SELECT coalesce(-sum(t.amount), 0) FROM treasury t
+                    WHERE t.type = 'carry' AND t.amount < 0 AND t.fiscal_year = s.fiscal_year)
+   OR EXISTS (SELECT h.bank_id, h.reward FROM settlement_shares h
+              WHERE h.fiscal_year = s.fiscal_year AND h.reward > 0
+              EXCEPT ALL SELECT t.bank_id, t.amount FROM treasury t
+              WHERE t.type = 'reward' AND t.fiscal_year = s.fiscal_year)
+ORDER BY s.fiscal_year LIMIT 1
+"""
 SELECT_ACCOUNT_SUMS = """
 SELECT bank_id,
        sum(CASE WHEN kind IN ('payout', 'stake-top-up') THEN -amount ELSE amount END)
@@ -112,8 +147,15 @@ class BlockHistory:
     miner: int | None
     state_root: bytes
     transaction_count: int
+    seal_digest: bytes | None
     batch: tuple[bytes, bytes] | None
     """Block hash and Merkle root of the batch row."""
+    parent_counts: tuple[str, int | None, int | None] | None = None
+    """Status, approvals and rejections of the parent's batch row, None if there is none."""
+    parent_votes: Rows = field(default=())
+    """(tag, decision, time in ms, bank, ballot) on the parent, by increasing tag."""
+    settlements: Rows = field(default=())
+    """(year, transaction sequence, ballots, blocks, sum, banks, counts) of years it settled."""
     transactions: tuple[TransactionHistory, ...] = ()
     nullifiers: Rows = field(default=())
     """(sequence, nullifier) in ledger order."""
@@ -145,6 +187,12 @@ class LedgerBooks:
     treasury_rows: tuple[int, int]
     """How many there are, and the highest number plus 1."""
     account_rows: tuple[int, int]
+    pots: Rows
+    """(fiscal year, type, sum) of treasury rows that fill or empty a year's pot."""
+    rewards: Rows
+    """(bank, sum of its rewards)."""
+    damaged_settlement: tuple[int, int] | None
+    """Year and height of one whose rewards and carry are not its pot, or not in the treasury."""
     damaged_evidence: tuple[bytes, int | None] | None
     """Id and height of an evidence item whose bytes do not hash to its id."""
 
@@ -161,12 +209,22 @@ class HistoryReader(Reader):
             row = await (await cursor.execute(SELECT_BLOCK, [height])).fetchone()
             if row is None:
                 return None
+
+            async def rows(statement: str, key: int) -> Rows:
+                return await (await cursor.execute(statement, [key])).fetchall()
+
             transactions: list[TransactionHistory] = []
             nullifiers: Rows = ()
             notes: Rows = ()
+            counts: Rows = ()
+            votes: Rows = ()
+            settlements: Rows = ()
             if whole:
-                await cursor.execute(SELECT_TRANSACTIONS, [height])
-                transactions = [TransactionHistory(*item) for item in await cursor.fetchall()]
+                found = await rows(SELECT_TRANSACTIONS, height)
+                transactions = [TransactionHistory(*item) for item in found]
+                counts = await rows(SELECT_COUNTS_OF_VOTES, height - 1)
+                votes = await rows(SELECT_VOTES, height - 1)
+                settlements = await rows(SELECT_SETTLEMENTS, height)
             if transactions:
                 numbers = [item.sequence_number for item in transactions]
                 span = [min(numbers), max(numbers) + 1]
@@ -180,7 +238,11 @@ class HistoryReader(Reader):
             miner=row[8],
             state_root=row[9],
             transaction_count=row[10],
-            batch=None if row[11] is None else (row[11], row[12]),
+            seal_digest=row[11],
+            batch=None if row[12] is None else (row[12], row[13]),
+            parent_counts=(counts[0][0], counts[0][1], counts[0][2]) if counts else None,
+            parent_votes=votes,
+            settlements=settlements,
             transactions=tuple(transactions),
             nullifiers=nullifiers,
             notes=notes,
@@ -208,6 +270,7 @@ class HistoryReader(Reader):
 
             counts = (await rows(SELECT_COUNTS))[0]
             damaged = await rows(SELECT_DAMAGED_EVIDENCE)
+            unsettled = await rows(SELECT_DAMAGED_SETTLEMENT)
             return LedgerBooks(
                 state=state,
                 account_entry_count=entry_count,
@@ -217,6 +280,9 @@ class HistoryReader(Reader):
                 balances=await rows(SELECT_ACCOUNT_SUMS),
                 treasury_rows=(counts[0], counts[1]),
                 account_rows=(counts[2], counts[3]),
+                pots=await rows(SELECT_POT_SUMS),
+                rewards=await rows(SELECT_REWARD_SUMS),
+                damaged_settlement=(unsettled[0][0], unsettled[0][1]) if unsettled else None,
                 damaged_evidence=(damaged[0][0], damaged[0][1]) if damaged else None,
             )
 

@@ -14,6 +14,7 @@ from crypto.transaction import Kind
 from node.consensus.certificates import Seal, SignatureEntry
 from node.consensus.signatures import Ed25519Signer
 from node.consensus.signing import SigningContext
+from node.ledger.ballots import ballot_tag
 from node.ledger.block_validity import BuiltBlock
 from node.ledger.offences import Offence
 from node.ledger.parameters import Parameters
@@ -23,6 +24,7 @@ from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.errors import IntegrityViolation
 from node.storage.migrations import migrate
+from tests.ledger.booth import cast
 from tests.ledger.chain import GOLD, Chain, consensus_secret, make_genesis
 
 pytestmark = pytest.mark.postgres
@@ -36,7 +38,10 @@ ALL_OFFENCES = (
 
 
 def seal_of(chain: Chain, built: BuiltBlock) -> bytes:
-    """A real seal by the banks that decide the block; `chain` stands at its parent."""
+    """A real seal by the banks that decide the block; `chain` stands at its parent.
+
+    Its ballots are of the last quorum of banks: another than the next block records.
+    """
     active = chain.state.active_set(chain.genesis)
     block = built.block
     context = SigningContext.of(chain.genesis.chain_id, active, block.height)
@@ -49,7 +54,9 @@ def seal_of(chain: Chain, built: BuiltBlock) -> bytes:
         )
         for bank in active.banks[: active.quorum]
     )
-    return Seal(block.height, View(0), block.block_id, signatures).encode()
+    banks = active.banks[-active.quorum :]
+    ballots = sorted([cast(active, block.header, bank) for bank in banks], key=ballot_tag)
+    return Seal(block.height, View(0), block.block_id, signatures, tuple(ballots)).encode()
 
 
 @pytest.fixture(scope="module")
