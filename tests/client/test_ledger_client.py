@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -27,6 +28,7 @@ from node.client.errors import (
     VerificationError,
 )
 from node.client.ledger_client import LedgerClient, TransactionRecord
+from node.ledger.blocks import Block
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId
 from node.rpc.backend import FoundTransaction, NotReady, Overloaded
@@ -35,8 +37,10 @@ from node.wire.records import (
     LedgerParameters,
     PublishedBlock,
     Receipt,
+    SettledYear,
     TransactionState,
     TransactionStatus,
+    VotingStatus,
 )
 from tests.client.conftest import ServedBank
 from tests.client.small_bank import SealedLedger, SmallBank
@@ -439,14 +443,68 @@ async def test_a_foreign_certificate_opens_nothing(home: ServedBank, tls_directo
             await stranger.node_status()
 
 
-async def test_a_role_that_may_not_submit_is_told_so(
-    home: ServedBank, tls_directory: Path, minted: bytes
+async def test_a_role_that_may_not_ask_is_told_so(
+    client: LedgerClient, home: ServedBank, tls_directory: Path
 ) -> None:
-    async with LedgerClient.connect(home.endpoint, tls_directory / "regulator") as regulator:
-        assert (await regulator.node_status()).bank == 0
-        with pytest.raises(AccessDenied) as caught:
-            await regulator.submit(minted)
+    with pytest.raises(AccessDenied) as caught:
+        await anext(client.ballot_conflicts())
     assert (caught.value.status, caught.value.reason_code) == ("PERMISSION_DENIED", "role")
+    async with LedgerClient.connect(home.endpoint, tls_directory / "regulator") as regulator:
+        assert [page async for page in regulator.ballot_conflicts()] == []
+
+
+async def test_section_17_votes_of_a_block_or_of_many(
+    client: LedgerClient, ledger: SealedLedger
+) -> None:
+    for amount in (1, 2, 3):
+        ledger.seal(ledger.chain.mint([amount]))
+    votes = await client.votes(Height(1), include_ballots=True)
+    child = Block.decode(ledger.blocks[2].block)
+    assert (votes.status, votes.approved, votes.rejected) == (VotingStatus.RECORDED, 4, 0)
+    assert tuple([vote.ballot for vote in votes.votes]) == child.parent_ballots
+    listed = [item async for item in client.votes_from(Height(0))]
+    assert [(item.height, item.status.name) for item in listed] == [
+        (1, "RECORDED"),
+        (2, "RECORDED"),
+        (3, "PENDING"),
+    ]
+    with pytest.raises(RecordNotFound):
+        await client.votes(Height(4))
+
+
+def fails_after_one_page() -> Callable[[Any], Any]:
+    pages = 0
+
+    def forge(page: Any) -> Any:
+        nonlocal pages
+        pages += 1
+        if pages > 1:
+            raise NotReady("stopping")
+        return page
+
+    return forge
+
+
+async def test_section_18_lists_with_gaps_go_on_behind_them(
+    client_of_two: LedgerClient, home: ServedBank, ledger: SealedLedger
+) -> None:
+    """The second bank continues after the last item of the first, not after their number."""
+    years = (2026, 2029, 2030, 2034, 2035)
+    ledger.settlements = [
+        SettledYear(year, Height(1), TransactionId(bytes(32)), 7, 0) for year in years
+    ]
+    ledger.seal(ledger.chain.mint([1]))
+    later = [replace(ledger.movements[0], sequence=at, fiscal_year=2027) for at in range(4, 9)]
+    ledger.movements += later
+    home.bank.forge["settlements"] = fails_after_one_page()
+    settled = [item async for page in client_of_two.settlements() for item in page]
+    assert [item.fiscal_year for item in settled] == list(years)
+    assert client_of_two.preferred_endpoint.bank == 1
+    client_of_two.prefer_next_endpoint()
+    home.bank.forge["treasury"] = fails_after_one_page()
+    pages = client_of_two.treasury(fiscal_year=2027)
+    assert [item async for page in pages for item in page] == later
+    assert client_of_two.preferred_endpoint.bank == 1
 
 
 async def test_a_bank_cannot_answer_in_the_place_of_another(
