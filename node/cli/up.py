@@ -46,6 +46,7 @@ class UpOptions:
     keep: bool
     database_url: str | None
     fiscal_year_seconds: int | None = None
+    with_regulator: bool = True
 
 
 @click.command()
@@ -78,6 +79,9 @@ class UpOptions:
     metavar="N",
     help="Length of a fiscal year of a new consortium.  [default: from April 1 to March 31]",
 )
+@click.option(
+    "--no-regulator", is_flag=True, help="Without the regulator: nobody settles or re-verifies."
+)
 def command(
     directory: ConsortiumDirectory,
     bank_count: int | None,
@@ -86,6 +90,7 @@ def command(
     keep: bool,
     database_url: str | None,
     fiscal_year_seconds: int | None,
+    no_regulator: bool,
 ) -> None:
     """Start a consortium: each bank a process of its own with its own database.
 
@@ -106,6 +111,7 @@ def command(
         keep,
         database_url,
         fiscal_year_seconds=fiscal_year_seconds,
+        with_regulator=not no_regulator,
     )
     exit_code = asyncio.run(run_up(options))
     raise click.exceptions.Exit(exit_code)
@@ -121,7 +127,10 @@ async def run_up(options: UpOptions) -> int:
     ensure_consortium(options)
     with supervisor_lock(options.directory):
         databases = database_server(options.directory, options.database_url)
-        run = _Run(options, Supervisor(options.directory, databases, _show_notice), begun_s)
+        supervisor = Supervisor(
+            options.directory, databases, _show_notice, with_regulator=options.with_regulator
+        )
+        run = _Run(options, supervisor, begun_s)
         try:
             return await run.until(interrupted)
         finally:

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from node.runtime.config import ConfigurationError
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
+from node.runtime.regulator.place import DATABASE_NAME, RegulatorPlace
 from node.runtime.secrets_directory import read_private, write_private
 from node.storage import postgres_roles
 from node.storage.embedded_postgres import STATEMENT_TIMEOUT_MS, EmbeddedPostgres
@@ -51,6 +52,13 @@ class DatabaseServer(Protocol):
 
     def provide(self, bank: BankDirectory) -> None:
         """Make sure that the bank has its database, and write its URL."""
+        ...
+
+    def provide_regulator(self, regulator: RegulatorPlace) -> None:
+        """Make sure that the regulator has a database of its own, and write its URL.
+
+        Raises `PostgresError`, or `ConfigurationError` if the server has none for it.
+        """
         ...
 
     def replace(self, bank: BankDirectory, label: str) -> str | None:
@@ -97,7 +105,12 @@ class EmbeddedServer:
         return self._server.is_running()
 
     def provide(self, bank: BankDirectory) -> None:
-        name = f"bank_{bank.bank:02d}"
+        self._provide(bank, f"bank_{bank.bank:02d}")
+
+    def provide_regulator(self, regulator: RegulatorPlace) -> None:
+        self._provide(regulator, DATABASE_NAME)
+
+    def _provide(self, bank: BankDirectory | RegulatorPlace, name: str) -> None:
         present = _written_url(bank)
         password = present.password if present is not None else None
         if password is None:
@@ -157,12 +170,24 @@ class ExternalServer:
         if self.url_template is not None:
             _write_url(bank, self.url_template.replace(BANK_PLACEHOLDER, f"{bank.bank:02d}"))
         elif self.admin_url is not None:
-            self._create(bank, self.admin_url)
+            self._create(bank, self.admin_url, f"bank_{bank.bank:02d}")
         else:
             raise ConfigurationError(f"{bank.database_url_file} is missing; give --database-url")
 
-    def _create(self, bank: BankDirectory, admin_url: str) -> None:
-        name = f"consortium_{self.chain_id.hex()[:8]}_bank_{bank.bank:02d}"
+    def provide_regulator(self, regulator: RegulatorPlace) -> None:
+        if _written_url(regulator) is not None:
+            return
+        if self.admin_url is None:
+            raise ConfigurationError(
+                f"{regulator.database_url_file} is missing: make a database for the regulator "
+                "and write its URL there, or give --no-regulator"
+            )
+        self._create(regulator, self.admin_url, "regulator")
+
+    def _create(
+        self, bank: BankDirectory | RegulatorPlace, admin_url: str, party: str
+    ) -> None:
+        name = f"consortium_{self.chain_id.hex()[:8]}_{party}"
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         try:
             with psycopg.connect(
@@ -175,7 +200,7 @@ class ExternalServer:
         except psycopg.Error as error:
             # The driver's message may quote the URL; its first line without it is enough.
             raise ConfigurationError(
-                f"the database of {bank.short_name} could not be made with the URL given with "
+                f"the database {name} could not be made with the URL given with "
                 f"--database-url: {type(error).__name__}"
             ) from None
         parts = urllib.parse.urlsplit(admin_url)
@@ -251,11 +276,11 @@ def bring_up_to_date(bank: BankDirectory) -> None:
     migrate(read_private(bank.database_url_file).decode("utf-8").strip())
 
 
-def _written_url(bank: BankDirectory) -> urllib.parse.SplitResult | None:
+def _written_url(bank: BankDirectory | RegulatorPlace) -> urllib.parse.SplitResult | None:
     if not bank.database_url_file.exists():
         return None
     return urllib.parse.urlsplit(read_private(bank.database_url_file).decode("utf-8").strip())
 
 
-def _write_url(bank: BankDirectory, url: str) -> None:
+def _write_url(bank: BankDirectory | RegulatorPlace, url: str) -> None:
     write_private(bank.database_url_file, url.encode("utf-8") + b"\n")

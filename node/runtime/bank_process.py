@@ -59,7 +59,7 @@ class BankProcess:
     async def start(self) -> None:
         """Start the node in a session of its own, so that Ctrl-C does not reach it."""
         assert not self.running, "one process a bank"
-        _rotate(self.bank.log_file)
+        rotate_log(self.bank.log_file)
         with self.bank.log_file.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)
             self._log_start = log.tell()
@@ -77,7 +77,7 @@ class BankProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
             )
         self._reference = ProcessReference(self._process.pid, time.time())
@@ -97,13 +97,7 @@ class BankProcess:
 
     def last_words(self) -> str:
         """Return the last thing this run's log says, in one line."""
-        with contextlib.suppress(OSError), self.bank.log_file.open("rb") as log:
-            end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, end - LOG_TAIL_BYTES))
-            lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
-            if lines:
-                return _event_text(lines[-1])
-        return "nothing in its log"
+        return last_event(self.bank.log_file, self._log_start)
 
     def why_ended(self, exit_code: int) -> str:
         """Say in words how the process ended, with the last line of its log."""
@@ -114,6 +108,17 @@ class BankProcess:
                 name = f"signal {-exit_code}"
             return f"killed by {name}"
         return f"exit code {exit_code}: {self.last_words()}"
+
+
+def last_event(log_file: Path, start: int) -> str:
+    """Return the last thing that a log says beyond byte `start`, in one line."""
+    with contextlib.suppress(OSError), log_file.open("rb") as log:
+        end = log.seek(0, os.SEEK_END)
+        log.seek(max(start, end - LOG_TAIL_BYTES))
+        lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
+        if lines:
+            return _event_text(lines[-1])
+    return "nothing in its log"
 
 
 def _event_text(line: str) -> str:
@@ -127,13 +132,15 @@ def _event_text(line: str) -> str:
     return " ".join(": ".join([event, *details]).split())
 
 
-def _rotate(log: Path) -> None:
+def rotate_log(log: Path) -> None:
+    """Put a long log aside."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".log.1"))
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return what a process of ours is started with."""
     root = str(Path(node.__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
     path = root if not inherited else os.pathsep.join([root, inherited])

@@ -33,6 +33,7 @@ from node.runtime.health_watch import HealthWatch
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.ports import LOOPBACK, replace_taken
 from node.runtime.quorum_watch import QuorumWatch
+from node.runtime.regulator.child import RegulatorChild, regulator_processes
 from node.runtime.running_consortium import (
     ProcessReference,
     RunningBank,
@@ -71,8 +72,11 @@ class Supervisor:
         directory: ConsortiumDirectory,
         databases: DatabaseServer,
         notify: Callable[[Notice], None],
+        *,
+        with_regulator: bool = False,
     ) -> None:
         """`notify` is told everything an operator should read, one line each."""
+        self.regulator = RegulatorChild(directory, databases, notify) if with_regulator else None
         self._directory = directory
         self._databases = databases
         self._notify = notify
@@ -112,6 +116,8 @@ class Supervisor:
             await asyncio.to_thread(self._prepare_database, process.bank)
             await self._launch(process)
         self._save()
+        if self.regulator is not None:
+            await self.regulator.start()
 
     async def wait_healthy(
         self,
@@ -190,6 +196,8 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop every bank, then the database server; nothing is left when this returns."""
         self._stopping = True
+        if self.regulator is not None:
+            await self.regulator.stop()
         for process in self._banks:
             process.send(signal.SIGTERM)
         flushing = asyncio.ensure_future(asyncio.to_thread(self._databases.flush))
@@ -214,7 +222,7 @@ class Supervisor:
     # Starting
 
     def _clear_left_over(self) -> None:
-        left_over = node_processes(self._directory)
+        left_over = node_processes(self._directory) + regulator_processes(self._directory)
         if left_over:
             end_processes(left_over, patience_s=TERMINATE_PATIENCE_S)
             self._notify(
@@ -400,6 +408,10 @@ def stop_left_over(directory: ConsortiumDirectory, databases: DatabaseServer | N
     if nodes:
         end_processes(nodes, patience_s=TERMINATE_PATIENCE_S)
         stopped.append("1 bank" if len(nodes) == 1 else f"{len(nodes)} banks")
+    regulators = regulator_processes(directory)
+    if regulators:
+        end_processes(regulators, patience_s=TERMINATE_PATIENCE_S)
+        stopped.append("the regulator")
     if databases is not None and databases.is_running():
         databases.stop()
         stopped.append("PostgreSQL")

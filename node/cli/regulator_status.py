@@ -1,0 +1,141 @@
+"""What the regulator says of itself: followed, drawn, settled, alarms, openings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from node.cli.failure import EXIT_UNREACHABLE, CommandFailed
+from node.cli.table import answer_fields, answer_table
+from node.cli.terminal import answer, answer_json
+from node.client import ClientCredentials
+from node.client.regulator_client import RegulatorClient
+from node.ledger.fiscal_year import label
+from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.regulator.place import RegulatorPlace
+from node.wire.regulator_records import (
+    AuditRecord,
+    RegulatorAlarm,
+    RegulatorStatus,
+    ReverificationRecord,
+)
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    status: RegulatorStatus
+    alarms: tuple[RegulatorAlarm, ...]
+    reverifications: tuple[ReverificationRecord, ...]
+    openings: tuple[AuditRecord, ...]
+
+
+def regulator_address(directory: ConsortiumDirectory) -> str:
+    """Return where the regulator listens; raises `CommandFailed` if it does not run."""
+    address = RegulatorPlace(directory).address()
+    if address is None:
+        raise CommandFailed(
+            f"no regulator of {directory.root} runs",
+            f"`consortium up --data {directory.root}` starts it with the banks, "
+            "`consortium regulator run` alone",
+            EXIT_UNREACHABLE,
+        )
+    return address
+
+
+def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:
+    """Ask the running regulator and show its answers."""
+    directory.genesis()
+    seen = asyncio.run(_ask(directory))
+    if as_json:
+        answer_json(_json_object(seen))
+        return
+    status = seen.status
+    age_s = max(0, int(time.time()) - status.time_ms // 1000)
+    answer_fields(
+        [
+            ("followed", f"block {status.height}, {age_s} s old"),
+            ("drawn", f"{status.drawn_blocks} blocks, {status.reverified_blocks} verified again"),
+            ("challenges", str(status.challenges)),
+            ("openings", str(status.openings)),
+            ("alarms", str(status.alarms)),
+            ("opener", "split among officers" if status.opener_is_split else "one key, here"),
+            *([("waits for", status.waiting_for)] if status.waiting_for else []),
+        ]
+    )
+    if status.settlements:
+        answer("")
+        answer_table(
+            ("settled", "block", "attempts", "transaction"),
+            [
+                (
+                    label(item.fiscal_year),
+                    "on its way" if item.sealed_height is None else str(item.sealed_height),
+                    str(item.attempts),
+                    item.transaction_id.hex(),
+                )
+                for item in status.settlements
+            ],
+            right=(1, 2),
+        )
+    for alarm in seen.alarms[:SHOWN]:
+        answer(f"alarm: {alarm.text}")
+
+
+async def _ask(directory: ConsortiumDirectory) -> _Seen:
+    credentials = ClientCredentials.load(directory.operator)
+    async with RegulatorClient(regulator_address(directory), credentials) as regulator:
+        return _Seen(
+            await regulator.status(),
+            await regulator.alarms(),
+            await regulator.reverifications(),
+            await regulator.openings(),
+        )
+
+
+def _json_object(seen: _Seen) -> dict[str, object]:
+    status = seen.status
+    return {
+        "height": status.height,
+        "time_ms": status.time_ms,
+        "drawn_blocks": status.drawn_blocks,
+        "reverified_blocks": status.reverified_blocks,
+        "challenges": status.challenges,
+        "openings": status.openings,
+        "alarms": status.alarms,
+        "opener_is_split": status.opener_is_split,
+        "waiting_for": status.waiting_for,
+        "settlements": [
+            {
+                "fiscal_year": item.fiscal_year,
+                "transaction_id": item.transaction_id.hex(),
+                "attempts": item.attempts,
+                "sealed_height": item.sealed_height,
+            }
+            for item in status.settlements
+        ],
+        "last_alarms": [
+            {
+                "kind": item.kind,
+                "text": item.text,
+                "bank": None if item.bank is None else short_name(item.bank),
+                "height": item.height,
+                "proof": item.proof.hex(),
+                "time_ms": item.time_ms,
+            }
+            for item in seen.alarms
+        ],
+        "last_reverifications": [
+            {
+                "height": item.height,
+                "challenge": item.challenge,
+                "bank": short_name(item.bank),
+                "result": item.result,
+                "detail": item.detail,
+                "transactions": item.transactions,
+            }
+            for item in seen.reverifications
+        ],
+    }

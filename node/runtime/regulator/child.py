@@ -1,0 +1,132 @@
+"""The regulator as the thirteenth process of a local consortium: started, watched, stopped.
+
+The consortium does without it: what it has missed it follows when it is back. One that ends because
+its database went away is started again, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import psutil
+
+from node.runtime.bank_databases import DatabaseServer
+from node.runtime.bank_process import environment, last_event, rotate_log
+from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.exit_code import ExitCode
+from node.runtime.notice import Notice, NoticeKind
+from node.runtime.regulator.place import RegulatorPlace
+from node.runtime.running_consortium import NODE_MODULE
+
+TERMINATE_PATIENCE_S = 3.0
+BACK_OFF_FIRST_S = 1.0
+BACK_OFF_LONGEST_S = 15.0
+RESTARTS = 10
+
+
+class RegulatorChild:
+    """Runs `consortium regulator run` for one directory."""
+
+    def __init__(
+        self,
+        directory: ConsortiumDirectory,
+        databases: DatabaseServer,
+        notify: Callable[[Notice], None],
+    ) -> None:
+        self._directory = directory
+        self._place = RegulatorPlace(directory)
+        self._databases = databases
+        self._notify = notify
+        self._process: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, None if it does not run."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start it; the banks need not be ready. Raises `PostgresError`, `ConfigurationError`."""
+        await asyncio.to_thread(self._databases.provide_regulator, self._place)
+        await self._launch()
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _launch(self) -> None:
+        self._place.forget_address()
+        rotate_log(self._place.log_file)
+        with self._place.log_file.open("ab") as log:
+            os.fchmod(log.fileno(), 0o600)
+            self._log_start = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                NODE_MODULE,
+                "regulator",
+                "run",
+                "--supervised",
+                "--data",
+                str(self._directory.root.resolve()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(),
+                start_new_session=True,
+            )
+
+    async def _watch(self) -> None:
+        attempt = 0
+        while True:
+            assert self._process is not None, "it was started"
+            exit_code = await self._process.wait()
+            if exit_code == ExitCode.DATABASE and attempt < RESTARTS:
+                attempt += 1
+                delay_s = min(BACK_OFF_FIRST_S * 2 ** (attempt - 1), BACK_OFF_LONGEST_S)
+                self._tell(f"the regulator lost its database; it is started again in {delay_s:g} s")
+                await asyncio.sleep(delay_s)
+                await self._launch()
+                continue
+            why = last_event(self._place.log_file, self._log_start)
+            self._tell(
+                f"the regulator is down (exit code {exit_code}: {why}); the banks do without it, "
+                f"`consortium regulator run --data {self._directory.root}` runs it again"
+            )
+            return
+
+    def _tell(self, text: str) -> None:
+        self._notify(Notice(NoticeKind.BANK_DOWN, text))
+
+    async def stop(self) -> None:
+        """Stop it, by force if it takes too long."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), TERMINATE_PATIENCE_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        self._place.forget_address()
+
+
+def regulator_processes(directory: ConsortiumDirectory) -> list[psutil.Process]:
+    """Every process that runs the regulator of this consortium, whoever started it."""
+    root = str(directory.root.resolve())
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {NODE_MODULE, "regulator", "run", root} <= set(process.info["cmdline"] or [])
+    ]
