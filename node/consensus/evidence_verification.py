@@ -10,10 +10,11 @@ before that of a commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from crypto.ballot import BallotContext, verify_ballot_opening
+from crypto.ballot import BallotContext, BallotOpening, verify_ballot_opening
 from crypto.errors import OpeningInvalid
 from node.consensus.evidence_items import (
     ApprovedInvalid,
@@ -32,7 +33,14 @@ from node.consensus.evidence_items import (
 from node.consensus.signatures import SignatureInvalid, Verifier
 from node.consensus.signing import Decision, SigningContext
 from node.ledger.active_set import ActiveSet
-from node.ledger.ballots import ballot_message, ballot_tag, verify_ballots
+from node.ledger.ballots import (
+    VerifiedBallot,
+    ballot_height,
+    ballot_message,
+    ballot_tag,
+    ballot_view,
+    verify_ballots,
+)
 from node.ledger.blocks import Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.offences import VerifiedEvidence
@@ -44,6 +52,38 @@ Disprove = Callable[[Header, bytes], Reason]
 `Rejection` if the proof shows nothing."""
 
 
+class BallotJudge(Protocol):
+    """Judges the ballots of one chain; a simulator's oracle may stand for their proofs."""
+
+    def verify(
+        self, raws: Sequence[bytes], *, height: Height, view: View, active_set: ActiveSet
+    ) -> tuple[VerifiedBallot | Rejection, ...]:
+        """Return one verdict per ballot, in order (IDX1 9.6)."""
+        ...
+
+    def verify_opening(self, raw: bytes, opening: BallotOpening, active_set: ActiveSet) -> None:
+        """Raise `OpeningInvalid` unless a verified ballot is of the bank at `opening.index`."""
+        ...
+
+
+class RingBallotJudge:
+    """Judges by the proofs (IDX1 9.6, 9.7)."""
+
+    def __init__(self, chain_id: bytes) -> None:
+        self._chain_id = chain_id
+
+    def verify(
+        self, raws: Sequence[bytes], *, height: Height, view: View, active_set: ActiveSet
+    ) -> tuple[VerifiedBallot | Rejection, ...]:
+        return verify_ballots(
+            raws, chain_id=self._chain_id, height=height, view=view, active_set=active_set
+        )
+
+    def verify_opening(self, raw: bytes, opening: BallotOpening, active_set: ActiveSet) -> None:
+        context = BallotContext(self._chain_id, ballot_height(raw), ballot_view(raw))
+        verify_ballot_opening(raw, opening, active_set.ballot_ring, context)
+
+
 def verify_evidence(
     raw: bytes,
     *,
@@ -51,10 +91,12 @@ def verify_evidence(
     active_set_at: Callable[[Height], ActiveSet | None],
     verifier: Verifier,
     disprove: Disprove,
+    ballot_judge: BallotJudge | None = None,
 ) -> VerifiedEvidence:
     """Check everything about an item that does not read the ledger's state.
 
     `active_set_at` returns the active set of a height, None for one that is unknown or too old.
+    Without a `ballot_judge` ballots are judged by their proofs.
     Raises `Rejection` with `EVIDENCE` if the item is malformed or proves nothing,
     `EVIDENCE_WINDOW` if its height has no known set, `EVIDENCE_INACTIVE` if the accused was not
     active then.
@@ -71,7 +113,8 @@ def verify_evidence(
             Reason.EVIDENCE_INACTIVE, f"bank {item.bank} was not active at height {item.height}"
         )
     context = SigningContext.of(chain_id, active_set, item.height)
-    _Court(context, active_set, verifier, disprove).hear(item)
+    judge = ballot_judge or RingBallotJudge(chain_id)
+    _Court(context, active_set, verifier, disprove, judge).hear(item)
     return VerifiedEvidence(raw, item.offence, item.bank, item.height, active_set.set_hash)
 
 
@@ -91,6 +134,7 @@ class _Court:
     active_set: ActiveSet
     verifier: Verifier
     disprove: Disprove
+    ballot_judge: BallotJudge
 
     def hear(self, item: EvidenceItem) -> None:
         """Raise `Rejection` unless the item proves its offence."""
@@ -190,10 +234,8 @@ class _Court:
 
     def _double_ballot(self, item: DoubleBallot) -> None:
         """The proofs tell that one bank cast both, the opening which bank it was."""
-        chain_id, ring = self.context.chain_id, self.active_set.ballot_ring
-        verdicts = verify_ballots(
+        verdicts = self.ballot_judge.verify(
             (item.first, item.second),
-            chain_id=chain_id,
             height=item.height,
             view=item.view,
             active_set=self.active_set,
@@ -206,8 +248,7 @@ class _Court:
         if ballot_message(item.first) == ballot_message(item.second):
             raise _proves_nothing("the two ballots say the same")
         try:
-            place = BallotContext(chain_id, item.height, item.view)
-            verify_ballot_opening(item.first, item.opening, ring, place)
+            self.ballot_judge.verify_opening(item.first, item.opening, self.active_set)
         except OpeningInvalid as error:
             raise _proves_nothing(f"the opening does not hold: {error}") from error
         opened = self.active_set.banks[item.opening.index]
