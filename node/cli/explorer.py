@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from crypto.transaction import Mint, Transfer
@@ -14,6 +14,7 @@ from node.client.errors import RecordsInvalid
 from node.ledger.ballots import BallotCertificate
 from node.ledger.definitions import AssetDefinition
 from node.ledger.genesis import Genesis
+from node.ledger.fiscal_year import label
 from node.ledger.governance import LedgerTransaction, Readmission, StakeMovement
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
@@ -60,7 +61,8 @@ class TransactionSummary:
 
     transaction_id: str
     kind: str
-    """`transfer`, `issue`, `payout`, `stake-top-up`, `stake-withdrawal` or `readmission`."""
+    """`transfer`, `issue`, `payout`, `stake-top-up`, `stake-withdrawal`, `readmission`,
+    `settlement` or `pot-carry`."""
     asset: str
     inputs: int
     outputs: int
@@ -73,6 +75,10 @@ class TransactionSummary:
     payment."""
     size_bytes: int
     expiry_height: Height
+    fiscal_year: str = ""
+    """`FY2026` of a settlement or a pot that is carried forward, empty otherwise."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Recorded approvals by bank, as a settlement proves them."""
 
     @staticmethod
     def of(raw: bytes, genesis: Genesis) -> TransactionSummary:
@@ -87,6 +93,7 @@ class TransactionSummary:
         if asset is None or decoded.chain_id != genesis.chain_id:
             raise RecordsInvalid("the transaction is of another chain")
         amounts, bank = _public_parts(decoded, genesis)
+        year, counts = _settled(decoded)
         return TransactionSummary(
             transaction_id=decoded.transaction_id.hex(),
             kind=decoded.kind.name.lower().replace("_", "-"),
@@ -98,10 +105,14 @@ class TransactionSummary:
             bank=bank,
             size_bytes=len(raw),
             expiry_height=Height(decoded.expiry),
+            fiscal_year=year,
+            counts=counts,
         )
 
     def amount_text(self) -> str:
         """Return the public amounts in a few words."""
+        if self.fiscal_year:
+            return self.fiscal_year
         shown = [f"{name} {money}" for name, money in self.amounts.items() if money.amount]
         return ", ".join(shown) if shown else "no fee"
 
@@ -118,16 +129,18 @@ class TransactionSummary:
             "bins": list(self.bins),
             "size_bytes": self.size_bytes,
             "expiry_height": self.expiry_height,
+            **({"fiscal_year": self.fiscal_year} if self.fiscal_year else {}),
+            **({"counts": dict(self.counts)} if self.counts else {}),
         }
 
 
 def _public_parts(
     transaction: LedgerTransaction, genesis: Genesis
 ) -> tuple[Mapping[str, Money], str]:
-    if isinstance(transaction, Readmission):
-        return {}, short_name(transaction.terms.bank)
     if isinstance(transaction, Settlement | PotCarry):
         return {}, ""
+    if isinstance(transaction, Readmission):
+        return {}, short_name(transaction.terms.bank)
     if isinstance(transaction, StakeMovement):
         amount = money_of(genesis, transaction.amount, genesis.base_asset.asset_id)
         return {"amount": amount}, short_name(transaction.bank)
@@ -142,6 +155,15 @@ def _public_parts(
     account = genesis.bank_of_account(transaction.account)
     amounts = {FEE: money(transaction.fee), REDEEMED: money(transaction.redeem)}
     return amounts, "" if account is None else short_name(account)
+
+
+def _settled(transaction: LedgerTransaction) -> tuple[str, Mapping[str, int]]:
+    if isinstance(transaction, PotCarry):
+        return label(transaction.year), {}
+    if isinstance(transaction, Settlement):
+        counts = {short_name(item.bank): item.count for item in transaction.claim.counts}
+        return label(transaction.year), counts
+    return "", {}
 
 
 def seal_text(certificate: BallotCertificate, active_banks: int) -> str:

@@ -93,8 +93,14 @@ def _summary_fields(summary: TransactionSummary) -> list[tuple[str, str]]:
     by, to = (f" by {summary.bank}", "") if mint else ("", f" to {summary.bank}")
     hidden = ", ".join(map(str, summary.bins))
     noun = "bin" if summary.inputs == 1 else "bins"
+    if summary.fiscal_year:
+        kind = f"{summary.kind} of {summary.fiscal_year}"
+    else:
+        kind = f"{summary.kind} of {summary.asset}{by}"
+    counts = ", ".join(f"{bank} {count}" for bank, count in summary.counts.items())
     return [
-        ("kind", f"{summary.kind} of {summary.asset}{by}"),
+        ("kind", kind),
+        *([("approvals", counts)] if counts else []),
         *(
             (name, f"{money}{to if name == REDEEMED else ''}")
             for name, money in summary.amounts.items()
