@@ -313,9 +313,12 @@ class ConsensusHost:
 
     async def keep_ballots(self, effect: KeepBallots) -> None:
         """Keep what convicts a bank once the regulator has opened it (BFT-12 E8)."""
-        logger.warning(
-            "conflicting ballots", extra={"height": effect.height, "view": effect.view}
-        )
+        if await self._database.add_ballot_conflict(
+            effect.height, effect.view, effect.first, effect.second
+        ):
+            logger.warning(
+                "conflicting ballots", extra={"height": effect.height, "view": effect.view}
+            )
 
     async def serve(self, effect: ServeBlocks) -> BlocksLoaded:
         try:
