@@ -11,7 +11,7 @@ from crypto.accumulator import BaseRow, single_row
 from crypto.curve import Point, decode_strict, encode_point, msm
 from crypto.encoding import u32
 from crypto.errors import IdentityPoint, ProofOfPossessionInvalid, ProvingError, Rejected
-from crypto.fixed_base import FixedBase
+from crypto.fixed_base import FixedBase, MultiplesTable
 from crypto.generators import VOTE_RING_MAX, vote_key_generator
 from crypto.randomness import RandomBytes, hedge
 from crypto.scalar import ORDER, SCALAR_BYTES, decode_scalar, encode_scalar
@@ -146,6 +146,11 @@ class BallotRing:
     def opener_base(self) -> FixedBase:
         """Y, ready to be multiplied often."""
         return FixedBase(self.opener_point)
+
+    @cached_property
+    def key_tables(self) -> tuple[MultiplesTable, ...]:
+        """The keys, ready to be summed often."""
+        return tuple([MultiplesTable(point) for point in self.key_points])
 
     @cached_property
     def key_row(self) -> BaseRow:

@@ -26,11 +26,11 @@ from crypto.curve import (
     decode_curve,
     decode_strict,
     encode_point,
-    msm,
     multiply,
 )
 from crypto.encoding import u32, u64
 from crypto.errors import ProvingError, Reason, Rejected
+from crypto.fixed_base import MultiplesTable, sum_of_multiples
 from crypto.generators import (
     VOTE_RING_MAX,
     vote_blinding_generator,
@@ -236,7 +236,7 @@ def sign_ballot(
     announced = (
         *bit_points,
         generator.multiply(rho),
-        msm(ring.key_points, digit_masks) + opener_mask,
+        sum_of_multiples(ring.key_tables, digit_masks) + opener_mask,
         generator.multiply(alpha) + opener_mask,
         multiply(context.base, alpha),
     )
@@ -250,16 +250,30 @@ def sign_ballot(
 
 def _commit_bits(digit_masks: list[int], position: int, r_a: int, r_b: int) -> tuple[Point, Point]:
     """A and B of IDX1 9.4: the masks and the one-hot position, each in one two-point commitment."""
-    first, second = vote_index_generators()
+    first, second, blinding = _bit_tables()
     size = len(digit_masks)
-    masked = msm(
-        (*first[:size], *second[:size], vote_blinding_generator()),
+    masked = sum_of_multiples(
+        (*first[:size], *second[:size], blinding),
         (*digit_masks, *(-mask * mask for mask in digit_masks), r_a),
     )
     signed = list(digit_masks)
     signed[position] = -signed[position]
-    one_hot = msm((*second[:size], vote_blinding_generator()), (*signed, r_b))
-    return masked, first[position] + one_hot
+    one_hot = sum_of_multiples((*second[:size], blinding), (*signed, r_b))
+    return masked, first[position].point + one_hot
+
+
+_Tables = tuple[MultiplesTable, ...]
+
+
+@cache
+def _bit_tables() -> tuple[_Tables, _Tables, MultiplesTable]:
+    """Va, Vb and F."""
+    first, second = vote_index_generators()
+    return (
+        tuple([MultiplesTable(point) for point in first]),
+        tuple([MultiplesTable(point) for point in second]),
+        MultiplesTable(vote_blinding_generator()),
+    )
 
 
 def collect_ballot(
