@@ -19,6 +19,7 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.slashing import check_offence
 from node.ledger.state import LedgerState
 from node.ledger.types import TransactionId
+from node.simulation.ballot_oracle import BallotOracle
 from node.simulation.ledger import Examined
 from node.simulation.oracle import OracleVerifier
 from node.simulation.proof_oracle import ProofOracle
@@ -32,9 +33,10 @@ STATELESS = frozenset({Reason.ISSUE})
 class EvidenceDesk:
     """Verdicts on evidence items, remembered: they depend on the bytes and the set of a height."""
 
-    def __init__(self, genesis: Genesis, oracle: ProofOracle) -> None:
+    def __init__(self, genesis: Genesis, oracle: ProofOracle, ballot_oracle: BallotOracle) -> None:
         self._genesis = genesis
         self._oracle = oracle
+        self._ballot_oracle = ballot_oracle
         self._verifier = OracleVerifier()
         self._verdicts: dict[tuple[bytes, bytes], VerifiedEvidence] = {}
 
@@ -51,6 +53,7 @@ class EvidenceDesk:
                 active_set_at=lambda height: state.active_set_at(self._genesis, height),
                 verifier=self._verifier,
                 disprove=self.disprove,
+                ballot_judge=self._ballot_oracle,
             )
         except Rejection as rejection:
             return rejection

@@ -22,8 +22,8 @@ INITIAL_STAKE = Amount(1_000)
 """Small, so that a removed bank can earn back what it lost within a run."""
 ISSUANCE_LIMIT = Amount(1_000_000)
 
-SHORT_FISCAL_YEAR_S = 20
-"""Half of the runs cross from one year's pot into the next."""
+SHORT_FISCAL_YEARS_S = (4, 12)
+"""Two runs of three cross from one fiscal year into the next, half of them several times."""
 
 DRAW_YEARS = 256
 """Length of the regulator's chain of draw seeds: more years than any run lasts."""

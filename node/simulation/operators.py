@@ -1,4 +1,5 @@
-"""The banks' operators: a removed bank tops its stake up, and the others vote it back in.
+"""The banks' operators: a removed bank tops its stake up, and the others vote it back in; and
+together they carry the pot of a year that the regulator has not settled in time.
 
 BFT-12 sections 10 and 18. Their transactions travel like those of clients.
 """
@@ -15,8 +16,10 @@ from node.ledger.governance import (
     assemble_readmission,
     sign_stake_movement,
 )
+from node.ledger.settlement import PotCarryTerms, approve_pot_carry, assemble_pot_carry
+from node.ledger.settlement_rules import year_to_settle
 from node.ledger.state import BankState
-from node.ledger.types import Amount, Height, TransactionId
+from node.ledger.types import Amount, FiscalYear, Height, TransactionId
 from node.simulation.engine import Bank, Cluster
 from node.simulation.genesis import issuer_secret
 from node.simulation.oracle import secret_key
@@ -33,6 +36,8 @@ class Operators:
         self._ledger = ledger
         self.readmit = True
         """Whether removed banks are let in again."""
+        self.carry_pots = False
+        """Whether pots are carried on once that is allowed."""
 
     def act_every(self, period_ms: int, until_ms: int) -> None:
         """Look once in every period."""
@@ -45,15 +50,18 @@ class Operators:
         self._cluster.at(self._cluster.now_ms + period_ms, tick)
 
     def act(self) -> None:
-        """Act for the first removed bank, by the ledger of the bank that is furthest."""
+        """Act for the first removed bank and the oldest pot, by the ledger that is furthest."""
         open_banks = [bank for bank in self._cluster.banks if bank.up]
-        if not open_banks or not self.readmit:
+        if not open_banks:
             return
         guide = max(open_banks, key=lambda bank: bank.height)
         point = guide.disk.point
         assert isinstance(point, LedgerPoint), "operators work on the production ledger"
+        due = year_to_settle(point.genesis, point.state)
+        if self.carry_pots and due is not None:
+            self._carry(guide, point, due)
         removed = [bank for bank in point.state.banks if not bank.active]
-        if removed:
+        if removed and self.readmit:
             self._help(guide, point, removed[0])
 
     def _help(self, guide: Bank, point: LedgerPoint, removed: BankState) -> None:
@@ -72,6 +80,22 @@ class Operators:
             self._hand_in(guide, raw)
         elif lacking <= 0:
             self._hand_in(guide, self._readmission(point, removed, expiry))
+
+    def _carry(self, guide: Bank, point: LedgerPoint, year: FiscalYear) -> None:
+        """Approve in the name of q banks; it is refused until the year after is over too."""
+        active = point.active_set
+        terms = PotCarryTerms(
+            chain_id=point.genesis.chain_id,
+            year=year,
+            set_hash=active.set_hash,
+            nonce=point.state.governance_nonce,
+            expiry=Height(point.header.height + GOVERNANCE_EXPIRY_HEIGHTS),
+        )
+        approvals = [
+            approve_pot_carry(terms, bank, partial(sign, secret_key(bank)))
+            for bank in active.banks[: active.quorum]
+        ]
+        self._hand_in(guide, assemble_pot_carry(terms, approvals))
 
     def _readmission(self, point: LedgerPoint, removed: BankState, expiry: Height) -> bytes:
         active = point.active_set

@@ -108,7 +108,7 @@ class ProductionLedger:
         self.definition = genesis
         self.oracle = ProofOracle(genesis)
         self.ballot_oracle = BallotOracle(genesis.chain_id)
-        self.evidence = EvidenceDesk(genesis, self.oracle)
+        self.evidence = EvidenceDesk(genesis, self.oracle, self.ballot_oracle)
         self.genesis = LedgerPoint(genesis, genesis_header(genesis), genesis_transition(genesis))
         self.make_transaction: MintTransaction | None = None
         """How `transaction` makes one; the clients' part."""

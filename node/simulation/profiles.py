@@ -17,7 +17,7 @@ from types import MappingProxyType
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex
 from node.simulation.byzantine import STYLES
-from node.simulation.genesis import SHORT_FISCAL_YEAR_S
+from node.simulation.genesis import SHORT_FISCAL_YEARS_S
 from node.simulation.schedule import (
     Blackout,
     ByzantineBank,
@@ -82,7 +82,8 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
         seed=seed,
         bank_count=bank_count,
         slash_floor_percent=chance.choice([30, HIGH_SLASH_FLOOR_PERCENT]),
-        fiscal_year_seconds=chance.choice([None, SHORT_FISCAL_YEAR_S]),
+        fiscal_year_seconds=chance.choice([None, *SHORT_FISCAL_YEARS_S]),
+        settlement=chance.random() < 0.8,
         readmission=chance.random() < 0.3,
         memoise=seed % UNMEMOISED != 0,
         load_period_ms=chance.choice([150, 300, 600]),
@@ -119,7 +120,8 @@ def _safe(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
         seed=seed,
         bank_count=bank_count,
         slash_floor_percent=chance.choice([30, 30, HIGH_SLASH_FLOOR_PERCENT]),
-        fiscal_year_seconds=None,
+        fiscal_year_seconds=chance.choice([None, *SHORT_FISCAL_YEARS_S]),
+        settlement=True,
         readmission=False,
         memoise=seed % UNMEMOISED != 0,
         load_period_ms=chance.choice([200, 400, 700]),

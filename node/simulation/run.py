@@ -9,7 +9,8 @@ from random import Random
 
 from node.consensus.core import Consensus
 from node.ledger.active_set import quorum_size
-from node.ledger.types import BankIndex
+from node.ledger.fiscal_year import fiscal_year
+from node.ledger.types import BankIndex, FiscalYear
 from node.simulation.ballot_oracle import ballot_signer_of
 from node.simulation.byzantine import make_byzantine
 from node.simulation.byzantine.coalition import Coalition
@@ -20,8 +21,10 @@ from node.simulation.checkers.durability import Durability
 from node.simulation.checkers.innocence import Innocence
 from node.simulation.checkers.money import Conservation, TreasurySums
 from node.simulation.checkers.rollback import RollbackGuard
+from node.simulation.checkers.settlements import Settlements
 from node.simulation.checkers.state_roots import StateRoots
 from node.simulation.checkers.validity import Validity
+from node.simulation.checkers.voting_record import OneBallot, VotingRecord
 from node.simulation.checkers.write_ahead import WriteAhead
 from node.simulation.clients import Clients
 from node.simulation.disk import Disk
@@ -30,8 +33,9 @@ from node.simulation.genesis import consensus_parameters, make_genesis
 from node.simulation.network import Network
 from node.simulation.operators import Operators
 from node.simulation.oracle import OracleSigner, public_key
-from node.simulation.production_ledger import ProductionLedger
+from node.simulation.production_ledger import LedgerPoint, ProductionLedger
 from node.simulation.profiles import PROFILES
+from node.simulation.regulator import Regulator
 from node.simulation.schedule import (
     Blackout,
     ByzantineBank,
@@ -59,7 +63,9 @@ RECOVERY_HEIGHTS = 5
 RECOVERY_LIMIT_MS = 120_000
 CONVICTION_LIMIT_MS = 60_000
 READMISSION_LIMIT_MS = 60_000
+SETTLEMENT_LIMIT_MS = 30_000
 OPERATORS_MS = 500
+REGULATOR_MS = 700
 
 
 @dataclass(slots=True)
@@ -95,6 +101,8 @@ class Run:
         self.ledger = ProductionLedger(genesis, memoise=schedule.memoise)
         self.convictions, self.offences = NoFalseConviction(), EveryOffence()
         self.conservation, self.rollback = Conservation(), RollbackGuard()
+        self.record = VotingRecord()
+        self.settlements = Settlements(self.record)
         self.cluster = Cluster(
             self.ledger,
             seed=self._seed("network"),
@@ -104,12 +112,15 @@ class Run:
                 *observers,
                 WriteAhead(),
                 Innocence(),
+                OneBallot(),
                 self.rollback,
                 Agreement(),
                 Validity(self.ledger),
                 StateRoots(),
                 self.conservation,
                 TreasurySums(),
+                self.record,
+                self.settlements,
                 self.convictions,
                 self.offences,
                 Durability(),
@@ -123,6 +134,9 @@ class Run:
         self.conservation.clients = self.clients
         self.operators = Operators(self.cluster, self.ledger)
         self.operators.readmit = schedule.readmission
+        self.operators.carry_pots = not schedule.settlement
+        self.regulator = Regulator(self.cluster, self.ledger, Random(self._seed("regulator")))
+        self.regulator.settles = schedule.settlement
         self._absences = Random(self._seed("absences"))
         self._partitions: list[Partition] = []
         self._absent: set[BankIndex] = set()
@@ -137,6 +151,7 @@ class Run:
                 self._recover()
                 self._convict()
                 self._readmit()
+                self._settle()
             self.cluster.watch.finish()
         except Violation as violation:
             self.outcome.violation = violation
@@ -168,9 +183,11 @@ class Run:
                 self._absent.add(item.bank)
             cluster.at(item.at_ms, partial(self._disturb, item))
         limits_ms = RECOVERY_LIMIT_MS + CONVICTION_LIMIT_MS + READMISSION_LIMIT_MS
+        limits_ms += SETTLEMENT_LIMIT_MS
         end_ms = schedule.trouble_ms + limits_ms
         self.clients.submit_every(schedule.load_period_ms, end_ms)
         self.operators.act_every(OPERATORS_MS, end_ms)
+        self.regulator.act_every(REGULATOR_MS, end_ms)
         cluster.start([bank for bank in cluster.indices if bank not in self._absent])
         cluster.run(schedule.trouble_ms)
 
@@ -329,6 +346,26 @@ class Run:
                 f"no removed bank is active again {READMISSION_LIMIT_MS} ms after recovery",
             )
 
+    def _settle(self) -> None:
+        """Settlement (section 18): what was over when everything had healed is settled, or, if the
+        regulator does not do it, carried on once its next year is over too."""
+        schedule, settlements = self.schedule, self.settlements
+        if schedule.fiscal_year_seconds is None:
+            return
+        waiting = self._waiting()
+        year = min(_current_year(bank) for bank in waiting)
+        year = year if schedule.settlement else FiscalYear(year - 1)
+
+        def overdue() -> bool:
+            states = [_point_of(bank).state for bank in waiting]
+            return any(settlements.overdue(state, year) for state in states)
+
+        if not self.cluster.run_until(lambda: not overdue(), SETTLEMENT_LIMIT_MS):
+            raise Violation(
+                "settlement",
+                f"a year before FY{year} is not settled {SETTLEMENT_LIMIT_MS} ms after recovery",
+            )
+
     def _count(self) -> None:
         cluster, outcome = self.cluster, self.outcome
         correct = [bank for bank in cluster.banks if bank.index not in cluster.byzantine]
@@ -342,6 +379,19 @@ class Run:
         outcome.convictions = len(self.convictions.punished)
         outcome.removals = self.convictions.removed
         outcome.readmissions = self.convictions.readmitted
+
+
+def _point_of(bank: Bank) -> LedgerPoint:
+    point = bank.disk.point
+    assert isinstance(point, LedgerPoint), "runs are on the production ledger"
+    return point
+
+
+def _current_year(bank: Bank) -> FiscalYear:
+    """Return the fiscal year of a bank's last block."""
+    point = _point_of(bank)
+    genesis = point.genesis
+    return fiscal_year(genesis.parameters, genesis.time_ms, point.header.time_ms)
 
 
 def play(schedule: Schedule, observers: tuple[Checker, ...] = ()) -> Outcome:

@@ -182,6 +182,8 @@ class Schedule:
     bank_count: int
     slash_floor_percent: int
     fiscal_year_seconds: int | None
+    settlement: bool
+    """Whether the regulator settles fiscal years; if not, the banks carry their pots on."""
     readmission: bool
     """Whether operators let removed banks in again."""
     memoise: bool
@@ -203,7 +205,7 @@ class Schedule:
         """Return the schedule as lines to read."""
         lines = [
             f"{self.bank_count} banks, a transaction every {self.load_period_ms} ms, "
-            f"slash floor {self.slash_floor_percent} %"
+            f"slash floor {self.slash_floor_percent} %{self._years()}"
         ]
         lines += [f"       {bank}" for bank in self.byzantine]
         in_order = sorted(self.disturbances, key=lambda item: item.at_ms)
@@ -211,3 +213,9 @@ class Schedule:
         gone = f", but {sorted(self.gone)} stay down" if self.gone else ""
         lines.append(f"{self.trouble_ms:>6} everything heals{gone}")
         return lines
+
+    def _years(self) -> str:
+        if self.fiscal_year_seconds is None:
+            return ""
+        who = "" if self.settlement else ", which nobody settles"
+        return f", fiscal years of {self.fiscal_year_seconds} s{who}"

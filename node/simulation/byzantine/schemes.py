@@ -340,7 +340,9 @@ class Scheme:
         required = certificates.required_commits(self._active_set)
         signatures = self._commits[branch.place]
         ballots = self._chosen_ballots(branch.place)
-        if branch.seal is not None or min(len(signatures), len(ballots)) < required:
+        if branch.seal is not None or len(signatures) < required:
+            return
+        if len(ballots) < certificates.required_ballots(self._active_set):
             return
         view, block_id = branch.place
         branch.seal = Seal(self.height, view, block_id, _entries(signatures, required), ballots)
@@ -458,7 +460,7 @@ class Scheme:
     def _chosen_ballots(self, place: Place) -> tuple[bytes, ...]:
         """Return as many ballots as a seal takes, by tag, or all there are."""
         by_tag = self._ballots.get(place, {})
-        required = certificates.required_commits(self._active_set)
+        required = certificates.required_ballots(self._active_set)
         return tuple([by_tag[tag] for tag in sorted(by_tag)[:required]])
 
     def _hear_timeout(self, timeout: Timeout) -> None:

@@ -61,7 +61,7 @@ class TreasurySums(Checker):
             self._sums[entry.kind] = self._sums.get(entry.kind, 0) + entry.amount
 
     def applied(self, bank: Bank, block: Block, seal: Seal, outcome: Valid) -> None:
-        """Penalties taken from stakes are in the pots; fees in the pots are the approvers'."""
+        """What went into pots and did not come out as rewards is there; so are the stakes."""
         after = outcome.after
         assert isinstance(after, LedgerPoint), "money exists on the production ledger alone"
         if bank.index in self.cluster.byzantine or block.block_id in self._seen:
@@ -69,16 +69,30 @@ class TreasurySums(Checker):
         self._seen.add(block.block_id)
         for entry in after.transition.treasury_entries:
             self._sums[entry.kind] = self._sums.get(entry.kind, 0) + entry.amount
-        pots = after.state.pots
-        self._compare(block, TreasuryKind.FEE, sum(pot.approver_fees for pot in pots))
-        self._compare(block, TreasuryKind.PENALTY, sum(pot.penalties for pot in pots))
-        staked = self._sums.get(TreasuryKind.STAKE, 0)
-        stakes = sum(bank.stake for bank in after.state.banks)
-        self._compare(block, TreasuryKind.PENALTY, staked - stakes)
+        state = after.state
+        collected = self._sum(TreasuryKind.FEE) + self._sum(TreasuryKind.PENALTY)
+        in_pots = sum(pot.approver_fees + pot.penalties + pot.carried for pot in state.pots)
+        self._compare(block, TreasuryKind.REWARD, collected - in_pots)
+        self._compare(block, TreasuryKind.REWARD, sum(bank.rewards for bank in state.banks))
+        self._compare(block, TreasuryKind.CARRY, 0)
+        stakes = sum(bank.stake for bank in state.banks)
+        self._compare(block, TreasuryKind.PENALTY, self._sum(TreasuryKind.STAKE) - stakes)
+        # The equation of section 18, by what was ever paid in and out.
+        paid_in = sum(bank.initial_stake + bank.topped_up for bank in state.banks)
+        paid_in += sum(asset.fees for asset in state.assets)
+        paid_out = sum(bank.creator_fees + bank.rewards + bank.withdrawn for bank in state.banks)
+        if paid_in != stakes + in_pots + paid_out:
+            raise self.violation(
+                f"height {block.height}: {paid_in} were paid in, {stakes} are staked, {in_pots} "
+                f"in pots, and {paid_out} paid out"
+            )
+
+    def _sum(self, kind: TreasuryKind) -> int:
+        return self._sums.get(kind, 0)
 
     def _compare(self, block: Block, kind: TreasuryKind, expected: int) -> None:
-        if self._sums.get(kind, 0) != expected:
+        if self._sum(kind) != expected:
             raise self.violation(
-                f"height {block.height}: {kind} rows add up to {self._sums.get(kind, 0)}, "
+                f"height {block.height}: {kind} rows add up to {self._sum(kind)}, "
                 f"the state says {expected}"
             )
