@@ -118,7 +118,7 @@ def test_ballots_have_one_order_and_an_opening_of_a_known_form() -> None:
     with pytest.raises(MalformedEncoding, match="not in increasing order"):
         decode_item(encode_item(replace(item, first=item.second, second=item.first)))
     short = replace(item, opening=BallotOpening(2, bytes(63)))
-    with pytest.raises(MalformedEncoding, match="^opening: "):
+    with pytest.raises(MalformedEncoding, match=r"^opening: "):
         decode_item(encode_item(short))
 
 
