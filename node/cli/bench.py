@@ -18,6 +18,7 @@ def command() -> None:
     \b
     Examples:
       consortium bench crypto
+      consortium bench settlement
       consortium bench faults
     """
 
@@ -40,6 +41,36 @@ def crypto(quick: bool, as_json: bool) -> None:
         answer_json(result)
     else:
         answer(format_crypto_benchmark(result))
+
+
+@command.command(short_help="Measure counting, proving and verifying a fiscal year.")
+@click.option(
+    "--blocks",
+    type=click.IntRange(min=1, max=1_000_000),
+    default=10_000,
+    show_default=True,
+    help="Blocks of the year.",
+)
+@click.option(
+    "--banks", type=click.IntRange(min=4, max=16), default=12, show_default=True, help="Voters."
+)
+@json_option
+def settlement(blocks: int, banks: int, as_json: bool) -> None:
+    """Measure what a fiscal year's ballots and its settlement cost; CPU time on one core.
+
+    \b
+    Examples:
+      consortium bench settlement
+      consortium bench settlement --blocks 1000 --json
+    """
+    from node.cli.benchmark_settlement import run_settlement_benchmark
+
+    result = run_settlement_benchmark(blocks, banks, lambda step: say(f"measuring: {step}"))
+    if as_json:
+        answer_json(result.to_json_object())
+    else:
+        for line in result.lines():
+            answer(line)
 
 
 @command.command(short_help="Measure what is sealed while banks are down.")
