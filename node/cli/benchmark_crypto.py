@@ -18,11 +18,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from crypto.accumulator import Accumulator
+from crypto.ballot import CollectedBallot
 from crypto.build import Payment, SpendableNote, build_issue, build_transfer
 from crypto.curve import encode_point, msm, multiply, require_subgroup
 from crypto.generators import key_generator, range_generators
@@ -32,6 +34,7 @@ from crypto.pedersen import encode_commitment
 from crypto.ring import DEFAULT_RING_BASE, ClosedBin, OpenBin, close_bin, ring_size
 from crypto.scalar import ORDER
 from crypto.validation import check_uniqueness, draw_challenges, prepare
+from node.cli.benchmark_ballots import BallotWorkload, measure_ballots
 
 Progress = Callable[[str], None]
 
@@ -135,9 +138,29 @@ class _Times:
         return self.decode + self.scalars + self.msm
 
 
-def _verify(transactions: Sequence[bytes], universe: _Universe) -> _Times:
+@dataclass(frozen=True, slots=True)
+class _Ballots:
+    """Ballots that share a block's batch; none by default."""
+
+    workload: BallotWorkload | None = None
+    height: int = 0
+    raws: Sequence[bytes] = ()
+
+    def collect(self) -> list[CollectedBallot]:
+        if self.workload is None:
+            return []
+        return self.workload.collect(self.raws, self.height)
+
+
+_NO_BALLOTS = _Ballots()
+
+
+def _verify(
+    transactions: Sequence[bytes], universe: _Universe, ballots: _Ballots = _NO_BALLOTS
+) -> _Times:
     started, clock = time.perf_counter(), time.process_time
     begun = clock()
+    votes = ballots.collect()
     prepared = [prepare(data, universe) for data in transactions]
     for item in prepared:
         check_uniqueness(item.transaction, universe)
@@ -146,6 +169,8 @@ def _verify(transactions: Sequence[bytes], universe: _Universe) -> _Times:
     accumulator = Accumulator(os.urandom)
     for transaction in collected:
         transaction.accumulate(accumulator)
+    for ballot in votes:
+        ballot.accumulate(accumulator)
     accumulated = clock()
     accumulator.check()
     done = clock()
@@ -154,10 +179,13 @@ def _verify(transactions: Sequence[bytes], universe: _Universe) -> _Times:
 
 
 def _measure_batch(
-    transactions: Sequence[bytes], universe: _Universe, repetitions: int
+    transactions: Sequence[bytes],
+    universe: _Universe,
+    repetitions: int,
+    ballots: Callable[[], _Ballots] = lambda: _NO_BALLOTS,
 ) -> dict[str, float]:
     _verify(transactions[:1], universe)
-    runs = [_verify(transactions, universe) for _ in range(repetitions)]
+    runs = [_verify(transactions, universe, ballots()) for _ in range(repetitions)]
     scale = 1e6 / len(transactions)
 
     def microseconds(values: Sequence[float]) -> float:
@@ -274,11 +302,14 @@ def run_crypto_benchmark(progress: Progress | None = None, quick: bool = False) 
         tell(f"batch of {size}")
         batch[str(size)] = _measure_batch(transactions[:size], universe, repetitions)
     bins = {}
-    for count in bin_counts:
-        tell(f"batch of {block_size} over {count} bins")
-        spread_universe = _Universe(DEFAULT_RING_BASE, count, payee)
+    for bin_count in bin_counts:
+        tell(f"batch of {block_size} over {bin_count} bins")
+        spread_universe = _Universe(DEFAULT_RING_BASE, bin_count, payee)
         block, _ = _prove_many(spread_universe, block_size)
-        bins[str(count)] = _measure_batch(block, spread_universe, repetitions)
+        bins[str(bin_count)] = _measure_batch(block, spread_universe, repetitions)
+        if bin_count == _BLOCK_BINS:
+            tell(f"block of {block_size} with ballots")
+            voting = _measure_voting(block, spread_universe, repetitions)
     ring_bases = {}
     for ring_base in _RING_BASES:
         tell(f"batch of {block_size} with ring base {ring_base}")
@@ -298,14 +329,34 @@ def run_crypto_benchmark(progress: Progress | None = None, quick: bool = False) 
         "verify_one_ms": _spread([run.total for run in single_runs], 1e3),
         "batch": batch,
         "bins": bins,
+        "voting": voting,
         "ring_bases": ring_bases,
-        "bytes": _measure_sizes(transactions[0], payee),
+        "bytes": {**_measure_sizes(transactions[0], payee), "ballot": voting["bytes"]},
+    }
+
+
+def _measure_voting(
+    block: Sequence[bytes], universe: _Universe, repetitions: int
+) -> dict[str, Any]:
+    """What the ballots of the block before cost, apart and in one batch with a block's proofs."""
+    workload = BallotWorkload()
+    heights = count(2 * repetitions + 1)
+
+    def fresh() -> _Ballots:
+        height = next(heights)
+        return _Ballots(workload, height, workload.seal(height))
+
+    return {
+        **measure_ballots(workload, len(block), repetitions),
+        "transactions": len(block),
+        "block": _measure_batch(block, universe, repetitions, fresh),
     }
 
 
 def _table_rows(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     rows = [(f"batch of {size}, 2 bins", row) for size, row in result["batch"].items()]
     rows += [(f"block over {count} bins", row) for count, row in result["bins"].items()]
+    rows.append((f"block with {result['voting']['ballots']} ballots", result["voting"]["block"]))
     rows += [(f"block, ring base {base}", row) for base, row in result["ring_bases"].items()]
     return rows
 
@@ -323,8 +374,13 @@ def format_crypto_benchmark(result: dict[str, Any]) -> str:
         "",
         f"{'CPU milliseconds':<26}{'median':>9}{'min':>9}{'max':>9}",
     ]
-    for title, key in (("build and prove", "prove_ms"), ("verify one", "verify_one_ms")):
-        row = result[key]
+    voting = result["voting"]
+    for title, row in (
+        ("build and prove", result["prove_ms"]),
+        ("verify one", result["verify_one_ms"]),
+        ("sign a ballot", voting["sign_ms"]),
+        (f"verify {voting['ballots']} ballots", voting["verify_quorum_ms"]),
+    ):
         lines.append(f"{title:<26}{row['median']:>9.2f}{row['min']:>9.2f}{row['max']:>9.2f}")
     columns = ("total", "decode", "scalars", "msm", "min", "max", "wall")
     keys = ("us_per_transaction", "decode_us", "scalars_us", "msm_us", "min", "max", "elapsed_us")
@@ -333,4 +389,9 @@ def format_crypto_benchmark(result: dict[str, Any]) -> str:
     for title, row in _table_rows(result):
         lines.append(f"{title:<26}" + "".join(f"{row[key]:>9.1f}" for key in keys))
     sizes = ", ".join(f"{name} {size}" for name, size in result["bytes"].items())
+    lines += [
+        "",
+        f"ballots add {voting['added_us_per_transaction']} us of CPU to each of "
+        f"{voting['transactions']} transactions in a block",
+    ]
     return "\n".join([*lines, "", f"bytes: {sizes}"])

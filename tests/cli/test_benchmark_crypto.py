@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from node.cli.benchmark_crypto import format_crypto_benchmark, run_crypto_benchmark
 
 BATCH_KEYS = {
@@ -30,6 +32,7 @@ def test_a_quick_run_has_the_documented_shape() -> None:
         "verify_one_ms",
         "batch",
         "bins",
+        "voting",
         "ring_bases",
         "bytes",
     }
@@ -41,10 +44,21 @@ def test_a_quick_run_has_the_documented_shape() -> None:
     for row in (*result["batch"].values(), *result["bins"].values()):
         assert set(row) == BATCH_KEYS
         assert 0 < row["min"] <= row["us_per_transaction"] <= row["max"]
+    voting = result["voting"]
+    assert {key: voting[key] for key in ("ballots", "bytes", "transactions")} == {
+        "ballots": 10,
+        "bytes": 1391,
+        "transactions": 10,
+    }
+    assert set(voting["sign_ms"]) == set(voting["verify_quorum_ms"]) == {"median", "min", "max"}
+    each_ms = voting["sign_ms"]["median"] + voting["verify_quorum_ms"]["median"]
+    assert voting["added_us_per_transaction"] == pytest.approx(each_ms * 1000 / 10, abs=0.2)
+    assert set(voting["block"]) == BATCH_KEYS
     assert set(result["prove_ms"]) == set(result["verify_one_ms"]) == {"median", "min", "max"}
-    assert result["bytes"] == {"transfer_1in2out": 6318, "issue_2out": 5278}
+    assert result["bytes"] == {"transfer_1in2out": 6318, "issue_2out": 5278, "ballot": 1391}
     assert [result["ring_bases"][base]["transfer_bytes"] for base in ("4", "8")] == [6062, 6318]
     assert told[0] == "curve library"
     table = format_crypto_benchmark(result)
     assert "batch of 25, 2 bins" in table
-    assert table.endswith("bytes: transfer_1in2out 6318, issue_2out 5278")
+    assert "verify 10 ballots" in table
+    assert table.endswith("bytes: transfer_1in2out 6318, issue_2out 5278, ballot 1391")
