@@ -302,6 +302,7 @@ def run_crypto_benchmark(progress: Progress | None = None, quick: bool = False) 
         tell(f"batch of {size}")
         batch[str(size)] = _measure_batch(transactions[:size], universe, repetitions)
     bins = {}
+    voting: dict[str, Any] = {}
     for bin_count in bin_counts:
         tell(f"batch of {block_size} over {bin_count} bins")
         spread_universe = _Universe(DEFAULT_RING_BASE, bin_count, payee)
