@@ -60,7 +60,7 @@ class CallReason(StrEnum):
     NOT_LOCAL = "not-local"
     """This method is served over loopback only."""
     TOO_MANY_CALLS = "too-many-calls"
-    """The caller has too many calls open."""
+    """The caller has too many calls open, or makes them too fast."""
     DEADLINE = "deadline"
     """The method's own time limit has passed."""
     NOT_FOUND = "not-found"
@@ -128,6 +128,14 @@ STATUS_OF_REASON: Mapping[Reason, grpc.StatusCode] = {
     Reason.APPROVAL_ORDER: _INVALID,
     Reason.APPROVAL_COUNT: _PRECONDITION,
     Reason.APPROVER_INACTIVE: _PRECONDITION,
+    Reason.YEAR_OPEN: _PRECONDITION,
+    Reason.YEAR_ORDER: _PRECONDITION,
+    Reason.SETTLED: _EXISTS,
+    Reason.NOTHING_TO_SETTLE: _PRECONDITION,
+    Reason.COUNTS: _INVALID,
+    Reason.TALLY_PROOF: _INVALID,
+    Reason.DRAW_SEED: _INVALID,
+    Reason.CARRY_EARLY: _PRECONDITION,
     Reason.SIZE: _INVALID,
     Reason.MEMPOOL_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.CONTEXT: _DEFECT,

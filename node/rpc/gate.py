@@ -36,6 +36,7 @@ from google.protobuf.message import DecodeError
 
 from node.ledger.types import BankIndex
 from node.rpc.backend import NotReady
+from node.rpc.call_rates import CallRates
 from node.rpc.errors import (
     STATUS_DETAILS_KEY,
     CallReason,
@@ -140,6 +141,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._admittance = admittance
         self._revocations = revocations
         self._methods = methods
+        self._rates = CallRates()
         self._open_calls: Counter[str] = Counter()
         self._open_by_method: Counter[tuple[str, str]] = Counter()
         self._open_but_banks = 0
@@ -178,6 +180,9 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def _count(self, identity: Identity, method: str, rule: MethodRule) -> None:
         """Take a place for the call; raises `CallRefused` if the caller has none left."""
+        wait_ms = self._rates.take(identity)
+        if wait_ms:
+            raise _too_many("these are too many calls in so short a time", wait_ms)
         called = identity.uri, method
         if self._open_calls[identity.uri] >= CALL_QUOTAS[identity.role]:
             raise _too_many(f"the limit of {CALL_QUOTAS[identity.role]} open calls is reached")
@@ -246,12 +251,12 @@ def _revoked() -> CallRefused:
     )
 
 
-def _too_many(message: str) -> CallRefused:
+def _too_many(message: str, retry_delay_ms: int = TOO_MANY_CALLS_RETRY_MS) -> CallRefused:
     return refuse(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         CallReason.TOO_MANY_CALLS,
         message,
-        retry_delay_ms=TOO_MANY_CALLS_RETRY_MS,
+        retry_delay_ms=retry_delay_ms,
     )
 
 

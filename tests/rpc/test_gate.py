@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import grpc
@@ -15,6 +14,7 @@ import pytest
 from node.ledger.rejection import Reason, Rejection
 from node.rpc import gate
 from node.rpc.backend import NotFound, NotReady, Overloaded
+from node.rpc.call_rates import CALL_RATES, CallRate
 from node.rpc.roles import METHODS, SUBMISSION_BYTES
 from node.wire import ledger_pb2
 from node.wire.identity import Role
@@ -157,6 +157,22 @@ async def test_a_method_with_large_answers_has_a_limit_of_its_own(
     node.ledger.waits.set()
 
 
+async def test_a_caller_that_calls_too_fast_is_told_when_to_come_back(
+    node: ServedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CALL_RATES, Role.CLIENT, CallRate(per_s=1, burst=2))  # type: ignore[arg-type]
+    for _ in range(2):
+        assert (await status_call(node)).bank_name == "Amberfield"
+    refused = await fault_of_call(status_call(node))
+    assert (refused.status, refused.reason, refused.message) == (
+        "RESOURCE_EXHAUSTED",
+        "too-many-calls",
+        "these are too many calls in so short a time",
+    )
+    assert refused.retry_delay_ms is not None and 0 < refused.retry_delay_ms <= 1_000
+    assert (await status_call(node, "client/bob")).bank_name == "Amberfield"
+
+
 async def test_there_is_always_room_for_banks(
     node: ServedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,14 +217,15 @@ async def test_a_caller_beyond_its_quota_is_told_to_wait(
     assert (await stub.GetNodeStatus(STATUS, timeout=10)).bank_name == "Amberfield"
 
 
-def with_time_limit(path: str, seconds: float) -> Mapping[str, Any]:
-    return {**METHODS, path: dataclasses.replace(METHODS[path], time_limit_s=seconds)}
+def limit_time(monkeypatch: pytest.MonkeyPatch, path: str, seconds: float) -> None:
+    rule = dataclasses.replace(METHODS[path], time_limit_s=seconds)
+    monkeypatch.setitem(METHODS, path, rule)  # type: ignore[arg-type]
 
 
 async def test_a_method_ends_at_its_own_limit_without_any_deadline_of_the_caller(
     node: ServedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "METHODS", with_time_limit(SUBMIT, 0.05))
+    limit_time(monkeypatch, SUBMIT, 0.05)
     node.ledger.waits = asyncio.Event()
     request = ledger_pb2.SubmitTransactionRequest(transaction=b"raw")
     fault = await fault_of_call(LedgerStub(node.channel()).SubmitTransaction(request))
@@ -224,7 +241,7 @@ async def test_a_stream_ends_at_its_own_limit(
     node: ServedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = "/consortium.v1.Ledger/WaitForTransaction"
-    monkeypatch.setattr(gate, "METHODS", with_time_limit(path, 0.05))
+    limit_time(monkeypatch, path, 0.05)
     node.ledger.waits = asyncio.Event()
     stream = LedgerStub(node.channel()).WaitForTransaction(
         ledger_pb2.WaitForTransactionRequest(transaction_id=bytes(32))

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from node.consensus.core import Consensus
 from node.consensus.parameters import ConsensusParameters
-from node.consensus.signatures import Ed25519Signer, Ed25519Verifier
+from node.consensus.signatures import Ed25519Signer, Ed25519Verifier, RingBallotSigner
 from node.ledger.blocks import Header
 from node.ledger.types import Height, View
 from node.rpc.backend import NotFound
@@ -33,7 +33,7 @@ from node.storage.errors import WriterLost
 from node.wire.identity import Identity, Role
 from node.wire.operator_records import AlarmReport, AuditExtent, MempoolReport
 from node.wire.records import Hello
-from tests.ledger.chain import Chain
+from tests.ledger.chain import Chain, ballot_key
 from tests.runtime.bank_parts import BANK, Bank, forged, funded, open_bank
 
 pytestmark = pytest.mark.postgres
@@ -73,6 +73,7 @@ def assemble(bank: Bank, directory: Path, guard: GuardFile) -> Operated:
         ConsensusParameters(),
         Ed25519Signer(hashlib.sha256(b"consensus 0").digest()),
         Ed25519Verifier(),
+        RingBallotSigner(ballot_key(0), genesis.chain_id),
     )
     core.restart(
         None, tip=bank.chain.header, tip_seal=None, active_set=bank.chain.active_set, blocks=()
