@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import Counter
@@ -13,7 +12,6 @@ import psutil
 from node.consensus.core import Consensus
 from node.consensus.status import ConsensusStatus
 from node.consensus.waiting import WaitingFor
-from node.ledger.encoding import Writer
 from node.ledger.types import BlockId, Height
 from node.rpc.backend import NotFound
 from node.runtime.admission import Admission
@@ -29,7 +27,6 @@ from node.runtime.transaction_pool import TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import StorageError
-from node.storage.records import CountedDigest
 from node.wire.identity import Identity
 from node.wire.operator_records import (
     AuditExtent,
@@ -197,7 +194,7 @@ class OperatorBackend:
             nullifiers = await self._database.nullifier_digest(height)
         notes = await self._database.notes_digest(height)
         votes = await self._database.voting_records_digest(height)
-        treasury = await self._treasury_digest(height)
+        treasury = await self._database.treasury_digest(height)
         return LedgerDigests(
             from_height=from_height,
             at_height=height,
@@ -214,17 +211,6 @@ class OperatorBackend:
             treasury_digest=treasury.digest,
             tip_height=self._chain.height,
         )
-
-    async def _treasury_digest(self, height: Height) -> CountedDigest:
-        """Return the digest of the treasury rows up to a height, a page at a time."""
-        hasher, count = hashlib.sha256(), 0
-        while page := await self._database.treasury_rows(height, count):
-            for row in page:
-                writer = Writer().u64(row.record).optional(row.bank, Writer.u16)
-                writer.u64(row.fiscal_year).text(str(row.amount)).text(row.kind).text(row.reason)
-                hasher.update(writer.finish())
-            count = page[-1].record + 1
-        return CountedDigest(count, hasher.digest())
 
     async def stored_blocks(
         self, from_height: Height, to_height: Height | None
