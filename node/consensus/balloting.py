@@ -148,13 +148,17 @@ def for_block(state: State) -> tuple[bytes, ...]:
 
 
 def expose(state: State) -> bool:
-    """Two verified ballots of one bank in one view: have them kept, and tell the operators (E8)."""
+    """Two verified ballots of one bank in one view: have them kept, and tell the operators (E8).
+
+    Views that have not come have to wait: nobody may make this bank verify ballots of fifty.
+    """
     acted = False
     for ballots in _tables(state):
         for pair in ballots.suspects.copy():
             verdicts = [ballots.verdicts.get(raw) for raw in (pair.first, pair.second)]
             if None in verdicts and False not in verdicts:
-                acted = ask(state, ballots, pair.view, (pair.first, pair.second)) or acted
+                if ballots is state.ballots and pair.view <= state.view:
+                    acted = ask(state, ballots, pair.view, (pair.first, pair.second)) or acted
                 continue
             ballots.suspects.remove(pair)
             if all(verdicts) and (pair.view, pair.tag) not in ballots.kept:

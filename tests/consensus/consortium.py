@@ -324,9 +324,12 @@ class Desk:
         (order,) = self.all(BuildBlock)
         return self.do(BlockBuilt(order.height, order.view, block))
 
-    def apply(self, *, transactions_available: int = 0) -> list[Effect]:
-        """Answer the last `Apply`."""
-        (order,) = self.all(Apply)
+    def apply(
+        self, order: Apply | None = None, *, transactions_available: int = 0
+    ) -> list[Effect]:
+        """Answer an `Apply`, by default the one of the last step."""
+        if order is None:
+            (order,) = self.all(Apply)
         return self.do(
             BlockApplied(
                 order.block.height,
