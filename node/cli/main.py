@@ -31,6 +31,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evidence": ("node.cli.evidence", "Show who is accused of what, verified here."),
     "treasury": ("node.cli.treasury", "Show stakes, penalties, fees, pots, and that they add up."),
     "regulator": ("node.cli.regulator", "Run the regulator, see what it did, open a ballot."),
+    "challenge": (
+        "node.cli.regulator_challenge",
+        "Have the regulator verify a block again, as a bank.",
+    ),
     "stake": ("node.cli.stake", "Move money between a bank's public account and its stake."),
     "readmit": ("node.cli.readmit", "Let a removed bank return, with a quorum's approval."),
     "logs": ("node.cli.logs", "Read the banks' logs, one or all, or follow them."),

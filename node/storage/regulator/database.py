@@ -214,6 +214,21 @@ class RegulatorDatabase:
         rows = await self._rows(sa.select(YEAR_COUNTS).filter_by(fiscal_year=year))
         return {BankIndex(row["bank"]): int(row["approvals"]) for row in rows}
 
+    async def put_year_counts(self, year: FiscalYear, counts: Mapping[BankIndex, int]) -> None:
+        """Replace the counts of a year by what officers counted together."""
+        async with self._transaction() as connection:
+            await connection.execute(
+                sa.delete(YEAR_COUNTS).where(YEAR_COUNTS.c.fiscal_year == year)
+            )
+            rows = [
+                {"fiscal_year": year, "bank": bank, "approvals": count}
+                for bank, count in counts.items()
+            ]
+            if rows:
+                await connection.execute(sa.insert(YEAR_COUNTS), rows)
+            data = {"year": year, "counts": {str(bank): counts[bank] for bank in sorted(counts)}}
+            await self._audit(connection, "counted", "officers", data)
+
     async def settlements(self) -> tuple[SettlementRecord, ...]:
         """Return every settlement that was handed in, by year."""
         rows = await self._rows(sa.select(SETTLEMENTS).order_by(SETTLEMENTS.c.fiscal_year))
