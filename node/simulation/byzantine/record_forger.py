@@ -16,10 +16,11 @@ class RecordForger(InvalidApprover):
     """Leaves ballots out, repeats one, adds one of its own, or alters one; and finds it valid."""
 
     def events(self, event: Event) -> list[Event]:
-        block = event.block if isinstance(event, BlockBuilt) else None
-        if block is None or not block.parent_ballots:
-            return super().events(event)
-        return [replace(event, block=self._forged(block))]
+        match event:
+            case BlockBuilt(block=Block() as block) if block.parent_ballots:
+                return [replace(event, block=self._forged(block))]
+            case _:
+                return super().events(event)
 
     def _forged(self, block: Block) -> Block:
         situation, recorded = self.situation, block.parent_ballots

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from node.consensus.certificates import QuorumCertificate, Seal, TimeoutCertificate
 from node.consensus.core import Consensus
-from node.consensus.effects import Broadcast, BuildBlock, Effect, Send
+from node.consensus.effects import Apply, Broadcast, BuildBlock, Effect, Send
 from node.consensus.events import BlockApplied, Event
 from node.consensus.evidence import Conflict
 from node.consensus.evidence_items import decode_item
@@ -153,6 +153,8 @@ class ByzantineConsensus:
         self._ballot_signer = ballot_signer
         self._chance = chance
         self._style: Style | None = None
+        self._seals: dict[Height, Seal] = {}
+        """Of the last blocks: an order to build, if it is a style's, lacks their ballots."""
 
     def restart(
         self,
@@ -167,6 +169,7 @@ class ByzantineConsensus:
         evidence: Sequence[bytes] = (),
     ) -> list[Effect]:
         """As `Consensus.restart`; the style starts from nothing."""
+        self._seals = {} if tip_seal is None else {tip_seal.height: tip_seal}
         effects = self._consensus.restart(
             record,
             tip=tip,
@@ -178,7 +181,7 @@ class ByzantineConsensus:
             evidence=evidence,
         )
         style = self.take_over(tip, active_set)
-        return discreet(style.effects(effects), style.protected)
+        return self._performable(style.effects(effects))
 
     def take_over(self, tip: Header, active_set: ActiveSet) -> Style:
         """Begin to lie around a core that runs already: on this tip, its next height's set."""
@@ -196,9 +199,25 @@ class ByzantineConsensus:
         effects: list[Effect] = []
         for seen in style.events(event):
             effects += self._consensus.handle(seen)
+        for effect in effects:
+            if isinstance(effect, Apply):
+                self._seals[effect.seal.height] = effect.seal
+                self._seals.pop(Height(effect.seal.height - 2), None)
         if isinstance(event, BlockApplied):
             style.situation.advance(event.header, event.active_set)
-        return discreet(style.effects(effects), style.protected)
+        return self._performable(style.effects(effects))
+
+    def _performable(self, effects: list[Effect]) -> list[Effect]:
+        """Give orders to build what every block needs, and leave out what would harm the bank."""
+        style = self._style
+        assert style is not None, "restart or take_over comes first"
+        performable: list[Effect] = []
+        for effect in effects:
+            if not isinstance(effect, BuildBlock) or effect.height == 1 or effect.ballots:
+                performable.append(effect)
+            elif (seal := self._seals.get(Height(effect.height - 1))) is not None:
+                performable.append(replace(effect, ballots=seal.ballots))
+        return discreet(performable, style.protected)
 
     def status(self) -> ConsensusStatus:
         return self._consensus.status()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 
 from node.consensus.messages import Seal
 from node.ledger.blocks import Block
@@ -53,8 +54,7 @@ class Settlements(Checker):
 
     def overdue(self, state: LedgerState, now: FiscalYear) -> list[FiscalYear]:
         """Return the years before `now` that are not settled in this state, lowest first."""
-        years = {item.year for item in (*state.pots, *state.tallies)}
-        return sorted(year for year in years if year < now)
+        return [year for year in _unsettled(state) if year < now]
 
     def _year_of(self, point: LedgerPoint) -> FiscalYear:
         genesis = point.genesis
@@ -66,15 +66,14 @@ class Settlements(Checker):
         self._require(
             all(known.year < year for known in self.settled), ended, "a later year came first"
         )
-        unsettled = [item.year for item in (*state.pots, *state.tallies)]
-        self._require(min(unsettled, default=None) == year, ended, "it was not the year's turn")
+        self._require(_unsettled(state)[:1] == [year], ended, "it was not the year's turn")
         pot = next((pot for pot in state.pots if pot.year == year), None)
         pot = pot or Pot(year, Amount(0), Amount(0))
         self._require(ended.pot == pot, ended, "the pot is another one than was collected")
         self._require(
             set(pot.slashed) == self._punished.get(year, set()), ended, "other banks were punished"
         )
-        left = [item for item in (*after.state.pots, *after.state.tallies) if item.year <= year]
+        left = self.overdue(after.state, FiscalYear(year + 1))
         self._require(not left, ended, "something of the year is left")
         total = pot.approver_fees + pot.penalties + pot.carried
         self._require(ended.paid + ended.carried == total, ended, "the pot is not what was paid")
@@ -86,12 +85,12 @@ class Settlements(Checker):
             self._require(ended.paid == 0, ended, "a carried pot was paid out")
 
     def _check_counts(self, ended: SettlementOutcome) -> None:
-        recorded = self._record.counts.get(ended.year, {})
+        recorded = self._record.counts.get(ended.year, Counter())
         for row in ended.rows:
             self._require(
-                row.count == recorded.get(row.bank, 0),
+                row.count == recorded[row.bank],
                 ended,
-                f"bank {row.bank} has {row.count} approvals, {recorded.get(row.bank, 0)} are its",
+                f"bank {row.bank} has {row.count} approvals, {recorded[row.bank]} are recorded",
             )
         banks = [row.bank for row in ended.rows]
         everybody = [bank.index for bank in self._tip.state.banks]
@@ -125,3 +124,9 @@ class Settlements(Checker):
     def _require(self, holds: bool, ended: SettlementOutcome, message: str) -> None:
         if not holds:
             raise self.violation(f"FY{ended.year}: {message}")
+
+
+def _unsettled(state: LedgerState) -> list[FiscalYear]:
+    """Return the years with a pot or a tally, lowest first."""
+    years = {pot.year for pot in state.pots} | {tally.year for tally in state.tallies}
+    return sorted(years)
