@@ -1,8 +1,8 @@
-"""One bank's blocks, checked from the genesis alone: links, seals, Merkle roots.
+"""One bank's blocks, checked from the genesis alone: links, ballots, Merkle roots.
 
-Nothing is taken from the bank's word: every header must follow from the one before it, every seal
-must hold q signatures of the active set, which is derived from the genesis and the sealed headers
-at which it changed.
+Nothing is taken from the bank's word: every header must follow from the one before it, every block
+must be certified by ballots of q banks of the active set, which is derived from the genesis and the
+sealed headers at which it changed, and carry the votes on the block before it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from crypto.merkle import merkle_root
 from crypto.transaction import transaction_id
 from node.cli.doctor_report import Finding, FindingKind
+from node.cli.record_check import RecordCheck
 from node.client.errors import VerificationError
 from node.client.verification import SealVerifier
 from node.ledger.blocks import Block, Header
@@ -31,11 +32,15 @@ class ChainCheck:
     genesis: Genesis
     verifier: SealVerifier
     set_changes: Sequence[PublishedSetChange] = ()
+    records: RecordCheck | None = None
+    """Shared by the checks of all banks; None leaves the votes unchecked."""
     findings: list[Finding] = field(default_factory=list)
     block_ids: list[BlockId] = field(default_factory=list)
     """By height."""
     transaction_ids: list[Sequence[TransactionId]] = field(default_factory=list)
     """By height."""
+    ballots_roots: list[bytes] = field(default_factory=list)
+    """By height; of blocks that the bank never had, empty."""
     seals_verified: int = 0
     first_height: int = 1
     """The lowest height above genesis of which the bank shows the whole block."""
@@ -51,21 +56,27 @@ class ChainCheck:
             self._find(height, FindingKind.HEADER, f"the stored block does not decode: {error}")
             self.block_ids.append(BlockId(b""))
             self.transaction_ids.append(())
+            self.ballots_roots.append(b"")
+            self._previous = None
             return
         self.block_ids.append(header.block_id)
         self.transaction_ids.append(() if block is None else block.transaction_ids)
+        self.ballots_roots.append(header.ballots_root)
         fault = self._link_fault(height, header, block)
         if fault:
             self._find(height, FindingKind.HEADER, fault)
-        self._previous = header
-        if height:
-            self._check_seal(height, stored)
+        previous, self._previous = self._previous, header
+        if block is not None:
+            self._check_certificate(height, stored)
+            if previous is not None:
+                self._check_votes(previous, block)
 
     def skip_to(self, first_height: int, block_ids: Sequence[BlockId]) -> None:
         """Go on at a later height: the bank joined by a snapshot and names the blocks before it."""
         self.first_height = first_height
         self.block_ids += block_ids
         self.transaction_ids += [()] * len(block_ids)
+        self.ballots_roots += [b""] * len(block_ids)
         self._previous = None
 
     def take_bodies(self, height: int, stored: PublishedBlock) -> bool:
@@ -108,16 +119,34 @@ class ChainCheck:
             return "the block's evidence does not have the Merkle root of the header"
         return ""
 
-    def _check_seal(self, height: int, stored: PublishedBlock) -> None:
-        changes = [
-            change for change in self.set_changes if Header.decode(change.header).height < height
-        ]
+    def _check_certificate(self, height: int, stored: PublishedBlock) -> None:
         try:
-            self.verifier.verify_header(stored.header, stored.certificate, changes)
+            self.verifier.verify_header(
+                stored.header, stored.certificate, self._changes_below(height)
+            )
         except VerificationError as error:
             self._find(height, FindingKind.SEAL, str(error))
         else:
             self.seals_verified += 1
+
+    def _check_votes(self, parent: Header, block: Block) -> None:
+        if self.records is None or block.header.parent_id != parent.block_id:
+            return
+        try:
+            active_set = self.verifier.active_set_at(
+                parent.height, self._changes_below(parent.height)
+            )
+        except VerificationError:
+            # What is wrong with the changes, the certificates have told.
+            return
+        fault = self.records.take(parent, block, active_set)
+        if fault:
+            self._find(block.height, FindingKind.VOTING_RECORDS, fault)
+
+    def _changes_below(self, height: int) -> list[PublishedSetChange]:
+        return [
+            change for change in self.set_changes if Header.decode(change.header).height < height
+        ]
 
     def _find(self, height: int, kind: FindingKind, message: str) -> None:
         self.findings.append(Finding(height, self.bank, kind, message))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from node.cli.doctor_report import FindingKind
-from node.ledger.effects import TreasuryKind
-from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, Height
+from node.storage.reading import field_bytes
 from node.wire.operator_records import LedgerDigests
 
 DigestsOf = Callable[[BankIndex, Height], Awaitable[LedgerDigests]]
@@ -23,7 +22,7 @@ ASPECTS: Mapping[FindingKind, Callable[[LedgerDigests], object]] = {
         item.voting_record_count,
         item.voting_record_digest,
     ),
-    FindingKind.TREASURY: lambda item: item.treasury,
+    FindingKind.TREASURY: lambda item: (item.treasury_count, item.treasury_digest),
     FindingKind.TRANSACTIONS: lambda item: item.transaction_count,
 }
 """What is compared between banks, by the finding that a difference is."""
@@ -63,45 +62,13 @@ async def first_difference(
     return Height(above)
 
 
-class TreasuryMovement(Protocol):
-    """A treasury row, whoever listed it."""
+def voting_record_digest(ballots_roots: Sequence[bytes]) -> tuple[int, bytes]:
+    """Return count and digest of the voting records that headers commit to.
 
-    @property
-    def bank(self) -> int | None: ...
-
-    @property
-    def fiscal_year(self) -> int: ...
-
-    @property
-    def amount(self) -> int: ...
-
-    @property
-    def kind(self) -> str: ...
-
-
-def treasury_faults(state: LedgerState, rows: Iterable[TreasuryMovement]) -> list[str]:
-    """Say in what a bank's treasury rows do not add up with its state of the same height.
-
-    Per bank, stake rows minus penalty rows are the stake; per year, fee rows and penalty rows are
-    the pots (BFT-12 section 18).
+    `ballots_roots` are those of the headers from height 0 on; that of a height is the root of the
+    votes on the block before it, and nobody votes on genesis.
     """
-    fees: Counter[int] = Counter()
-    penalties: Counter[int] = Counter()
-    stakes: Counter[int | None] = Counter()
-    for row in rows:
-        match row.kind:
-            case TreasuryKind.FEE:
-                fees[row.fiscal_year] += row.amount
-            case TreasuryKind.STAKE:
-                stakes[row.bank] += row.amount
-            case TreasuryKind.PENALTY:
-                stakes[row.bank] -= row.amount
-                penalties[row.fiscal_year] += row.amount
-    faults = []
-    if fees != Counter({pot.year: pot.approver_fees for pot in state.pots}):
-        faults.append("the fee rows do not add up to the pots")
-    if penalties != Counter({pot.year: pot.penalties for pot in state.pots}):
-        faults.append("the penalty rows do not add up to the pots")
-    if stakes != Counter({bank.index: bank.stake for bank in state.banks}):
-        faults.append("the stake and penalty rows do not add up to the stakes")
-    return faults
+    hasher = hashlib.sha256()
+    for height, root in enumerate(ballots_roots[2:], 1):
+        hasher.update(field_bytes(height) + field_bytes(root))
+    return max(0, len(ballots_roots) - 2), hasher.digest()

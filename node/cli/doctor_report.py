@@ -29,7 +29,7 @@ class FindingKind(StrEnum):
     HEADER = "header"
     """A stored block does not follow from the one before it."""
     SEAL = "seal"
-    """A stored seal does not certify its block."""
+    """The ballots of a stored seal do not certify its block."""
     TRANSACTIONS = "transactions"
     """The bank has another number of transactions than the others."""
     TRANSACTIONS_ROOT = "transactions-root"
@@ -43,7 +43,11 @@ class FindingKind(StrEnum):
     NOTES = "notes"
     """The bank's notes or bins are not those of the others, or not the certified ones."""
     VOTING_RECORDS = "voting-records"
-    """The bank's voting records are not those of the others."""
+    """The bank's voting records are not those of the others, or not what its blocks hold."""
+    TALLY = "tally"
+    """A year's tally in the sealed state is not the sum of the recorded ballots."""
+    SETTLEMENT = "settlement"
+    """A settlement's proof or its rewards do not follow from what is recorded."""
     TREASURY = "treasury"
     """The bank's treasury is not that of the others, or does not add up with the state."""
     CONSERVATION = "conservation"
@@ -105,6 +109,10 @@ class DoctorReport:
     blocks: int
     """Blocks compared at every bank."""
     seals_verified: int
+    """By their ballots, at every bank."""
+    ballots_verified: int
+    """Of the agreed voting record, which all banks share."""
+    settlements_verified: int
     roots_recomputed: int
     proofs_verified: int
     """Transactions verified here, from bytes that banks store."""
@@ -150,9 +158,11 @@ class DoctorReport:
         lines = [
             f"{self.banks_answered} of {self.banks} banks examined up to height {self.height}: "
             f"{self.transactions} transactions, {self.notes} notes, {self.nullifiers} nullifiers",
-            f"{self.seals_verified} seals verified, {self.roots_recomputed} Merkle roots "
-            f"recomputed, {self.proofs_verified} transactions verified here and "
-            f"{self.proofs_audited} by the banks themselves ({extent}), {self.seconds:.1f} s",
+            f"{self.seals_verified} seals and {self.ballots_verified} recorded ballots verified, "
+            f"{self.settlements_verified} settlements computed again",
+            f"{self.roots_recomputed} Merkle roots recomputed, {self.proofs_verified} "
+            f"transactions verified here and {self.proofs_audited} by the banks themselves "
+            f"({extent}), {self.seconds:.1f} s",
         ]
         lines += [
             f"{short_name(bank)} joined by a snapshot: other banks hold the blocks before it"

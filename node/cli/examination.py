@@ -1,16 +1,20 @@
 """The examination of a consortium: every bank against the genesis, and against the others.
 
 1. Each bank answers, runs this chain, and reaches the height of the others.
-2. Each bank's blocks link up and every seal holds (`chain_check`); block ids are compared at every
-   height. Valid seals of one block may differ from bank to bank.
-3. Digests of nullifiers, notes, voting records and treasury are compared.
-4. Each bank's state is the one its sealed header commits to; money is conserved in it, and the
-   treasury adds up with it.
+2. Each bank's blocks link up, every ballot certificate holds, and the votes that a block records
+   are those of its parent's banks (`chain_check`, `record_check`); block ids are compared at every
+   height. Valid certificates of one block may differ from bank to bank, its voting record not.
+3. Digests of nullifiers, notes, voting records and treasury are compared, those of voting records
+   also with the ballots that the headers commit to.
+4. Each bank's state is the one its sealed header commits to, and money is conserved in it. The rows
+   of its treasury add up with it, its tallies are the sums of the recorded ballots, and every
+   settlement's proof and rewards are computed again (`treasury_books`, `settlement_check`).
 5. Merkle roots are recomputed and proofs verified from stored bytes: here for a sample of blocks,
    each shown by another bank, and by each bank for a sample drawn by a common seed.
 6. The lists of notes, nullifiers and closed bins are replayed against the certified accumulators.
 
-With `full`, steps 5 and 6 cover everything at every bank.
+With `full`, steps 5 and 6 cover everything at every bank, and so does the adding up of rows in 4,
+which are otherwise compared by digest.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from typing import TypeVar
 
 from node.cli.access import Consortium
 from node.cli.chain_check import ChainCheck, diverging_banks
-from node.cli.digest_comparison import first_difference, odd_ones, treasury_faults
+from node.cli.digest_comparison import first_difference, odd_ones, voting_record_digest
 from node.cli.doctor_report import DoctorReport, Finding, FindingKind
 from node.cli.list_replay import CertifiedBin, replay_note_lists, replay_nullifier_list
 from node.cli.proof_check import (
@@ -34,6 +38,9 @@ from node.cli.proof_check import (
     fetch_bins,
     verify_stored,
 )
+from node.cli.record_check import RecordCheck
+from node.cli.settlement_check import SettlementCheck
+from node.cli.treasury_books import TreasuryBooks
 from node.client.connection import ClientCredentials
 from node.client.errors import (
     BeforeSnapshot,
@@ -81,6 +88,8 @@ class Examination:
             for endpoint in consortium.endpoints
         }
         self._checks: dict[BankIndex, ChainCheck] = {}
+        self._records = RecordCheck(consortium.genesis, self._verifier)
+        self._settlements_verified = 0
         self._roots_recomputed = 0
         self._proofs_verified = 0
         self._proofs_audited = 0
@@ -103,7 +112,9 @@ class Examination:
                 level, "digests", lambda bank: self._digests_of(bank, height)
             )
             common = await self._compare(digests, height)
+            self._check_records(digests, height)
             await self._each(level, "states", self._check_state)
+            await self._check_treasuries(level)
             await self._replay_lists(level)
             await self._check_bodies(level, height)
             await self._each(level, "audits", self._audit)
@@ -117,6 +128,8 @@ class Examination:
             full=self._full,
             blocks=height + 1,
             seals_verified=sum(check.seals_verified for check in self._checks.values()),
+            ballots_verified=self._records.ballots_verified,
+            settlements_verified=self._settlements_verified,
             roots_recomputed=self._roots_recomputed,
             proofs_verified=self._proofs_verified,
             proofs_audited=self._proofs_audited,
@@ -219,7 +232,7 @@ class Examination:
             ledger = self._ledgers[bank]
             sealed = await ledger.sealed_state()
             self._checks[bank] = check = ChainCheck(
-                bank, self._genesis, self._verifier, sealed.set_changes
+                bank, self._genesis, self._verifier, sealed.set_changes, self._records
             )
             while (begin := Height(len(check.block_ids))) <= height:
                 last = min(height, begin + BLOCKS_AT_ONCE)
@@ -262,7 +275,7 @@ class Examination:
                     self._roots_recomputed += check.take_bodies(at, stored)
                 if at >= last:
                     return
-                # Signatures are checked on the event loop; the other banks' streams go on.
+                # Ballots are checked on the event loop; the other banks' streams go on.
                 await asyncio.sleep(0)
 
     # 3. Digests
@@ -292,6 +305,17 @@ class Examination:
             self._find(bank, kind, text, first)
         return level[next(iter(level)) if sound is None else sound]
 
+    def _check_records(self, digests: Mapping[BankIndex, LedgerDigests], height: Height) -> None:
+        """Hold every bank's stored voting records to the ballots that its blocks hold."""
+        for bank, item in digests.items():
+            roots = self._checks[bank].ballots_roots
+            if item.at_height != height or self._joined(bank):
+                continue
+            expected = voting_record_digest(roots[: height + 1])
+            if (item.voting_record_count, item.voting_record_digest) != expected:
+                text = "its voting records are not the ballots that its blocks hold"
+                self._find(bank, FindingKind.VOTING_RECORDS, text, height)
+
     # 4. States
 
     async def _check_state(self, bank: BankIndex) -> bool:
@@ -303,10 +327,6 @@ class Examination:
             check_conservation(self._genesis, state)
         except InvariantBroken as error:
             self._find(bank, FindingKind.CONSERVATION, str(error), state.height)
-        digests = await self._digests_of(bank, state.height)
-        if digests.at_height == state.height:
-            for fault in treasury_faults(state, digests.treasury):
-                self._find(bank, FindingKind.TREASURY, fault, state.height)
         return True
 
     def _verified_state(self, bank: BankIndex, sealed: PublishedState) -> LedgerState | None:
@@ -316,6 +336,66 @@ class Examination:
             self._find(bank, FindingKind.STATE_ROOT, str(error))
             return None
         return state
+
+    async def _check_treasuries(self, banks: Sequence[BankIndex]) -> None:
+        """Add up every bank's rows, or else those of one that is sound; verify the settlements."""
+        whole = [bank for bank in banks if not self._joined(bank)]
+        sound: BankIndex | None = None
+        for bank in random.sample(whole, len(whole)):
+            if (await self._each([bank], "treasury", self._check_settlements)).get(bank):
+                sound = bank
+                break
+        if self._full:
+            others = [bank for bank in banks if bank != sound]
+            await self._each(others, "treasuries", self._check_rows)
+
+    async def _check_rows(self, bank: BankIndex) -> tuple[LedgerState, TreasuryBooks] | None:
+        """Add up a bank's treasury rows with its own sealed state; None if they do not."""
+        ledger = self._ledgers[bank]
+        sealed = await ledger.sealed_state()
+        state = self._verified_state(bank, sealed)
+        if state is None:
+            return None
+        self._checks[bank].set_changes = sealed.set_changes
+        books = TreasuryBooks()
+        async for page in ledger.treasury():
+            for row in page:
+                if row.height <= state.height:
+                    books.add(row)
+        faults = books.faults(state)
+        for fault in faults:
+            self._find(bank, FindingKind.TREASURY, fault, state.height)
+        return None if faults else (state, books)
+
+    async def _check_settlements(self, bank: BankIndex) -> bool:
+        """Compute again what a bank's rows, settlements and tallies say."""
+        added_up = await self._check_rows(bank)
+        if added_up is None:
+            return False
+        state, books = added_up
+        ledger, check = self._ledgers[bank], self._checks[bank]
+        # Blocks may have been sealed since they were compared, and the state counts their votes.
+        while len(check.block_ids) <= state.height:
+            begin = Height(len(check.block_ids))
+            await self._take_blocks(check, ledger, begin, state.height)
+        settled = [
+            item
+            async for page in ledger.settlements()
+            for item in page
+            if item.height <= state.height
+        ]
+        settlements = SettlementCheck(self._verifier, check.set_changes, self._records, books)
+        try:
+            faults = await settlements.run(ledger, state, settled)
+        except VerificationError as error:
+            faults = [str(error)]
+        self._settlements_verified = settlements.verified
+        for fault in faults:
+            self._find(bank, FindingKind.SETTLEMENT, fault, state.height)
+        tally_faults = self._records.faults(state, settlements.ended)
+        for fault in tally_faults:
+            self._find(bank, FindingKind.TALLY, fault, state.height)
+        return not faults and not tally_faults
 
     # 6. Lists
 

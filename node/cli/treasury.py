@@ -1,129 +1,276 @@
-"""`consortium treasury`: stakes, penalties, fees and pots, and whether they add up."""
+"""`consortium treasury`: stakes, penalties, fees, pots and rewards, and whether they add up."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 import click
 
 from node.cli.access import Consortium, nobody_answers
 from node.cli.activity import activity
-from node.cli.digest_comparison import treasury_faults
+from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from node.cli.money import Money
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_table
 from node.cli.terminal import answer, answer_json
+from node.cli.treasury_books import Equation, TreasuryBooks
 from node.client import SealVerifier
 from node.client.errors import LedgerUnavailable
 from node.ledger.blocks import Header
+from node.ledger.fiscal_year import fiscal_year, label
+from node.ledger.genesis import Genesis
 from node.ledger.invariants import InvariantBroken, check_conservation
 from node.ledger.state import BankState, LedgerState
-from node.ledger.types import BankIndex
+from node.ledger.types import BankIndex, FiscalYear
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.wire.records import TreasuryMovement
+from node.wire.records import SettledYear, TreasuryMovement
+
+_YEAR = re.compile(r"(?:FY)?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class TreasuryReport:
     """The verified state of one height, with the movements that led to it."""
 
-    money: Money
-    """Some amount of the base asset; others are made with `of`."""
+    genesis: Genesis
     header: Header
     state: LedgerState
     movements: tuple[TreasuryMovement, ...]
     """Up to that height, in ledger order."""
+    settlements: tuple[SettledYear, ...]
+    """Up to that height, as the bank lists them."""
+    books: TreasuryBooks
+    """The movements added up."""
     faults: tuple[str, ...]
     """What does not add up; empty if everything does."""
 
+    @property
+    def money(self) -> Money:
+        """Nothing of the base asset; amounts are made with `of`."""
+        return Money.none_of(self.genesis.base_asset)
+
+    @property
+    def equation(self) -> Equation:
+        """The invariant of BFT-12 18 on the state."""
+        return Equation.of(self.genesis, self.state)
+
+    @property
+    def years(self) -> list[FiscalYear]:
+        """Every year with a movement, a pot, a tally or a settlement, in order."""
+        years = {
+            *self.books.years,
+            *(pot.year for pot in self.state.pots),
+            *(tally.year for tally in self.state.tallies),
+            *(settled.fiscal_year for settled in self.settlements),
+        }
+        return [FiscalYear(year) for year in sorted(years)]
+
+    def settlement(self, year: int) -> SettledYear | None:
+        """How a year was settled, None if it was not."""
+        return next((item for item in self.settlements if item.fiscal_year == year), None)
+
+    def standing(self, year: FiscalYear) -> str:
+        """`open`, `ended`, `settled` or `carried`."""
+        settled = self.settlement(year)
+        if settled is not None:
+            return "settled" if settled.shares else "carried"
+        if year <= self.state.settled_through:
+            return "settled"
+        parameters, begun_ms = self.genesis.parameters, self.genesis.time_ms
+        current = fiscal_year(parameters, begun_ms, self.state.time_ms)
+        return "open" if year >= current else "ended"
+
 
 @click.command()
+@click.option("--year", metavar="YEAR", help="Show one fiscal year alone: FY2026 or 2026.")
 @click.option("--bank", help="Ask this bank first, by name or index.")
 @click.option("--rows", is_flag=True, help="List every movement too.")
 @data_option
 @json_option
-def command(bank: str | None, rows: bool, directory: ConsortiumDirectory, as_json: bool) -> None:
-    """Show stakes, accounts and the pots of each fiscal year, and whether it all adds up.
+def command(
+    year: str | None, bank: str | None, rows: bool, directory: ConsortiumDirectory, as_json: bool
+) -> None:
+    """Show stakes, penalties, fees, pots and rewards by fiscal year, and whether they add up.
 
-    Stakes and pots come from the sealed state and are verified from the genesis alone; the
-    movements are the rows of the bank that answers, and are added up against that state.
+    Stakes and pots come from the sealed state and are verified from the genesis alone; movements
+    and settlements are the rows of the bank that answers, and are added up against that state.
+    Everything must add up for every year and in all, or the command fails.
 
     \b
     Examples:
       consortium treasury
+      consortium treasury --year FY2026
       consortium treasury --rows --json
     """
     consortium = Consortium.load(directory)
+    wanted = None if year is None else _read_year(year)
     first = BankIndex(0) if bank is None else find_bank(consortium.genesis, bank)
     report = asyncio.run(fetch_treasury(consortium, first))
+    if wanted is not None and wanted not in report.years:
+        raise CommandFailed(
+            f"nothing happened in {label(wanted)}",
+            "years with movements: " + (", ".join(map(label, report.years)) or "none"),
+        )
     if as_json:
-        answer_json(_json_object(report, with_rows=rows))
+        answer_json(_json_object(report, wanted, with_rows=rows))
     else:
-        _show(report, with_rows=rows)
+        _show(report, wanted, with_rows=rows)
     if report.faults:
-        raise SystemExit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _read_year(text: str) -> FiscalYear:
+    match = _YEAR.fullmatch(text.strip())
+    if match is None:
+        raise CommandFailed(
+            f"{text!r} is no fiscal year", "give one such as FY2026 or 2026", EXIT_USAGE
+        )
+    return FiscalYear(int(match[1]))
 
 
 async def fetch_treasury(consortium: Consortium, first: BankIndex) -> TreasuryReport:
     """Read and check the treasury; raises `CommandFailed` if no bank answers."""
-    genesis = consortium.genesis
+    genesis, books = consortium.genesis, TreasuryBooks()
+    movements: list[TreasuryMovement] = []
     with activity() as tell:
         tell("reading the treasury")
         async with consortium.ledger(first) as ledger:
             try:
-                sealed = await ledger.sealed_state()
-                pages = [page async for page in ledger.treasury()]
+                header, state = SealVerifier(genesis).verify_state(await ledger.sealed_state())
+                async for page in ledger.treasury():
+                    # A block may have been sealed between the two answers.
+                    movements += [row for row in page if row.height <= header.height]
+                settlements = tuple(
+                    [
+                        item
+                        async for settled in ledger.settlements()
+                        for item in settled
+                        if item.height <= header.height
+                    ]
+                )
             except LedgerUnavailable as error:
                 raise nobody_answers(consortium) from error
-    header, state = SealVerifier(genesis).verify_state(sealed)
-    # A block may have been sealed between the two answers.
-    movements = tuple([row for page in pages for row in page if row.height <= header.height])
-    faults = treasury_faults(state, movements)
+    for row in movements:
+        books.add(row)
+    faults = [*books.faults(state), *settlement_faults(books, settlements)]
     try:
         check_conservation(genesis, state)
     except InvariantBroken as error:
         faults.append(str(error))
-    return TreasuryReport(_base_money(consortium), header, state, movements, tuple(faults))
+    return TreasuryReport(
+        genesis, header, state, tuple(movements), settlements, books, tuple(faults)
+    )
 
 
-def _base_money(consortium: Consortium) -> Money:
-    return Money.none_of(consortium.genesis.base_asset)
+def settlement_faults(books: TreasuryBooks, settlements: tuple[SettledYear, ...]) -> list[str]:
+    """Say in what the listed settlements are not what the movements of their years are."""
+    faults = []
+    for settled in settlements:
+        year, name = books.years[settled.fiscal_year], label(FiscalYear(settled.fiscal_year))
+        paid = {share.bank: share.reward for share in settled.shares if share.reward}
+        if settled.pot != year.pot or settled.carried != year.carried_out:
+            faults.append(f"the settlement of {name} is about another pot than the rows")
+        if paid != dict(year.rewards):
+            faults.append(f"the rewards of {name} are not those of its settlement")
+        if sum(paid.values()) + settled.carried != settled.pot:
+            faults.append(f"the settlement of {name} does not share its pot out exactly")
+    return faults
 
 
-def _show(report: TreasuryReport, *, with_rows: bool) -> None:
+def _show(report: TreasuryReport, wanted: FiscalYear | None, *, with_rows: bool) -> None:
     money, state = report.money, report.state
     answer(f"block {report.header.height}, amounts in {money.asset.code}")
     answer("")
+    if wanted is None:
+        answer_table(
+            (
+                *("bank", "state", "stake", "of initial", "offences", "account", "blocks"),
+                *("creator fees", "rewards"),
+            ),
+            [_bank_cells(money, bank) for bank in state.banks],
+            right=range(2, 9),
+        )
+        answer("")
     answer_table(
-        ("bank", "state", "stake", "of initial", "offences", "account", "blocks", "creator fees"),
-        [_bank_cells(money, bank) for bank in state.banks],
-        right=(2, 3, 4, 5, 6, 7),
+        (
+            *("fiscal year", "state", "fees", "penalties", "carried in", "rewards"),
+            *("carried out", "in the pot"),
+        ),
+        [_year_cells(report, year) for year in _chosen(report, wanted)],
+        right=range(2, 8),
     )
-    answer("")
-    answer_table(
-        ("fiscal year", "approvers' fees", "penalties"),
-        [
-            (f"FY{pot.year}", money.of(pot.approver_fees).text, money.of(pot.penalties).text)
-            for pot in state.pots
-        ],
-        right=(1, 2),
-    )
+    if wanted is not None:
+        _show_settlement(report, wanted)
     if with_rows:
         answer("")
         answer_table(
             ("record", "block", "bank", "fiscal year", "amount", "kind", "reason"),
-            [_row_cells(money, row) for row in report.movements],
+            [_row_cells(money, row) for row in _rows(report, wanted)],
             right=(0, 1, 4),
         )
     answer("")
+    _show_verdict(report)
+
+
+def _show_settlement(report: TreasuryReport, year: FiscalYear) -> None:
+    settled = report.settlement(year)
+    answer("")
+    if settled is None:
+        over = report.standing(year) == "ended"
+        answer("the regulator has not settled it yet" if over else "it is not over yet")
+        return
+    how = "settled" if settled.shares else "carried forward by a quorum of the banks"
+    answer(f"{how} in block {settled.height}: transaction {settled.transaction_id.hex()}")
+    if settled.shares:
+        answer_table(
+            ("bank", "approvals", "reward"),
+            [
+                (short_name(item.bank), str(item.count), report.money.of(item.reward).text)
+                for item in settled.shares
+            ],
+            right=(1, 2),
+        )
+
+
+def _show_verdict(report: TreasuryReport) -> None:
+    money, equation = report.money, report.equation
+    answer(
+        f"came in: initial stakes {money.of(equation.initial_stakes).text} + top-ups "
+        f"{money.of(equation.topped_up).text} + fees {money.of(equation.fees).text} = "
+        f"{money.of(equation.left).text}"
+    )
+    answer(
+        f"is in: stakes {money.of(equation.stakes).text} + pots {money.of(equation.pots).text} + "
+        f"creator fees {money.of(equation.creator_fees).text} + rewards "
+        f"{money.of(equation.rewards).text} + withdrawn {money.of(equation.withdrawn).text} = "
+        f"{money.of(equation.right).text}"
+    )
     for fault in report.faults:
         answer(f"DOES NOT ADD UP: {fault}")
     if not report.faults:
         answer(
-            f"adds up: {len(report.movements)} movements, stakes, pots and accounts agree with "
-            "the sealed state"
+            f"adds up: {report.books.rows} movements, stakes, pots, rewards and accounts agree "
+            "with the sealed state"
         )
+
+
+def _chosen(report: TreasuryReport, wanted: FiscalYear | None) -> list[FiscalYear]:
+    return report.years if wanted is None else [wanted]
+
+
+def _rows(report: TreasuryReport, wanted: FiscalYear | None) -> list[TreasuryMovement]:
+    return [row for row in report.movements if wanted in (None, row.fiscal_year)]
+
+
+def _year_cells(report: TreasuryReport, year: FiscalYear) -> tuple[str, ...]:
+    money, books = report.money, report.books.years[year]
+    amounts = (
+        *(books.fees, books.penalties, books.carried_in, books.rewards.total()),
+        *(books.carried_out, books.left),
+    )
+    return (label(year), report.standing(year), *[money.of(amount).text for amount in amounts])
 
 
 def _bank_cells(money: Money, bank: BankState) -> tuple[str, ...]:
@@ -136,6 +283,7 @@ def _bank_cells(money: Money, bank: BankState) -> tuple[str, ...]:
         money.of(bank.balance).text,
         str(bank.blocks_created),
         money.of(bank.creator_fees).text,
+        money.of(bank.rewards).text,
     )
 
 
@@ -144,47 +292,40 @@ def _hundredths_of_percent(bank: BankState) -> int:
 
 
 def _row_cells(money: Money, row: TreasuryMovement) -> tuple[str, ...]:
-    sign = "-" if row.amount < 0 else ""
     return (
         str(row.sequence),
         str(row.height),
         "all" if row.bank is None else short_name(row.bank),
         f"FY{row.fiscal_year}",
-        sign + money.of(abs(row.amount)).text,
+        money.of(row.amount).text,
         row.kind,
         row.reason,
     )
 
 
-def _json_object(report: TreasuryReport, *, with_rows: bool) -> dict[str, object]:
-    state = report.state
+def _json_object(
+    report: TreasuryReport, wanted: FiscalYear | None, *, with_rows: bool
+) -> dict[str, object]:
+    equation = report.equation
     listed: dict[str, object] = {
         "height": report.header.height,
         "block_id": report.header.block_id.hex(),
         "asset": report.money.asset.code,
         "decimals": report.money.asset.decimals,
-        "banks": [
-            {
-                "bank": short_name(bank.index),
-                "active": bank.active,
-                "initial_stake_minor": bank.initial_stake,
-                "stake_minor": bank.stake,
-                "offences": bank.offences,
-                "account_minor": bank.balance,
-                "blocks_created": bank.blocks_created,
-                "creator_fees_minor": bank.creator_fees,
-            }
-            for bank in state.banks
-        ],
-        "pots": [
-            {
-                "fiscal_year": f"FY{pot.year}",
-                "approver_fees_minor": pot.approver_fees,
-                "penalties_minor": pot.penalties,
-            }
-            for pot in state.pots
-        ],
-        "movements": len(report.movements),
+        "banks": [_bank_object(bank) for bank in report.state.banks],
+        "years": [_year_object(report, year) for year in _chosen(report, wanted)],
+        "invariant": {
+            "initial_stakes_minor": equation.initial_stakes,
+            "topped_up_minor": equation.topped_up,
+            "fees_minor": equation.fees,
+            "stakes_minor": equation.stakes,
+            "pots_minor": equation.pots,
+            "creator_fees_minor": equation.creator_fees,
+            "rewards_minor": equation.rewards,
+            "withdrawn_minor": equation.withdrawn,
+            "holds": equation.holds,
+        },
+        "movements": report.books.rows,
         "verified": True,
         "balanced": not report.faults,
         "faults": list(report.faults),
@@ -200,6 +341,54 @@ def _json_object(report: TreasuryReport, *, with_rows: bool) -> dict[str, object
                 "kind": row.kind,
                 "reason": row.reason,
             }
-            for row in report.movements
+            for row in _rows(report, wanted)
         ]
     return listed
+
+
+def _bank_object(bank: BankState) -> dict[str, object]:
+    return {
+        "bank": short_name(bank.index),
+        "active": bank.active,
+        "initial_stake_minor": bank.initial_stake,
+        "stake_minor": bank.stake,
+        "offences": bank.offences,
+        "penalties_minor": bank.penalties,
+        "account_minor": bank.balance,
+        "blocks_created": bank.blocks_created,
+        "creator_fees_minor": bank.creator_fees,
+        "rewards_minor": bank.rewards,
+    }
+
+
+def _year_object(report: TreasuryReport, year: FiscalYear) -> dict[str, object]:
+    books, settled = report.books.years[year], report.settlement(year)
+    tally = next((item for item in report.state.tallies if item.year == year), None)
+    return {
+        "fiscal_year": label(year),
+        "state": report.standing(year),
+        "approver_fees_minor": books.fees,
+        "penalties_minor": books.penalties,
+        "carried_in_minor": books.carried_in,
+        "rewards_minor": books.rewards.total(),
+        "carried_out_minor": books.carried_out,
+        "pot_minor": books.left,
+        "slashed": [short_name(bank) for bank in sorted(books.slashed)],
+        "recorded_approvals": None if tally is None else tally.ballots,
+        "settlement": None
+        if settled is None
+        else {
+            "height": settled.height,
+            "transaction_id": settled.transaction_id.hex(),
+            "pot_minor": settled.pot,
+            "carried_minor": settled.carried,
+            "shares": [
+                {
+                    "bank": short_name(item.bank),
+                    "approvals": item.count,
+                    "reward_minor": item.reward,
+                }
+                for item in settled.shares
+            ],
+        },
+    }

@@ -98,6 +98,13 @@ class SealVerifier:
         )
         return decoded
 
+    def verify_parent(self, header: bytes, child: Header) -> Header:
+        """Return the header before a verified one, which names it; raises `HeaderInvalid`."""
+        decoded = self._decode_header(header)
+        if decoded.block_id != child.parent_id:
+            raise HeaderInvalid(f"block {child.height} names another block as its parent")
+        return decoded
+
     def verify_inclusion(self, transaction: bytes, proof: InclusionProof) -> SealedPlace:
         """Check that these transaction bytes are sealed, and return where.
 

@@ -8,6 +8,7 @@ import pytest
 
 from node.cli.chain_check import ChainCheck, diverging_banks
 from node.cli.doctor_report import Finding, FindingKind
+from node.cli.record_check import RecordCheck
 from node.client.verification import SealVerifier
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId
@@ -29,7 +30,8 @@ def ledger() -> SealedLedger:
 
 def check(ledger: SealedLedger, blocks: list[PublishedBlock]) -> ChainCheck:
     genesis = ledger.chain.genesis
-    outcome = ChainCheck(BANK, genesis, SealVerifier(genesis))
+    verifier = SealVerifier(genesis)
+    outcome = ChainCheck(BANK, genesis, verifier, records=RecordCheck(genesis, verifier))
     for height, stored in enumerate(blocks):
         outcome.take(stored)
         if height:

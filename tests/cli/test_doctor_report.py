@@ -17,7 +17,8 @@ def test_a_clean_report() -> None:
     assert CLEAN.first_divergence is None
     assert CLEAN.lines() == [
         "12 of 12 banks examined up to height 9: 14 transactions, 48 notes, 5 nullifiers",
-        "108 seals verified, 60 Merkle roots recomputed, 14 transactions verified here and 168 "
+        "108 seals and 80 recorded ballots verified, 1 settlements computed again",
+        "60 Merkle roots recomputed, 14 transactions verified here and 168 "
         "by the banks themselves (a sample), 1.2 s",
         f"clean: 12 identical ledgers, state root {'5a' * 32}",
     ]
@@ -27,7 +28,7 @@ def test_a_clean_report() -> None:
 def test_any_finding_is_not_clean(kind: FindingKind) -> None:
     report = replace(CLEAN, findings=(Finding(4, 3, kind, "is odd"),))
     assert not report.clean
-    assert report.lines()[2:][0] == f"dunmere at height 4: is odd [{kind}]"
+    assert report.lines()[3:][0] == f"dunmere at height 4: is odd [{kind}]"
     assert report.lines()[-1] == "NOT clean: 1 finding"
 
 
@@ -53,8 +54,8 @@ def test_the_first_divergence_is_named() -> None:
         Finding(5, 11, FindingKind.NULLIFIERS, "differs"),
     )
     report = replace(CLEAN, full=True, findings=findings)
-    assert report.lines()[1].endswith("(everything), 1.2 s")
-    assert report.lines()[2:] == [
+    assert report.lines()[2].endswith("(everything), 1.2 s")
+    assert report.lines()[3:] == [
         "fernhollow at height 2: is forged [seal]",
         "larkhaven at height 5: differs [nullifiers]",
         "birchmoor at height 7: has another block [divergence]",

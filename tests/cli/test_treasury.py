@@ -24,9 +24,32 @@ def test_the_state_is_shown_and_adds_up(payer: ServedConsortium) -> None:
     stakes = [bank.initial_stake for bank in payer.ledger.chain.genesis.banks]
     assert [bank["stake_minor"] for bank in answer["banks"]] == stakes
     assert [bank["creator_fees_minor"] for bank in answer["banks"]] == [0, 0, 0, 33]
-    assert answer["pots"] == [
-        {"fiscal_year": "FY2026", "approver_fees_minor": 67, "penalties_minor": 0}
+    assert answer["years"] == [
+        {
+            "fiscal_year": "FY2026",
+            "state": "open",
+            "approver_fees_minor": 67,
+            "penalties_minor": 0,
+            "carried_in_minor": 0,
+            "rewards_minor": 0,
+            "carried_out_minor": 0,
+            "pot_minor": 67,
+            "slashed": [],
+            "recorded_approvals": 12,
+            "settlement": None,
+        }
     ]
+    assert answer["invariant"] == {
+        "initial_stakes_minor": sum(stakes),
+        "topped_up_minor": 0,
+        "fees_minor": 100,
+        "stakes_minor": sum(stakes),
+        "pots_minor": 67,
+        "creator_fees_minor": 33,
+        "rewards_minor": 0,
+        "withdrawn_minor": 0,
+        "holds": True,
+    }
     assert (answer["height"], answer["movements"]) == (4, 5)
     assert (answer["verified"], answer["balanced"], answer["faults"]) == (True, True, [])
 
@@ -50,8 +73,13 @@ def test_it_is_said_in_words(payer: ServedConsortium) -> None:
     lines = payer.succeed("treasury").splitlines()
     assert lines[0] == "block 4, amounts in INR"
     assert lines[-1] == (
-        "adds up: 5 movements, stakes, pots and accounts agree with the sealed state"
+        "adds up: 5 movements, stakes, pots, rewards and accounts agree with the sealed state"
     )
+    assert lines[-3:-1] == [
+        "came in: initial stakes 1800.06 + top-ups 0.00 + fees 1.00 = 1801.06",
+        "is in: stakes 1800.06 + pots 0.67 + creator fees 0.33 + rewards 0.00 + withdrawn 0.00 "
+        "= 1801.06",
+    ]
 
 
 def test_rows_that_do_not_add_up_are_an_alarm(payer: ServedConsortium) -> None:
@@ -61,4 +89,5 @@ def test_rows_that_do_not_add_up_are_an_alarm(payer: ServedConsortium) -> None:
     result = payer.run("treasury", "--json")
     assert result.exit_code == 1
     assert '"balanced": false' in result.stdout
-    assert "DOES NOT ADD UP: the fee rows do not add up to the pots" in payer.run("treasury").stdout
+    fault = "DOES NOT ADD UP: the fee rows of FY2026 do not add up to its pot"
+    assert fault in payer.run("treasury").stdout.splitlines()
