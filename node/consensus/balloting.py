@@ -17,7 +17,10 @@ from node.consensus.signing import Decision
 from node.consensus.state import State
 from node.consensus.statements import Commit, Vote
 from node.ledger.ballots import ballot_tag
-from node.ledger.types import BankIndex, BlockId, View
+from node.ledger.types import BankIndex, BlockId, Height, View
+
+DISTRUSTED_FOR = 64
+"""Heights. A correct bank never brings a ballot that does not hold; a mended one is forgiven."""
 
 
 def take_from(state: State, statement: Vote | Commit) -> None:
@@ -38,7 +41,23 @@ def take_from(state: State, statement: Vote | Commit) -> None:
 def on_verified(state: State, event: BallotsVerified) -> None:
     """Take the host's verdicts; the rules look at them next."""
     for ballots in _tables(state):
-        ballots.answer(event.ticket, event.valid)
+        for bank in ballots.answer(event.ticket, event.valid):
+            distrust(state, bank, "a ballot that does not hold")
+
+
+def distrust(state: State, bank: BankIndex, why: str) -> None:
+    """Note who brought what no correct bank brings.
+
+    For a while its ballots are verified one by one, so that it spoils nobody's batch, and no seal
+    is taken from it (section 12).
+    """
+    state.presence.distrusted[bank] = Height(state.height + DISTRUSTED_FOR)
+    state.refuse(bank, why)
+
+
+def is_distrusted(state: State, bank: BankIndex) -> bool:
+    """Whether a bank brought ballots that do not hold in the last heights."""
+    return state.presence.distrusted.get(bank, Height(0)) > state.height
 
 
 def ask(state: State, ballots: HeightBallots, view: View, wanted: Iterable[bytes]) -> bool:
@@ -68,14 +87,20 @@ def verify_approvals(state: State, view: View, block_id: BlockId) -> bool:
     What comes later is looked at only if the first ones turn out to be too few.
     """
     ballots, required = state.ballots, required_ballots(state.active_set)
-    possible = [
-        raw for raw in ballots.approvals_of(view, block_id) if ballots.verdicts.get(raw, True)
-    ]
+    possible = {
+        raw: bank
+        for raw, bank in ballots.approvals_of(view, block_id).items()
+        if ballots.verdicts.get(raw, True)
+    }
     lacking = ballots.lacking(possible)
     hoped_for = [raw for raw in possible if raw not in lacking]
     if count_tags(possible) < required or count_tags(hoped_for) >= required:
         return False
-    return ask(state, ballots, view, lacking)
+    trusted = [raw for raw in lacking if not is_distrusted(state, possible[raw])]
+    acted = ask(state, ballots, view, trusted)
+    for raw in lacking:
+        acted = ask(state, ballots, view, (raw,)) or acted
+    return acted
 
 
 def hold(state: State, seal: Seal, source: BankIndex) -> None:
@@ -88,8 +113,8 @@ def hold(state: State, seal: Seal, source: BankIndex) -> None:
 def next_verified(state: State) -> tuple[Seal, BankIndex] | None:
     """Return a held seal all of whose ballots hold, and who brought it.
 
-    A source whose ballots do not hold is not heard again at this height; what others brought is
-    looked at for itself.
+    No seal is taken for a while from a source whose ballots do not hold: nobody relays a seal that
+    he did not verify. What others brought is looked at for itself.
     """
     ballots = state.ballots
     for source, seal in list(ballots.pending.items()):
@@ -98,8 +123,7 @@ def next_verified(state: State) -> tuple[Seal, BankIndex] | None:
             return seal, source
         if False in verdicts:
             del ballots.pending[source]
-            ballots.refused[source] = True
-            state.refuse(source, "a seal with ballots that do not hold")
+            distrust(state, source, "a seal with ballots that do not hold")
     return None
 
 
@@ -112,8 +136,8 @@ def verify_held(state: State) -> bool:
 
 
 def require_hearing(state: State, source: BankIndex) -> None:
-    """Raise `CertificateInvalid` if the source brought bad ballots at this height before."""
-    if source in state.ballots.refused:
+    """Raise `CertificateInvalid` if the source brought bad ballots lately."""
+    if is_distrusted(state, source):
         raise CertificateInvalid("its source brought ballots that do not hold")
 
 

@@ -48,8 +48,6 @@ class HeightBallots:
     """Of REJECT votes, by the vote's signer."""
     pending: dict[BankIndex, Seal] = field(default_factory=dict)
     """Seals whose signatures are good and whose ballots are being verified, by their source."""
-    refused: dict[BankIndex, bool] = field(default_factory=dict)
-    """Sources of a seal whose ballots did not hold: nobody relays a seal that he did not verify."""
     suspects: list[SuspectPair] = field(default_factory=list)
     kept: dict[tuple[View, bytes], bool] = field(default_factory=dict)
     """View and tag of the pairs that the host was told to keep."""
@@ -73,12 +71,12 @@ class HeightBallots:
                 self.suspects.append(SuspectPair(view, min(other, raw), max(other, raw)))
         known.append(raw)
 
-    def approvals_of(self, view: View, block_id: BlockId) -> list[bytes]:
-        """Return the ballots that approve a block in a view, in the order of their coming."""
+    def approvals_of(self, view: View, block_id: BlockId) -> dict[bytes, BankIndex]:
+        """Return the ballots that approve a block in a view, and with whose commit each came."""
         return _about(self.approvals, view, block_id, Decision.APPROVE)
 
-    def rejections_of(self, view: View, block_id: BlockId) -> list[bytes]:
-        """Return the ballots that reject a block in a view, in the order of their coming."""
+    def rejections_of(self, view: View, block_id: BlockId) -> dict[bytes, BankIndex]:
+        """Return the ballots that reject a block in a view, and with whose vote each came."""
         return _about(self.rejections, view, block_id, Decision.REJECT)
 
     def lacking(self, ballots: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -87,11 +85,18 @@ class HeightBallots:
         unknown = [raw for raw in ballots if raw not in self.verdicts and raw not in under_way]
         return tuple(dict.fromkeys(unknown))
 
-    def answer(self, ticket: int, valid: tuple[bool, ...]) -> None:
-        """Record the host's verdicts; a ticket of another height is ignored."""
+    def answer(self, ticket: int, valid: tuple[bool, ...]) -> list[BankIndex]:
+        """Record the host's verdicts, and return whose ballots do not hold.
+
+        A ticket of another height is ignored.
+        """
         asked = self.asked.pop(ticket, None)
-        if asked is not None:
-            self.verdicts.update(zip(asked, valid, strict=True))
+        if asked is None:
+            return []
+        verdicts = dict(zip(asked, valid, strict=True))
+        self.verdicts.update(verdicts)
+        brought = (*self.approvals.items(), *self.rejections.items())
+        return [bank for (_, bank), raw in brought if not verdicts.get(raw, True)]
 
     def _add(
         self,
@@ -130,7 +135,7 @@ def select_ballots(verified: Iterable[bytes], required: int) -> tuple[bytes, ...
 
 def _about(
     kept: dict[tuple[View, BankIndex], bytes], view: View, block_id: BlockId, decision: Decision
-) -> list[bytes]:
+) -> dict[bytes, BankIndex]:
     message = block_id + decision.value
-    cast = [raw for (cast_in, _), raw in kept.items() if cast_in == view]
-    return [raw for raw in cast if ballot_message(raw) == message]
+    cast = [(raw, bank) for (cast_in, bank), raw in kept.items() if cast_in == view]
+    return {raw: bank for raw, bank in cast if ballot_message(raw) == message}

@@ -87,6 +87,8 @@ class Presence:
     refused: dict[BankIndex, int] = field(default_factory=dict)
     """Messages of each peer that failed a check."""
     last_refusal: str = ""
+    distrusted: dict[BankIndex, Height] = field(default_factory=dict)
+    """Up to which height, for ballots that did not hold (`balloting`)."""
     absent: dict[BankIndex, bool] = field(default_factory=dict)
     """Banks of which nothing came since all were asked (`waiting`)."""
     suspected: dict[BankIndex, bool] = field(default_factory=dict)

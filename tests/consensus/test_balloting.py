@@ -208,6 +208,18 @@ def test_section_12_a_signer_has_one_ballot_verified_in_a_view() -> None:
         assert desk.all(VerifyBallots) == []
 
 
+def test_section_12_the_ballots_of_a_liar_are_verified_one_by_one_from_then_on() -> None:
+    """One garbage ballot makes a batch be halved until it is found: that may not happen daily."""
+    desk = collecting()
+    desk.receive(with_garbage(C.commit(OTHERS[0], BLOCK)), *commits(OTHERS[1:9]))
+    desk.verify(desk.all(VerifyBallots)[0])
+    assert desk.core.status().refused == ((OTHERS[0], 1),)
+    desk.receive(*[with_garbage(C.commit(OTHERS[0], BLOCK, 3)), *commits(OTHERS[1:10], view=3)])
+    together, alone = desk.all(VerifyBallots)
+    assert alone.ballots == (garbage(C.ballot(OTHERS[0], BLOCK, 3)),)
+    assert together.ballots == tuple(C.ballot(bank, BLOCK, 3) for bank in OTHERS[1:10])
+
+
 def test_section_12_ballots_on_which_nothing_depends_are_not_verified() -> None:
     """Seven Byzantine banks make no leader verify anything."""
     desk = collecting()
@@ -298,7 +310,7 @@ def test_a_relay_with_bad_ballots_does_not_block_the_good_seal() -> None:
     assert (order.seal, order.source) == (C.seal(BLOCK), 6)
 
 
-def test_a_source_of_bad_ballots_is_not_heard_again_at_the_height() -> None:
+def test_no_seal_is_taken_for_a_while_from_a_source_of_bad_ballots() -> None:
     desk = following()
     bad = forged(C.seal(BLOCK))
     desk.receive(bad, sender=5)

@@ -33,11 +33,11 @@ def test_section_17_a_signer_has_one_ballot_of_each_kind_in_a_view() -> None:
     assert ballots.add_approval(bank, V0, BLOCK.block_id, CAST[4])
     assert ballots.add_approval(bank, V1, BLOCK.block_id, C.ballot(3, BLOCK, 1))
     assert ballots.add_rejection(bank, V0, OTHER.block_id, C.ballot(5, OTHER, approve=False))
-    assert ballots.approvals_of(V0, BLOCK.block_id) == [CAST[3]]
-    assert ballots.approvals_of(V1, BLOCK.block_id) == [C.ballot(3, BLOCK, 1)]
-    assert ballots.approvals_of(V0, OTHER.block_id) == []
-    assert ballots.rejections_of(V0, OTHER.block_id) == [C.ballot(5, OTHER, approve=False)]
-    assert ballots.rejections_of(V0, BLOCK.block_id) == []
+    assert ballots.approvals_of(V0, BLOCK.block_id) == {CAST[3]: 3}
+    assert ballots.approvals_of(V1, BLOCK.block_id) == {C.ballot(3, BLOCK, 1): 3}
+    assert ballots.approvals_of(V0, OTHER.block_id) == {}
+    assert ballots.rejections_of(V0, OTHER.block_id) == {C.ballot(5, OTHER, approve=False): 3}
+    assert ballots.rejections_of(V0, BLOCK.block_id) == {}
 
 
 def test_section_17_a_ballot_of_another_place_is_none() -> None:
@@ -61,10 +61,12 @@ def test_section_17_a_ballot_of_another_place_is_none() -> None:
 def test_section_12_only_what_is_unknown_and_not_under_way_is_verified() -> None:
     ballots = empty()
     ballots.asked[7] = (CAST[0], CAST[1])
+    ballots.add_approval(BankIndex(0), V0, BLOCK.block_id, CAST[0])
+    ballots.add_approval(BankIndex(9), V0, BLOCK.block_id, CAST[1])
     assert ballots.lacking([CAST[0], CAST[2], CAST[2]]) == (CAST[2],)
-    ballots.answer(8, (True,))
+    assert ballots.answer(8, (True,)) == []
     assert ballots.verdicts == {}
-    ballots.answer(7, (True, False))
+    assert ballots.answer(7, (True, False)) == [9], "who brought it, not whose tag it has"
     assert ballots.verdicts == {CAST[0]: True, CAST[1]: False}
     assert ballots.lacking(CAST[:3]) == (CAST[2],)
 
