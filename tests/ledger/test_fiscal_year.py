@@ -48,6 +48,22 @@ def test_any_offset_agrees_with_the_calendar(time_ms: int, offset_s: int) -> Non
     assert fiscal_year(parameters, GENESIS_MS, TimeMs(time_ms)) == expected
 
 
+@pytest.mark.parametrize(
+    "offset_s", [19_800, 0, 3_600, 50_400, 20_700, -1, -12_600, -43_200, 86_399, -86_399]
+)
+def test_section_18_a_year_ends_with_the_last_millisecond_of_march(offset_s: int) -> None:
+    """Mar 31 23:59:59.999 and Apr 1 00:00:00.000 in the genesis zone, leap years among them."""
+    parameters = Parameters(fiscal_year_offset_s=offset_s)
+    for year in (1971, 2024, 2026, 2027, 2028, 2100):
+        zone = timezone(timedelta(seconds=offset_s))
+        april_ms = round(datetime(year, 4, 1, tzinfo=zone).timestamp()) * 1_000
+        found = [
+            fiscal_year(parameters, GENESIS_MS, TimeMs(april_ms + offset_ms))
+            for offset_ms in (-1_000, -1, 0, 1)
+        ]
+        assert found == [year - 1, year - 1, year, year]
+
+
 def test_every_time_a_header_can_carry_has_a_year() -> None:
     assert fiscal_year(Parameters(), GENESIS_MS, TimeMs(2**64 - 1)) == 584_556_019
 
