@@ -5,9 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.consensus.accusations import pair_of
+from node.consensus.balloting import DISTRUSTED_FOR
 from node.consensus.catch_up import SERVED_PER_GAP
-from node.consensus.effects import Apply, ExamineEvidence, Send, ServeBlocks, SetTimer
-from node.consensus.events import ApplyFailed, BlockApplied, BlocksLoaded, BodyUnusable, TimerKind
+from node.consensus.effects import (
+    Apply,
+    ExamineEvidence,
+    Send,
+    ServeBlocks,
+    SetTimer,
+    VerifyBallots,
+)
+from node.consensus.events import (
+    ApplyFailed,
+    BlockApplied,
+    BlocksLoaded,
+    BodyUnusable,
+    TimerKind,
+)
 from node.consensus.evidence_items import encode_item
 from node.consensus.messages import (
     MAX_SYNC_BLOCKS,
@@ -19,6 +33,7 @@ from node.consensus.messages import (
     SyncRequest,
     SyncResponse,
 )
+from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Block
 from node.ledger.types import Height, View
 from tests.consensus import toy_ledger
@@ -39,6 +54,11 @@ def chain(length: int) -> list[SealedBlock]:
 
 
 CHAIN = chain(25)
+
+
+def lazy(bank: int = ME) -> Desk:
+    """A desk at which the test answers when ballots are to be verified."""
+    return Desk(C, bank, verifies_ballots=False)
 
 
 def status(height: int) -> Status:
@@ -329,3 +349,94 @@ def test_section_9_two_conflicting_messages_for_the_next_height_convict() -> Non
     item = pair_of(at_2.approve(3, CHAIN[1].block), at_2.approve(3, other))
     assert item is not None
     assert effect.item == encode_item(item)
+
+
+def test_section_17_the_ballots_of_the_next_seal_are_verified_while_a_block_is_applied() -> None:
+    desk = lazy()
+    desk.receive(status(26))
+    desk.receive(response(1, 20))
+    (first,) = desk.all(VerifyBallots)
+    assert (first.height, first.ballots) == (1, CHAIN[0].seal.ballots)
+    assert desk.all(Apply) == []
+    desk.receive(status(26))
+    assert desk.all(VerifyBallots) == []
+    desk.verify(first)
+    (order,) = desk.all(Apply)
+    for height in range(2, 15):
+        (ahead,) = desk.all(VerifyBallots)
+        assert (ahead.height, ahead.ballots) == (height, CHAIN[height - 1].seal.ballots)
+        if height % 2:
+            desk.verify(ahead)
+            assert desk.effects == []
+            desk.apply(order)
+        else:  # The block is applied first.
+            desk.apply(order)
+            assert desk.all(Apply) == desk.all(VerifyBallots) == []
+            desk.verify(ahead)
+        (order,) = desk.all(Apply)
+        assert (order.block, order.seal) == (CHAIN[height - 1].block, CHAIN[height - 1].seal)
+
+
+def test_section_10_nothing_is_verified_ahead_of_a_block_that_changes_the_set() -> None:
+    changed = replace(CHAIN[0].block.header, next_set_hash=bytes(32))
+    block = replace(CHAIN[0].block, header=changed)
+    desk = lazy()
+    desk.receive(status(26))
+    first = SealedBlock(block, Consortium(12, height=1).seal(block))
+    desk.receive(SyncResponse((first, *CHAIN[1:5]), Height(25)))
+    desk.verify(desk.all(VerifyBallots)[0])
+    assert len(desk.all(Apply)) == 1
+    assert desk.all(VerifyBallots) == []
+
+
+def test_section_10_what_was_verified_for_another_set_is_verified_again() -> None:
+    desk = lazy()
+    desk.receive(status(26))
+    desk.receive(response(1, 5))
+    desk.verify(desk.all(VerifyBallots)[0])
+    (order,) = desk.all(Apply)
+    desk.verify(desk.all(VerifyBallots)[0])
+    smaller = ActiveSet(C.active_set.members[:11], C.active_set.opener_key)
+    desk.do(BlockApplied(Height(1), order.block.header, smaller))
+    assert desk.all(Apply) == []
+    assert "sealed block" in desk.core.status().last_refusal
+
+
+def with_a_false_ballot(item: SealedBlock) -> SealedBlock:
+    first, *rest = item.seal.ballots
+    return SealedBlock(item.block, replace(item.seal, ballots=(first[:-1] + b"?", *rest)))
+
+
+def test_section_17_a_sealed_block_with_false_ballots_applies_nothing() -> None:
+    desk = lazy()
+    desk.receive(status(26), sender=2)
+    false = with_a_false_ballot(CHAIN[0])
+    desk.receive(SyncResponse((false, *CHAIN[1:5]), Height(25)), sender=2)
+    (question,) = desk.all(VerifyBallots)
+    desk.receive(status(26), sender=3)
+    desk.verify(question)
+    assert desk.all(Apply) == []
+    assert desk.core.status().last_refusal == (
+        "bank 2: sealed block: its source brought ballots that do not hold"
+    )
+    desk.fire(TimerKind.SYNC)
+    assert requests(desk) == [(3, 1)]
+    desk.receive(response(1, 20), sender=3)
+    (again,) = desk.all(VerifyBallots)
+    assert again.ballots == CHAIN[0].seal.ballots[:1], "the others hold"
+    desk.verify(again)
+    assert [order.source for order in desk.all(Apply)] == [3]
+
+
+def test_section_12_a_source_of_false_ballots_is_heard_again_after_a_while() -> None:
+    desk = Desk(C, ME)
+    desk.receive(with_a_false_ballot(CHAIN[0]).seal, sender=5)
+    tips = chain(DISTRUSTED_FOR + 2)
+    for item in tips[:DISTRUSTED_FOR]:
+        desk.receive(item.seal, sender=5)
+        assert not desk.core.status().sealed
+        desk.receive(item.seal, sender=6)
+        desk.receive(BlockResponse(item.block), sender=6)
+        desk.apply()
+    desk.receive(tips[DISTRUSTED_FOR].seal, sender=5)
+    assert desk.core.status().sealed
