@@ -2,7 +2,8 @@
 
 What a bank that joins may rely on
 ----------------------------------
-* *The tip.* The seal of header h holds q commit signatures of the active set of h. The set of
+* *The tip.* The seal of header h holds q commit signatures of the active set of h, and q ballots of
+  it with distinct tags, which the next block's proposer may have to record. The set of
   height 1 stands in the genesis; each later one is named by the `next_set_hash` of a header that q
   banks of the set before it sealed. So every set is certified by a quorum of its predecessor, and
   the header of h by the last of them (`node.client.verification`). A correct bank is in every
@@ -15,8 +16,14 @@ What a bank that joins may rely on
 * *The headers.* From the genesis header on, each names the one before it, and the last is the
   certified one: one chain, fixed by one hash. Every header that changes the active set must be
   among the certified changes, and the other way round: a change that was left out is noticed here.
-* *The treasury's rows.* Not certified one by one: their sums are, by stakes and pots of the state
-  (BFT-12 section 18). No rule of the ledger reads them.
+* *The treasury's rows.* Not certified one by one: their sums are, by stakes, penalties, rewards and
+  pots of the state (BFT-12 section 18). No rule of the ledger reads them.
+
+What such a bank does not have: blocks up to the tip with their transactions, and so no ballots on
+the blocks below it (their roots stand in the headers), no settlements of years before it (their
+rewards and carries are treasury rows), and no account entries. The tip's own voting record is in
+the block that comes next, and the tallies of the state go on from where they were; those of the
+years up to the tip's own are certified by the state alone, and cannot be added up here.
 
 Heights of closings and ids of sealed transactions are in no certified list, and a snapshot does
 not contain them. The ledger needs neither: a transaction sealed before cannot be sealed again,
@@ -37,7 +44,9 @@ from enum import StrEnum
 
 from crypto.ring import ring_size
 from node.client.errors import ActiveSetInvalid, SealInvalid, StateInvalid, VerificationError
-from node.client.verification import SealVerifier
+from node.client.verification import SealVerifier, decode_active_set
+from node.consensus.certificates import CertificateInvalid, Seal, verify_commits
+from node.consensus.signatures import Ed25519Verifier
 from node.ledger import accumulators
 from node.ledger.blocks import MAX_TRANSACTIONS, Header
 from node.ledger.effects import TreasuryKind, genesis_transition
@@ -46,7 +55,15 @@ from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
 from node.ledger.state import Accumulated, LedgerState, genesis_header
 from node.ledger.types import Height
-from node.wire.records import SealedState, SetChange, TreasuryMovement
+from node.runtime.stored_blocks import published_seal
+from node.runtime.voting_record_check import pot_that_differs
+from node.wire.records import (
+    PublishedSetChange,
+    PublishedState,
+    SealedState,
+    SetChange,
+    TreasuryMovement,
+)
 from node.wire.snapshot_records import SnapshotBin, SnapshotNote, SnapshotStart
 
 
@@ -54,7 +71,7 @@ class SnapshotFault(StrEnum):
     """What is wrong with a snapshot."""
 
     SEAL = "seal"
-    """The seal of the tip, or of a change of the active set, is not one."""
+    """The seal of the tip, or of a change of the active set, is not one: a signature or ballot."""
     ACTIVE_SET = "active-set"
     """The changes of the active set do not lead to the tip."""
     STATE = "state"
@@ -122,8 +139,10 @@ class SnapshotVerifier:
 
     def _certified(self, tip: SealedState) -> tuple[Header, LedgerState]:
         try:
-            return SealVerifier(self._genesis).verify_state(tip)
-        except SealInvalid as error:
+            published = _published(tip)
+            header, state = SealVerifier(self._genesis).verify_state(published)
+            self._check_signatures(tip)
+        except (SealInvalid, CertificateInvalid, MalformedEncoding) as error:
             raise SnapshotInvalid(SnapshotFault.SEAL, str(error)) from error
         except ActiveSetInvalid as error:
             raise SnapshotInvalid(SnapshotFault.ACTIVE_SET, str(error)) from error
@@ -131,6 +150,19 @@ class SnapshotVerifier:
             raise SnapshotInvalid(SnapshotFault.STATE, str(error)) from error
         except VerificationError as error:
             raise SnapshotInvalid(SnapshotFault.HEADERS, str(error)) from error
+        return header, state
+
+    def _check_signatures(self, tip: SealedState) -> None:
+        """Check what the banks signed in their own names; all else of the seals was verified."""
+        chain_id = self._genesis.chain_id
+        verifier = Ed25519Verifier()
+        deciding = self._genesis.active_set([bank.index for bank in self._genesis.banks])
+        for change in tip.set_changes:
+            verify_commits(Seal.decode(change.seal), chain_id, deciding, verifier)
+            named = Header.decode(change.header).next_set_hash
+            deciding = decode_active_set(change.active_set, named)
+        if tip.seal:
+            verify_commits(Seal.decode(tip.seal), chain_id, deciding, verifier)
 
     def headers(self, encoded: Sequence[bytes]) -> tuple[Header, ...]:
         """Follow the chain upwards; the last header must be the certified one."""
@@ -283,14 +315,31 @@ class SnapshotVerifier:
             raise SnapshotInvalid(fault, "the list is not the one that the certified state hashes")
 
 
+def _published(tip: SealedState) -> PublishedState:
+    """Return what anybody may see of it; raises `MalformedEncoding` for a seal that is none."""
+    return PublishedState(
+        tip.header,
+        published_seal(tip.seal),
+        tip.state,
+        tuple(
+            [
+                PublishedSetChange(item.header, published_seal(item.seal), item.active_set)
+                for item in tip.set_changes
+            ]
+        ),
+    )
+
+
 class _TreasurySums:
     """What the rows add up to, per bank and per fiscal year."""
 
     def __init__(self, genesis: Genesis) -> None:
         self._genesis = genesis
         self._stakes: Counter[int | None] = Counter()
-        self._fees: Counter[int] = Counter()
-        self._penalties: Counter[int] = Counter()
+        self._penalties: Counter[int | None] = Counter()
+        self._rewards: Counter[int | None] = Counter()
+        self._pots: Counter[tuple[int, str]] = Counter()
+        """By year and kind."""
         self._next_height = 1
         for entry in genesis_transition(genesis).treasury_entries:
             self._stakes[entry.bank] += entry.amount
@@ -307,24 +356,30 @@ class _TreasurySums:
             raise SnapshotInvalid(SnapshotFault.TREASURY, f"a row of bank {row.bank}")
         self._next_height = row.height
         match row.kind:
-            case TreasuryKind.FEE:
-                self._fees[row.fiscal_year] += row.amount
             case TreasuryKind.STAKE:
                 self._stakes[row.bank] += row.amount
+                return
             case TreasuryKind.PENALTY:
                 self._stakes[row.bank] -= row.amount
-                self._penalties[row.fiscal_year] += row.amount
+                self._penalties[row.bank] += row.amount
+            case TreasuryKind.REWARD:
+                self._rewards[row.bank] += row.amount
+            case TreasuryKind.FEE | TreasuryKind.CARRY:
+                pass
             case _:
                 raise SnapshotInvalid(SnapshotFault.TREASURY, f"a row of kind {row.kind!r}")
+        self._pots[row.fiscal_year, row.kind] += row.amount
 
     def require(self, state: LedgerState) -> None:
-        sums = (self._stakes, self._fees, self._penalties)
+        sums = (self._stakes, self._penalties, self._rewards)
         certified = (
             Counter({bank.index: bank.stake for bank in state.banks}),
-            Counter({pot.year: pot.approver_fees for pot in state.pots}),
-            Counter({pot.year: pot.penalties for pot in state.pots}),
+            Counter({bank.index: bank.penalties for bank in state.banks}),
+            Counter({bank.index: bank.rewards for bank in state.banks}),
         )
-        if sums != certified:
+        pots = [(year, kind, amount) for (year, kind), amount in self._pots.items()]
+        if sums != certified or pot_that_differs(state, pots) is not None:
             raise SnapshotInvalid(
-                SnapshotFault.TREASURY, "the rows do not add up to the stakes and pots of the state"
+                SnapshotFault.TREASURY,
+                "the rows do not add up to the stakes, rewards and pots of the state",
             )

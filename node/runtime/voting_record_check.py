@@ -110,10 +110,14 @@ class TallyWalk:
         self, height: Height, transactions: Sequence[LedgerTransaction], history: BlockHistory
     ) -> None:
         first = history.transactions[0].sequence_number if history.transactions else 0
-        expected = [
-            (item.year, sequence, *self._settled(item), *_counts(item))
+        settling = [
+            (sequence, item)
             for sequence, item in enumerate(transactions, first)
             if isinstance(item, Settlement | PotCarry)
+        ]
+        expected = [
+            (item.year, sequence, *self._settled(item), *_counts(item))
+            for sequence, item in settling
         ]
         stored = [
             (row[0], row[1], *(row[2:5] if self._is_whole(row[0]) else ()), *row[5:])
@@ -123,8 +127,8 @@ class TallyWalk:
             raise IntegrityViolation(
                 "settlements", height, "the rows are not what the block settles"
             )
-        for item in expected:
-            self._tallies.pop(FiscalYear(item[0]), None)
+        for _, item in settling:
+            self._tallies.pop(item.year, None)
 
     def _settled(self, item: Settlement | PotCarry) -> tuple[int | bytes, ...]:
         """What the row must say of the year's tally, nothing if it is not known whole."""
@@ -162,33 +166,39 @@ def check_pots(
     `pots` are sums by year and kind, `rewards` by bank; amounts in minor units. A year without a
     pot was settled: what filled its pot has left it. Raises `IntegrityViolation`.
     """
-    if damaged_settlement is not None:
-        year, height = damaged_settlement
+    year = pot_that_differs(state, pots)
+    if year is not None:
         raise IntegrityViolation(
-            "settlements", height, f"rewards and carry of {label(FiscalYear(year))} are not its pot"
+            "treasury", state.height, f"the rows of {label(year)} do not add up to its pot"
         )
+    paid_ever = {bank: int(amount) for bank, amount in rewards if amount}
+    if paid_ever != {bank.index: bank.rewards for bank in state.banks if bank.rewards}:
+        raise IntegrityViolation("treasury", state.height, "the rewards are not the banks'")
+    if damaged_settlement is not None:
+        settled, height = damaged_settlement
+        detail = f"rewards and carry of {label(FiscalYear(settled))} are not its pot"
+        raise IntegrityViolation("settlements", height, detail)
+
+
+def pot_that_differs(
+    state: LedgerState, pots: Sequence[tuple[int, str, int]]
+) -> FiscalYear | None:
+    """Return the first year whose treasury rows do not add up to its pot; see `check_pots`."""
     filled: dict[int, dict[str, int]] = {}
     for year, kind, amount in pots:
         filled.setdefault(year, {})[kind] = int(amount)
-    open_pots = {pot.year: pot for pot in state.pots}
-    for year in filled.keys() | open_pots.keys():
+    open_pots = {int(pot.year): pot for pot in state.pots}
+    for year in sorted(filled.keys() | open_pots.keys()):
         sums = filled.get(year, {})
         fees, penalties, carried, paid = (
             sums.get(kind, 0) for kind in ("fee", "penalty", "carry", "reward")
         )
-        pot = open_pots.get(FiscalYear(year))
-        holds = (
-            fees + penalties + carried == paid
-            if pot is None
-            else (fees, penalties, carried, paid)
-            == (pot.approver_fees, pot.penalties, pot.carried, 0)
-        )
+        pot = open_pots.get(year)
+        if pot is None:
+            holds = fees + penalties + carried == paid
+        else:
+            certified = (pot.approver_fees, pot.penalties, pot.carried, 0)
+            holds = (fees, penalties, carried, paid) == certified
         if not holds:
-            raise IntegrityViolation(
-                "treasury",
-                state.height,
-                f"the rows of {label(FiscalYear(year))} do not add up to its pot",
-            )
-    paid_ever = {bank: int(amount) for bank, amount in rewards if amount}
-    if paid_ever != {bank.index: bank.rewards for bank in state.banks if bank.rewards}:
-        raise IntegrityViolation("treasury", state.height, "the rewards are not the banks'")
+            return FiscalYear(year)
+    return None

@@ -18,6 +18,7 @@ from node.consensus.certificates import Seal, SignatureEntry
 from node.consensus.signatures import Ed25519Signer
 from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import ballot_tag
 from node.ledger.block_validity import BuiltBlock
 from node.ledger.blocks import Header
 from node.ledger.offences import VerifiedEvidence
@@ -26,6 +27,7 @@ from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.migrations import migrate, migrate_async
 from node.storage.tables import Base
+from tests.ledger.booth import votes
 from tests.ledger.chain import FEE, Chain
 
 BLOCK_INTERVAL_MS = 1_000
@@ -40,7 +42,8 @@ def signer(bank: BankIndex) -> Ed25519Signer:
 
 
 def seal_of(header: Header, active_set: ActiveSet, view: int = 0) -> Seal:
-    """A seal by the first q banks of the set."""
+    """A seal by the first q banks of the set, whose ballots the next block records."""
+    ballots = [ballot.raw for ballot in votes(active_set, header, view=view)]
     context = SigningContext.of(header.chain_id, active_set, header.height)
     return Seal(
         height=header.height,
@@ -54,6 +57,7 @@ def seal_of(header: Header, active_set: ActiveSet, view: int = 0) -> Seal:
                 for bank in active_set.banks[: active_set.quorum]
             ]
         ),
+        ballots=tuple(sorted(ballots, key=ballot_tag)),
     )
 
 
