@@ -1,4 +1,4 @@
-"""What `stake` and `readmit` share: handing a governance transaction in and seeing it sealed.
+"""What `stake`, `readmit` and `pot-carry` share: handing a governance transaction in, and its seal.
 
 Its nonce makes it valid once, so the same bytes are handed in again until a bank answers.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crypto.transaction import transaction_id
@@ -21,8 +22,8 @@ from node.client.errors import (
     LedgerUnavailable,
 )
 from node.client.verification import SealedPlace
-from node.ledger.state import BankState
-from node.ledger.types import TransactionId
+from node.ledger.state import LedgerState
+from node.ledger.types import BankIndex, TransactionId
 from node.runtime.consortium_directory import short_name
 
 REPEAT_EVERY_S = 1.0
@@ -30,25 +31,32 @@ REPEAT_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Where a governance transaction is sealed, and the bank as it stands after it."""
+    """Where a governance transaction is sealed, and the state of the tip after it."""
 
     place: SealedPlace
-    bank: BankState
+    state: LedgerState
 
-    def show(self, text: str, *, as_json: bool) -> None:
-        """Print it; `text` says in words what was done."""
-        bank = self.bank
+    def show(self, bank: BankIndex, text: str, *, as_json: bool) -> None:
+        """Print it with the bank that it is about; `text` says in words what was done."""
+        member = self.state.banks[bank]
+        about = {
+            "bank": short_name(bank),
+            "active": member.active,
+            "stake_minor": member.stake,
+            "initial_stake_minor": member.initial_stake,
+            "account_minor": member.balance,
+        }
+        self.show_about(about, text, as_json=as_json)
+
+    def show_about(self, about: Mapping[str, object], text: str, *, as_json: bool) -> None:
+        """Print it; `about` says by name, and `text` in words, what was done."""
         if as_json:
             answer_json(
                 {
                     "status": "sealed",
                     "transaction_id": self.place.transaction_id.hex(),
                     "height": self.place.header.height,
-                    "bank": short_name(bank.index),
-                    "active": bank.active,
-                    "stake_minor": bank.stake,
-                    "initial_stake_minor": bank.initial_stake,
-                    "account_minor": bank.balance,
+                    **about,
                 }
             )
             return
@@ -63,11 +71,10 @@ async def hand_in(
     consortium: Consortium,
     ledger: LedgerClient,
     raw: bytes,
-    bank: int,
     timeout_s: int,
     tell: Tell,
 ) -> Sealed:
-    """Submit the bytes, wait for the seal, and return the bank's state of the tip after it.
+    """Submit the bytes, wait for the seal, and return the state of the tip after it.
 
     Raises `TransactionRefused`, and `CommandFailed` if the fate stays open.
     """
@@ -92,7 +99,7 @@ async def hand_in(
                 ) from error
             await asyncio.sleep(REPEAT_EVERY_S)
     _, state = verifier.verify_state(await ledger.sealed_state())
-    return Sealed(place, state.banks[bank])
+    return Sealed(place, state)
 
 
 async def reach(consortium: Consortium, ledger: LedgerClient) -> None:

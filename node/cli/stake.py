@@ -79,9 +79,9 @@ def _move(
     index = find_bank(consortium.genesis, bank)
     sealed = asyncio.run(_run(consortium, kind, index, money, timeout_s))
     verb = "added to" if kind is GovernanceKind.STAKE_TOP_UP else "withdrawn from"
-    stake = money.of(sealed.bank.stake)
+    stake = money.of(sealed.state.banks[index].stake)
     text = f"{money} {verb} the stake of {short_name(index)}, which is now {stake}"
-    sealed.show(text, as_json=as_json)
+    sealed.show(index, text, as_json=as_json)
 
 
 async def _run(
@@ -92,4 +92,4 @@ async def _run(
         async with consortium.ledger(bank) as ledger:
             await reach(consortium, ledger)
             raw = await stake_movement(ledger, kind, bank, money.amount, secret)
-            return await hand_in(consortium, ledger, raw, bank, timeout_s, tell)
+            return await hand_in(consortium, ledger, raw, timeout_s, tell)

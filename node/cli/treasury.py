@@ -105,7 +105,7 @@ def command(
       consortium treasury --rows --json
     """
     consortium = Consortium.load(directory)
-    wanted = None if year is None else _read_year(year)
+    wanted = None if year is None else read_year(year)
     first = BankIndex(0) if bank is None else find_bank(consortium.genesis, bank)
     report = asyncio.run(fetch_treasury(consortium, first))
     if wanted is not None and wanted not in report.years:
@@ -121,7 +121,8 @@ def command(
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _read_year(text: str) -> FiscalYear:
+def read_year(text: str) -> FiscalYear:
+    """Read `FY2026` or `2026`; raises `CommandFailed`."""
     match = _YEAR.fullmatch(text.strip())
     if match is None:
         raise CommandFailed(

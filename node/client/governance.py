@@ -1,4 +1,4 @@
-"""Stake movements and the return of a bank, as its operators hand them in (BFT-12 10, 18).
+"""Stake movements, the return of a bank, a pot carried forward (BFT-12 10, 18).
 
 A nonce of the sealed state makes each of them valid once, so the same bytes may be handed in again
 whenever an answer was lost.
@@ -6,20 +6,23 @@ whenever an answer was lost.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from node.client.errors import GovernanceInvalid
 from node.client.ledger_client import LedgerClient
 from node.client.verification import SealVerifier
 from node.consensus.signatures import Ed25519Signer
+from node.ledger.fiscal_year import fiscal_year, label
 from node.ledger.genesis import Genesis
 from node.ledger.governance import (
     Approval,
     GovernanceKind,
     ReadmissionTerms,
-    approve_readmission,
     sign_stake_movement,
 )
+from node.ledger.settlement import PotCarryTerms
 from node.ledger.state import LedgerState
-from node.ledger.types import Amount, BankIndex, Height
+from node.ledger.types import Amount, BankIndex, FiscalYear, Height
 
 EXPIRY_HEIGHTS = 1_000
 """A readmission waits for the hands of ten operators."""
@@ -75,9 +78,56 @@ async def readmission_terms(
     )
 
 
-def approve(terms: ReadmissionTerms, approver: BankIndex, consensus_secret: bytes) -> Approval:
+async def pot_carry_terms(
+    ledger: LedgerClient, year: FiscalYear, *, chain_id: bytes | None = None
+) -> PotCarryTerms:
+    """Return what the active banks have to approve for the pot of `year` to move on.
+
+    Raises `GovernanceInvalid` unless the year is the oldest unsettled one and the year after it is
+    over too.
+    """
+    genesis, state = await _verified_state(ledger, chain_id)
+    unsettled = {pot.year for pot in state.pots} | {tally.year for tally in state.tallies}
+    current = fiscal_year(genesis.parameters, genesis.time_ms, state.time_ms)
+    if year not in unsettled:
+        raise GovernanceInvalid(f"{label(year)} has nothing to carry: it is settled, or was empty")
+    if year != min(unsettled):
+        raise GovernanceInvalid(f"{label(min(unsettled))} comes first")
+    if current <= year + 1:
+        following = label(FiscalYear(year + 1))
+        raise GovernanceInvalid(
+            f"the regulator has until the end of {following} to settle {label(year)}"
+        )
+    return PotCarryTerms(
+        chain_id=genesis.chain_id,
+        year=year,
+        set_hash=state.active_set(genesis).set_hash,
+        nonce=state.governance_nonce,
+        expiry=_expiry(genesis, state),
+    )
+
+
+class ApprovedTerms(Protocol):
+    """What a quorum of the banks approves, whatever it is."""
+
+    @property
+    def chain_id(self) -> bytes:
+        """Of the ledger it is made for, 32 bytes."""
+        ...
+
+    @property
+    def statement(self) -> bytes:
+        """The bytes under every approval."""
+        ...
+
+    def encode(self) -> bytes:
+        """Return the bytes before the approvals."""
+        ...
+
+
+def approve(terms: ApprovedTerms, approver: BankIndex, consensus_secret: bytes) -> Approval:
     """Return a bank's approval; `consensus_secret` is its 32-byte Ed25519 seed."""
-    return approve_readmission(terms, approver, Ed25519Signer(consensus_secret).sign)
+    return Approval(approver, Ed25519Signer(consensus_secret).sign(terms.statement))
 
 
 async def _verified_state(

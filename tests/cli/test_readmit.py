@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from node.cli.readmit import Petition
+from node.cli.petition import Petition
 from node.ledger.governance import ReadmissionTerms
 from node.ledger.types import BankIndex
 from tests.cli.served_consortium import ServedConsortium
@@ -16,7 +16,7 @@ def petition(consortium: ServedConsortium, path: Path) -> Path:
     chain = consortium.ledger.chain
     active = chain.state.active_set(chain.genesis)
     terms = ReadmissionTerms(chain.genesis.chain_id, BankIndex(3), active.set_hash, 0, 500)
-    Petition(terms).write(path)
+    Petition(terms).write(path, {"bank": "dunmere"})
     return path
 
 
@@ -42,7 +42,7 @@ def test_approvals_gather_in_the_file(consortium: ServedConsortium, tmp_path: Pa
     assert text == f"{file}: approved by cedarholm, amberfield\n"
     written = json.loads(file.read_text())
     assert [item["bank"] for item in written["approvals"]] == [2, 0]
-    assert Petition.read(file).terms.bank == 3
+    assert ReadmissionTerms.decode(bytes.fromhex(written["terms"])).bank == 3
 
 
 def test_a_petition_too_early_is_refused_by_the_ledger(
