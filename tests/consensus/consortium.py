@@ -38,6 +38,7 @@ from node.consensus.events import (
     Validated,
     Verdict,
 )
+from node.consensus.evidence_verification import BallotJudge
 from node.consensus.messages import (
     Commit,
     Decision,
@@ -49,6 +50,7 @@ from node.consensus.messages import (
 )
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.record import DurableRecord
+from node.consensus.signatures import BallotSigner
 from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import VerifiedBallot, ballot_tag
@@ -72,7 +74,7 @@ class Consortium:
         self.genesis = toy_ledger.genesis_header(self.active_set)
         self.height = Height(height)
         self.verifier = OracleVerifier()
-        self.ballot_oracle = BallotOracle(toy_ledger.CHAIN_ID)
+        self.ballot_judge: BallotJudge = BallotOracle(toy_ledger.CHAIN_ID)
 
     @property
     def quorum(self) -> int:
@@ -143,9 +145,13 @@ class Consortium:
             self.ballot(who, block, view),
         )
 
+    def ballot_signer(self, bank: int) -> BallotSigner:
+        """The oracle's signer of a bank: unforgeable, and free of charge."""
+        return ballot_signer_of(BankIndex(bank), toy_ledger.CHAIN_ID)
+
     def ballot(self, bank: int, block: Block, view: int = 0, *, approve: bool = True) -> bytes:
         """The ballot of a bank on a block; distinct banks have distinct tags."""
-        signer = ballot_signer_of(BankIndex(bank), toy_ledger.CHAIN_ID)
+        signer = self.ballot_signer(bank)
         return signer.sign_ballot(
             self.active_set, self.height, View(view), block.block_id, approve=approve
         )
@@ -278,7 +284,7 @@ class Desk:
             ConsensusParameters(),
             OracleSigner(public_key(bank)),
             consortium.verifier,
-            ballot_signer_of(self.bank, toy_ledger.CHAIN_ID),
+            consortium.ballot_signer(bank),
         )
         self.effects: list[Effect] = []
         self.timers: dict[TimerKind, SetTimer] = {}
@@ -361,7 +367,7 @@ class Desk:
 
     def verify(self, question: VerifyBallots) -> list[Effect]:
         """Answer a `VerifyBallots` as an honest host does."""
-        verdicts = self.consortium.ballot_oracle.verify(
+        verdicts = self.consortium.ballot_judge.verify(
             question.ballots,
             height=question.height,
             view=question.view,
