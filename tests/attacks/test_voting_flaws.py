@@ -28,7 +28,7 @@ from node.consensus.certificates import (
     Seal,
     SignatureEntry,
     verify_quorum_certificate,
-    verify_seal,
+    verify_commits,
 )
 from node.consensus.messages import Decision, Proposal, Vote, encode_message
 from node.consensus.signatures import Ed25519Signer, Ed25519Verifier, SignatureInvalid
@@ -337,17 +337,17 @@ def test_flaw_18_the_quorum_is_five_sixths_rounded_up() -> None:
 
 
 def test_flaw_18_nine_commits_of_twelve_seal_nothing_and_ten_do() -> None:
-    verify_seal(
+    verify_commits(
         Seal(Height(5), View(0), BLOCK, commits(range(10))), CHAIN_ID, SET, Ed25519Verifier()
     )
     for banks in (list(range(9)), [*range(9), 8], [*range(9), 12]):
         signatures = commits(banks)
         seal = Seal(Height(5), View(0), BLOCK, signatures)
         with pytest.raises(CertificateInvalid):
-            verify_seal(seal, CHAIN_ID, SET, Ed25519Verifier())
+            verify_commits(seal, CHAIN_ID, SET, Ed25519Verifier())
     other = (*commits(range(9)), *commits([9], BlockId(bytes(32))))
     with pytest.raises(CertificateInvalid, match=r"^signature of bank 9 does not verify$"):
-        verify_seal(Seal(Height(5), View(0), BLOCK, other), CHAIN_ID, SET, Ed25519Verifier())
+        verify_commits(Seal(Height(5), View(0), BLOCK, other), CHAIN_ID, SET, Ed25519Verifier())
 
 
 def test_flaw_18_nine_approvals_certify_nothing_and_commits_are_no_approvals() -> None:
