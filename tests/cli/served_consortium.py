@@ -135,25 +135,26 @@ class Authority:
         return Authority(root)
 
 
-def named_genesis() -> Genesis:
-    """The test ledger's genesis, its banks named as those of a local consortium."""
-    genesis = make_genesis(BANKS)
+def named(genesis: Genesis) -> Genesis:
+    """A genesis whose banks are named as those of a local consortium."""
     banks = tuple(replace(bank, name=BANK_NAMES[bank.index]) for bank in genesis.banks)
-    named = replace(genesis, banks=banks)
+    renamed = replace(genesis, banks=banks)
     coins = seeded("possessions of named banks")
-    return named.with_possessions(
+    return renamed.with_possessions(
         [
-            prove_possession(ballot_key(bank), named.chain_id, bank, coins.take)
+            prove_possession(ballot_key(bank), renamed.chain_id, bank, coins.take)
             for bank in range(BANKS)
         ]
     )
 
 
 @contextmanager
-def served_consortium(root: Path, authority: Authority) -> Iterator[ServedConsortium]:
+def served_consortium(
+    root: Path, authority: Authority, chain: Chain | None = None
+) -> Iterator[ServedConsortium]:
     """Serve a fresh ledger by four banks that seal whatever is submitted at once."""
-    genesis = named_genesis()
-    ledger = SealedLedger(Chain(genesis))
+    ledger = SealedLedger(chain or Chain(named(make_genesis(BANKS))))
+    genesis = ledger.chain.genesis
     banks = [SmallBank(ledger, bank, seals_at_once=True) for bank in range(BANKS)]
     directory = ConsortiumDirectory(root)
     loop = LoopThread()

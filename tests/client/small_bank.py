@@ -49,6 +49,7 @@ from node.wire.records import (
     TransactionStatus,
     TreasuryMovement,
     VotingStatus,
+    YearShare,
 )
 from tests.ledger import booth
 from tests.ledger.chain import Chain
@@ -151,6 +152,7 @@ class SealedLedger:
                 )
             )
         self._move(built.transition, header.height)
+        self._settle(built.transition, header.height)
         for index, item in enumerate(built.transactions):
             self.places[item.transaction_id] = Position(
                 header.height, header.block_id, index, header.time_ms
@@ -181,6 +183,21 @@ class SealedLedger:
                     reason=entry.reason,
                 )
             )
+
+    def _settle(self, transition: Transition, height: Height) -> None:
+        outcome = transition.settlement
+        if outcome is None:
+            return
+        self.settlements.append(
+            SettledYear(
+                fiscal_year=outcome.year,
+                height=height,
+                transaction_id=TransactionId(outcome.transaction_id),
+                pot=outcome.pot.total,
+                carried=outcome.carried,
+                shares=tuple(YearShare(row.bank, row.count, row.reward) for row in outcome.rows),
+            )
+        )
 
     def _remember(self) -> None:
         self.states.append(self.chain.state.encode())
@@ -384,8 +401,8 @@ class SmallBank:
         return self._pages("treasury", records, 0, limit)
 
     async def votes(self, height: Height, include_ballots: bool) -> BlockVotes:
-        if height > self.tip:
-            raise NotFound(f"height {height} is above the tip {self.tip}")
+        if not 0 < height <= self.tip:
+            raise NotFound(f"nobody voted on a block of height {height}")
         header = Header.decode(self.ledger.blocks[height].header)
         votes: list[RecordedVote] = []
         if height < self.tip:
