@@ -1,9 +1,11 @@
 """Replacing one bank's database by an empty one, so that it learns the ledger from its peers.
 
 Keys and guard file stay: the bank is the same one, and signs nothing at heights at which it may
-have signed before (BFT-12 D4). The node that starts on the empty database verifies every seal,
-header, transaction and state root that its peers give it; a peer can withhold and not deceive. The
-old database is kept beside the new one until its operator drops it.
+have signed before (BFT-12 D4). The node that starts on the empty database verifies every seal with
+its signatures and ballots, every header, voting record, transaction, settlement and state root that
+its peers give it; a peer can withhold and not deceive. The old database is kept beside the new one
+until its operator drops it, and with it the ballots in conflict that this bank had found: other
+banks that saw them keep them too.
 """
 
 from __future__ import annotations
