@@ -14,7 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from crypto.transaction import transaction_id
+from node.consensus.certificates import Seal
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import ballot_tag
 from node.ledger.block_validity import BuiltBlock
+from node.ledger.blocks import Header
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, TimeMs, TransactionId
 from node.runtime.admission import Admission
@@ -25,6 +29,7 @@ from node.runtime.transaction_tracker import TransactionTracker
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.migrations import migrate_async
+from tests.ledger import booth
 from tests.ledger.chain import Chain
 
 BANK = BankIndex(0)
@@ -90,8 +95,23 @@ class Bank:
         """Seal a block of these transactions and bring this bank up to date."""
         return await self.apply(self.ledger.seal(*raws, after_ms=after_ms))
 
+    def ballots(self) -> tuple[bytes, ...]:
+        """Those of a seal of the tip, sorted by tag."""
+        return self._ballots_about(self.ledger.header, self.ledger.parent_set)
+
+    def seal_of(self, built: BuiltBlock) -> bytes:
+        """A seal of a block on this bank's tip; nobody signed it."""
+        header = built.block.header
+        ballots = self._ballots_about(header, self.chain.active_set)
+        return Seal(header.height, header.original_view, header.block_id, (), ballots).encode()
+
+    def _ballots_about(self, header: Header, active_set: ActiveSet) -> tuple[bytes, ...]:
+        cast = [item.raw for item in booth.votes(active_set, header)]
+        return tuple(sorted(cast, key=ballot_tag))
+
     async def apply(self, built: BuiltBlock) -> BuiltBlock:
-        transition = await self.chain.apply(built.block, b"seal", built.transactions)
+        seal = self.seal_of(built)
+        transition = await self.chain.apply(built.block, seal, built.transactions)
         self.pool.applied(built.block, built.transactions, transition)
         return built
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
+from crypto.merkle import merkle_root
 from node.ledger.block_validity import BuiltBlock
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BankIndex, Height, TimeMs, View
@@ -65,7 +66,7 @@ async def test_building_and_validating_one_block_execute_it_once(bank: Bank) -> 
     verified = bank.ledger.verify(bank.ledger.mint([5]))
     time_ms = TimeMs(bank.chain.header.time_ms + 1_000)
     leader = bank.ledger.leader()
-    built = await bank.chain.build(View(0), leader, time_ms, verified)
+    built = await bank.chain.build(View(0), leader, time_ms, verified, (), bank.ballots())
     assert comparable(built.transition) == comparable(bank.ledger.build(verified).transition)
     assert await bank.chain.validate(built.block, verified, None) is built.transition
     judged_by_the_clock = await bank.chain.validate(built.block, verified, time_ms)
@@ -73,6 +74,41 @@ async def test_building_and_validating_one_block_execute_it_once(bank: Bank) -> 
     with pytest.raises(Rejection) as caught:
         await bank.chain.validate(built.block, verified, TimeMs(time_ms - 60_000))
     assert caught.value.reason is Reason.CLOCK
+
+
+async def test_section_17_a_block_is_built_of_the_good_ballots_each_verified_once(
+    bank: Bank,
+) -> None:
+    good = list(bank.ballots())
+    bad = [*good[:1], good[0][:-1] + bytes([good[0][-1] ^ 1]), b"no ballot"]
+    time_ms = TimeMs(bank.chain.header.time_ms + 1_000)
+    before = bank.chain.ballots.judged_ever
+    for lacking in ([], good[:-1], [*good[1:], *bad[1:]]):
+        with pytest.raises(Rejection) as caught:
+            await bank.chain.build(View(0), bank.ledger.leader(), time_ms, (), (), lacking)
+        assert caught.value.reason is Reason.BALLOTS
+    built = await bank.chain.build(View(0), bank.ledger.leader(), time_ms, (), (), [*bad, *good])
+    assert built.block.parent_ballots == tuple(good)
+    await bank.chain.validate(built.block, (), time_ms)
+    await bank.chain.apply(built.block, b"seal", ())
+    assert [vote.ballot for vote in built.transition.votes] == good
+    # The two bad ones each time that they came, the good ones once.
+    assert bank.chain.ballots.judged_ever == before + len(good) + 4
+
+
+async def test_section_17_a_block_with_a_ballot_that_does_not_verify_is_refused(
+    bank: Bank,
+) -> None:
+    built = bank.ledger.build()
+    first, *others = built.block.parent_ballots
+    forged_list = (first[:-1] + bytes([first[-1] ^ 1]), *others)
+    header = replace(built.block.header, ballots_root=merkle_root(forged_list))
+    block = replace(built.block, header=header, parent_ballots=forged_list)
+    before = bank.chain.header
+    with pytest.raises(Rejection) as caught:
+        await bank.chain.apply(block, b"seal", ())
+    assert caught.value.reason is Reason.BALLOT
+    assert bank.chain.header == before
 
 
 async def test_applying_advances_the_tip_and_the_database_together(bank: Bank) -> None:

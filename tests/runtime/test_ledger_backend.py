@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from crypto.merkle import leaf_hash, verify_inclusion
+from node.consensus.certificates import Seal
+from node.ledger.ballots import BallotCertificate, verify_ballot_certificate
 from node.ledger.blocks import Header
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState
@@ -168,7 +170,11 @@ async def test_an_inclusion_proof_is_there_when_the_seal_is(served: Served) -> N
     await served.seal(*raws)
     proof = await served.backend.inclusion_proof(identity(raws[1]))
     header = Header.decode(proof.header)
-    assert (proof.seal, proof.leaf_hash, proof.set_changes) == (b"seal", leaf_hash(raws[1]), ())
+    assert (proof.leaf_hash, proof.set_changes) == (leaf_hash(raws[1]), ())
+    certificate = BallotCertificate.decode(proof.certificate)
+    chain = served.bank.chain
+    assert certificate == Seal.decode(chain.seal).published()
+    verify_ballot_certificate(certificate, chain.genesis.chain_id, chain.active_set)
     verify_inclusion(raws[1], proof.proof, header.transactions_root, size=3)
 
 

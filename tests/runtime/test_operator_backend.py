@@ -211,11 +211,11 @@ async def test_digests_of_a_height_do_not_move_with_the_tip(operated: Operated) 
     await bank.seal(ledger.mint([6]))
     after = await operated.backend.digests(Height(0), Height(3))
     assert (after.tip_height, before.tip_height) == (4, 3)
-    assert (after.block_ids, after.state_root, after.note_digest, after.treasury) == (
+    assert (after.block_ids, after.state_root, after.note_digest, after.treasury_digest) == (
         before.block_ids,
         before.state_root,
         before.note_digest,
-        before.treasury,
+        before.treasury_digest,
     )
     tip = await operated.backend.digests(Height(4), None)
     assert (tip.at_height, tip.note_count) == (4, 5)
@@ -235,7 +235,7 @@ async def test_stored_blocks_come_with_their_transactions(operated: Operated) ->
     assert [Header.decode(block.header).height for block in blocks] == [1, 2]
     assert [len(block.transactions) for block in blocks] == [1, 0]
     only = [block async for block in operated.backend.stored_blocks(Height(0), Height(0))]
-    assert [(block.block, block.seal) for block in only] == [(b"", b"")]
+    assert [(block.block, block.certificate) for block in only] == [(b"", b"")]
 
 
 async def test_an_audit_runs_through(operated: Operated) -> None:
