@@ -130,8 +130,9 @@ async def _make_partial(
         with activity() as tell:
             tell("making the part")
             if YEAR.fullmatch(subject):
-                part = await _partial_of_year(access, _year(subject), share)
-                said = {"year": part.subject, "purpose": part.purpose}
+                year = _year(subject)
+                part = await _partial_of_year(access, year, share)
+                said = {"year": str(year), "purpose": part.purpose}
             else:
                 tag = await find_tag(access.database, subject)
                 part = await _partial_of_ballot(access, tag, share, reason, actor)
@@ -158,7 +159,8 @@ async def _partial_of_ballot(
 
 
 async def _partial_of_year(access: RegulatorAccess, year: FiscalYear, share: OpenerShare) -> Part:
-    claim = _written_claim(access.place, year)
+    state = await _state(access)
+    claim = _written_claim(access.place, year, state.height)
     if claim is None:
         blocks = await access.database.sums_of_year(year)
         if not blocks:
@@ -166,7 +168,6 @@ async def _partial_of_year(access: RegulatorAccess, year: FiscalYear, share: Ope
         sets = await access.database.active_sets()
         partials = await asyncio.to_thread(decrypt_sums, blocks, sets, share)
         return Part(BLOCK_SUMS, str(year), partials)
-    state = await _state(access)
     total = tally_of(access.genesis, state, year).ciphertext_sum
     try:
         partial = await asyncio.to_thread(
@@ -263,7 +264,7 @@ async def _count(
 async def _prove(
     access: RegulatorAccess, year: FiscalYear, parts: Sequence[Part], state: LedgerState
 ) -> dict[str, object]:
-    claim = _written_claim(access.place, year)
+    claim = _written_claim(access.place, year, state.height)
     if claim is None or parts[0].subject != claim.encode().hex():
         raise OfficersFailed("the parts are of another claim")
     total = tally_of(access.genesis, state, year).ciphertext_sum
@@ -283,11 +284,14 @@ def _claim_file(place: RegulatorPlace, year: FiscalYear) -> Path:
     return place.root / "claims" / f"{label(year)}.claim"
 
 
-def _written_claim(place: RegulatorPlace, year: FiscalYear) -> SettlementClaim | None:
-    """Return what was claimed of a year in the first round, None before that."""
+def _written_claim(
+    place: RegulatorPlace, year: FiscalYear, height: Height
+) -> SettlementClaim | None:
+    """Return what was claimed of a year in the first round, None before that and once expired."""
     path = _claim_file(place, year)
     try:
-        return SettlementClaim.decode(path.read_bytes())
+        claim = SettlementClaim.decode(path.read_bytes())
+        return claim if claim.expiry > height else None
     except FileNotFoundError:
         return None
     except Rejection as rejection:

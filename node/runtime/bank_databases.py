@@ -200,7 +200,7 @@ class ExternalServer:
         except psycopg.Error as error:
             # The driver's message may quote the URL; its first line without it is enough.
             raise ConfigurationError(
-                f"the database {name} could not be made with the URL given with "
+                f"the database of {bank.short_name} could not be made with the URL given with "
                 f"--database-url: {type(error).__name__}"
             ) from None
         parts = urllib.parse.urlsplit(admin_url)

@@ -21,6 +21,11 @@ class RegulatorPlace:
     directory: ConsortiumDirectory
 
     @property
+    def short_name(self) -> str:
+        """What messages call it."""
+        return "the regulator"
+
+    @property
     def root(self) -> Path:
         """Certificate, secrets, database URL and log; for the regulator's eyes only."""
         return self.directory.regulator

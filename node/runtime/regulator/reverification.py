@@ -179,7 +179,11 @@ class Reverifier:
             await self._tell(record, outcome, endpoint)
         logger.info(
             "verified again",
-            extra={"height": block.height, "bank": endpoint.bank, "result": outcome.result.value},
+            extra={
+                "height": block.height,
+                "shown_by": endpoint.bank,
+                "result": outcome.result.value,
+            },
         )
         return record
 
