@@ -143,20 +143,27 @@ async def test_a_transaction_is_found_on_its_way_and_sealed(served: Served) -> N
 async def test_the_stream_of_states_ends_with_the_seal(served: Served) -> None:
     raw = served.bank.ledger.mint([7])
 
-    async def states() -> list[TransactionState]:
-        return [status.state async for status in served.backend.transaction_states(identity(raw))]
+    seen: list[TransactionState] = []
 
-    following = asyncio.create_task(states())
-    await asyncio.sleep(0.05)
+    async def follow() -> None:
+        async for status in served.backend.transaction_states(identity(raw)):
+            seen.append(status.state)
+
+    following = asyncio.create_task(follow())
+    while not seen:  # noqa: ASYNC110 - what is waited for is in the list
+        await asyncio.sleep(0.01)
     await served.backend.submit(raw, ALICE)
     await served.seal(raw)
-    assert await following == [
+    await following
+    assert seen == [
         TransactionState.UNKNOWN,
         TransactionState.PENDING,
         TransactionState.ADMITTED,
         TransactionState.SEALED,
     ]
-    assert await states() == [TransactionState.SEALED]
+    seen.clear()
+    await follow()
+    assert seen == [TransactionState.SEALED]
 
 
 async def test_an_inclusion_proof_is_there_when_the_seal_is(served: Served) -> None:
