@@ -27,8 +27,8 @@ from node.consensus.certificates import (
     QuorumCertificate,
     Seal,
     SignatureEntry,
-    verify_quorum_certificate,
     verify_commits,
+    verify_quorum_certificate,
 )
 from node.consensus.messages import Decision, Proposal, Vote, encode_message
 from node.consensus.signatures import Ed25519Signer, Ed25519Verifier, SignatureInvalid
