@@ -49,6 +49,8 @@ class Regulator:
         self._random = random
         self.settles = True
         """Whether it does its duty; otherwise years stay unsettled."""
+        self.oversteps = True
+        """Whether it tries what it may not."""
         self._counted = Height(0)
         self._counts: dict[FiscalYear, Counter[BankIndex]] = {}
         self._pending: tuple[FiscalYear, TransactionId, Height] | None = None
@@ -85,7 +87,7 @@ class Regulator:
             return
         if self.settles and due < _year_of(point):
             self._settle(guide, point, due)
-        if self._random.random() < ATTEMPT_CHANCE:
+        if self.oversteps and self._random.random() < ATTEMPT_CHANCE:
             self._attempt(guide, point, due)
 
     def _count(self, guide: Bank) -> None:

@@ -14,6 +14,7 @@ from node.simulation.checker import Checker
 from node.simulation.checkers.agreement import Agreement
 from node.simulation.checkers.conviction import NoFalseConviction
 from node.simulation.checkers.innocence import Innocence
+from node.simulation.checkers.voting_record import OneBallot, VotingRecord
 from node.simulation.checkers.write_ahead import WriteAhead
 from node.simulation.clients import Clients
 from node.simulation.engine import Bank, Cluster, Core
@@ -22,6 +23,7 @@ from node.simulation.genesis import make_genesis
 from node.simulation.ledger import Valid
 from node.simulation.oracle import OracleSigner, public_key
 from node.simulation.production_ledger import LedgerPoint, ProductionLedger
+from node.simulation.regulator import Regulator
 
 PERIOD_MS = 200
 LIMIT_MS = 120_000
@@ -55,7 +57,7 @@ class Stage:
             ballot_signer = ballot_signer_of(bank, ledger.definition.chain_id)
             return make_byzantine(styles[bank], consensus, signer, ballot_signer, random)
 
-        self.punishments = Punishments()
+        self.punishments, self.record = Punishments(), VotingRecord()
         self.cluster = Cluster(
             ledger,
             seed=seed,
@@ -63,13 +65,18 @@ class Stage:
                 Agreement(),
                 WriteAhead(),
                 Innocence(),
+                OneBallot(),
                 NoFalseConviction(),
+                self.record,
                 self.punishments,
             ),
             core_factory=make_core,
         )
         self.cluster.byzantine = frozenset(styles)
         Clients(self.cluster, ledger, random).submit_every(PERIOD_MS, LIMIT_MS)
+        self.regulator = Regulator(self.cluster, ledger, random)
+        self.regulator.oversteps = False
+        self.regulator.act_every(PERIOD_MS, LIMIT_MS)
         self.cluster.start()
 
     @property

@@ -7,16 +7,19 @@ import pytest
 from node.simulation.byzantine import STYLES
 from tests.simulation.byzantine.stage import Stage
 
-ROTATION = 13
-"""Heights in which every bank leads once, and what was found at the last one is recorded."""
+ROTATION = 14
+"""Heights in which every bank leads once on a block with ballots about it, and what was found at
+the last one is recorded."""
 
 CONVICTED = {
+    "double-balloter": "E8",
     "double-committer": "E3",
     "double-voter": "E1",
     "equivocating-leader": "E2",
     "equivocating-leader-invalid-branch": "E2",
     "invalid-proposer": "E6",
     "lock-amnesia": "E4",
+    "record-forger": "E6",
 }
 TOLERATED = sorted(STYLES.keys() - CONVICTED.keys())
 
