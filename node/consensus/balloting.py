@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from node.consensus import certificates
 from node.consensus.ballots import HeightBallots, count_tags, select_ballots
-from node.consensus.certificates import CertificateInvalid, Seal, required_ballots
+from node.consensus.certificates import CertificateInvalid, Seal
 from node.consensus.effects import AlarmKind, KeepBallots, VerifyBallots
 from node.consensus.events import BallotsVerified
 from node.consensus.signing import Decision
@@ -78,7 +79,7 @@ def sealing_ballots(state: State, view: View, block_id: BlockId) -> tuple[bytes,
     """Return q verified ballots with distinct tags for a block; none if there are too few."""
     ballots = state.ballots
     verified = [raw for raw in ballots.approvals_of(view, block_id) if ballots.verdicts.get(raw)]
-    return select_ballots(verified, required_ballots(state.active_set))
+    return select_ballots(verified, certificates.required_ballots(state.active_set))
 
 
 def verify_approvals(state: State, view: View, block_id: BlockId) -> bool:
@@ -86,7 +87,7 @@ def verify_approvals(state: State, view: View, block_id: BlockId) -> bool:
 
     What comes later is looked at only if the first ones turn out to be too few.
     """
-    ballots, required = state.ballots, required_ballots(state.active_set)
+    ballots, required = state.ballots, certificates.required_ballots(state.active_set)
     possible = {
         raw: bank
         for raw, bank in ballots.approvals_of(view, block_id).items()

@@ -8,7 +8,6 @@ from node.consensus.certificates import (
     QuorumCertificate,
     Seal,
     SignatureEntry,
-    check_ballots,
     verify_commits,
     verify_quorum_certificate,
 )
@@ -91,7 +90,7 @@ def accept_seal(state: State, seal: Seal, source: BankIndex) -> None:
         return
     verify_commits(seal, state.chain_id, state.active_set, state.verifier)
     prosecution.observe_seal(state, seal)
-    check_ballots(seal, state.chain_id, state.active_set)
+    certificates.check_ballots(seal, state.chain_id, state.active_set)
     balloting.hold(state, seal, source)
 
 
