@@ -20,7 +20,7 @@ from crypto.ring import ClosedBin, OpenBin
 from crypto.transaction import Kind
 from crypto.validation import collect
 from node.ledger.active_set import ActiveSet
-from node.ledger.ballots import VerifiedBallot, collect_parent_ballots
+from node.ledger.ballots import BallotBatch, VerifiedBallot, collect_parent_ballots
 from node.ledger.blocks import Header
 from node.ledger.equations import failing_equations
 from node.ledger.genesis import Genesis
@@ -47,6 +47,7 @@ __all__ = [
     "SealedView",
     "VerifiedTransaction",
     "verify_sealed",
+    "verify_sealed_block",
     "verify_together",
     "verify_transactions",
 ]
@@ -136,14 +137,28 @@ def verify_together(
     """
     transactions = _TransactionBatch(raws, view)
     votes = collect_parent_ballots(ballots, parent, active_set)
+    refused = _failing_together(transactions.collected, votes, random_bytes)
+    return transactions.verdicts(refused.transactions), votes.verdicts(refused.ballots)
+
+
+@dataclass(frozen=True, slots=True)
+class _FailingTogether:
+    """Why items of a shared batch are refused, by their places in the two lists."""
+
+    transactions: dict[int, Rejection]
+    ballots: dict[int, Rejection]
+
+
+def _failing_together(
+    transactions: Mapping[int, CollectedTransaction], votes: BallotBatch, random_bytes: RandomBytes
+) -> _FailingTogether:
     items: dict[tuple[bool, int], BatchItem] = {}
-    items.update({(False, index): item for index, item in transactions.collected.items()})
+    items.update({(False, index): item for index, item in transactions.items()})
     items.update({(True, index): item for index, item in votes.collected.items()})
-    of_transactions: dict[int, Rejection] = {}
-    of_votes: dict[int, Rejection] = {}
+    failing = _FailingTogether({}, {})
     for (is_vote, index), rejection in failing_equations(items, random_bytes).items():
-        (of_votes if is_vote else of_transactions)[index] = rejection
-    return transactions.verdicts(of_transactions), votes.verdicts(of_votes)
+        (failing.ballots if is_vote else failing.transactions)[index] = rejection
+    return failing
 
 
 class _TransactionBatch:
@@ -244,17 +259,47 @@ def verify_sealed(
     Signatures and proofs, without the rules that read the state. Returns one verdict per
     transaction, in order: why it is refused, None where everything holds.
     """
-    refused: dict[int, Rejection] = {}
-    collected: dict[int, CollectedTransaction] = {}
-    for index, raw in enumerate(raws):
-        try:
-            if is_governance(raw):
-                verify_signatures(decode_governance(raw), view.genesis)
-            else:
-                collected[index] = collect(raw, view)
-        except Rejection as rejection:
-            refused[index] = rejection
-        except Rejected as rejected:
-            refused[index] = Rejection.of(rejected)
-    refused.update(failing_equations(collected, random_bytes))
-    return tuple([refused.get(index) for index in range(len(raws))])
+    sealed = _SealedBatch(raws, view)
+    return sealed.verdicts(failing_equations(sealed.collected, random_bytes))
+
+
+def verify_sealed_block(
+    raws: Sequence[bytes],
+    view: SealedView,
+    random_bytes: RandomBytes,
+    *,
+    ballots: Sequence[bytes],
+    parent: Header,
+    active_set: ActiveSet,
+) -> tuple[tuple[Rejection | None, ...], tuple[VerifiedBallot | Rejection, ...]]:
+    """Verify a stored block's transactions and ballots from their bytes, in one batch.
+
+    The first verdicts are those of `verify_sealed`, the second those of `verify_parent_ballots`.
+    """
+    sealed = _SealedBatch(raws, view)
+    votes = collect_parent_ballots(ballots, parent, active_set)
+    refused = _failing_together(sealed.collected, votes, random_bytes)
+    return sealed.verdicts(refused.transactions), votes.verdicts(refused.ballots)
+
+
+class _SealedBatch:
+    """Sealed transactions on their way through verification, as `BallotBatch`."""
+
+    def __init__(self, raws: Sequence[bytes], view: SealedView) -> None:
+        self._count = len(raws)
+        self._refused: dict[int, Rejection] = {}
+        self.collected: dict[int, CollectedTransaction] = {}
+        for index, raw in enumerate(raws):
+            try:
+                if is_governance(raw):
+                    verify_signatures(decode_governance(raw), view.genesis)
+                else:
+                    self.collected[index] = collect(raw, view)
+            except Rejection as rejection:
+                self._refused[index] = rejection
+            except Rejected as rejected:
+                self._refused[index] = Rejection.of(rejected)
+
+    def verdicts(self, failures: Mapping[int, Rejection]) -> tuple[Rejection | None, ...]:
+        refused = {**self._refused, **failures}
+        return tuple([refused.get(index) for index in range(self._count)])

@@ -23,6 +23,7 @@ from node.ledger.proofs import (
     SealedView,
     VerifiedTransaction,
     verify_sealed,
+    verify_sealed_block,
     verify_together,
     verify_transactions,
 )
@@ -344,9 +345,7 @@ def test_the_view_reads_the_parent_state(chain: Chain) -> None:
 
 def together(
     chain: Chain, raws: list[bytes], ballots: list[bytes]
-) -> tuple[
-    tuple[VerifiedTransaction | Rejection, ...], tuple[VerifiedBallot | Rejection, ...]
-]:
+) -> tuple[tuple[VerifiedTransaction | Rejection, ...], tuple[VerifiedBallot | Rejection, ...]]:
     view = AdmissionView(
         chain.genesis, chain.state, chain.facts([chain.decode(raw) for raw in raws])
     )
@@ -418,6 +417,36 @@ def test_sealed_transactions_are_verified_from_their_bytes_and_rings(funded: Cha
     assert reasons(verify_sealed(raws, without_rings, funded.coins.take)) == [
         Reason.BIN_UNKNOWN, None, None, Reason.BIN_UNKNOWN,
     ]  # fmt: skip
+
+
+def test_section_17_a_stored_block_is_verified_in_one_batch(chain: Chain) -> None:
+    """As apart; what is bad in either list is named in it."""
+    raws = [chain.transfer(chain.mature()[:1]), chain.mint([5]), b"\x01"]
+    ballots = [booth.cast(chain.parent_set, chain.header, bank) for bank in range(4)]
+    view = SealedView(chain.genesis, chain.height + 1, chain.history.closed_bins)
+
+    def judged(
+        raws: list[bytes], ballots: list[bytes]
+    ) -> tuple[list[Reason | None], list[Reason | None]]:
+        transactions, votes = verify_sealed_block(
+            raws,
+            view,
+            chain.coins.take,
+            ballots=ballots,
+            parent=chain.header,
+            active_set=chain.parent_set,
+        )
+        assert reasons(transactions) == reasons(verify_sealed(raws, view, chain.coins.take))
+        return reasons(transactions), reasons(votes)
+
+    assert judged(raws, ballots) == ([None, None, Reason.LENGTH], [None] * 4)
+    raws[0], ballots[1] = flipped(raws[0], -20), flipped(ballots[1], -1)
+    ballots[3] = ballots[3][:-1]
+    assert judged(raws, ballots) == (
+        [Reason.SPEND, None, Reason.LENGTH],
+        [None, Reason.BALLOT, None, Reason.LENGTH],
+    )
+    assert judged([], []) == ([], [])
 
 
 def test_sealed_issuers_are_those_of_the_genesis(chain: Chain) -> None:

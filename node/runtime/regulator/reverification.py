@@ -28,16 +28,12 @@ from node.client.ledger_client import LedgerClient
 from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Ed25519Verifier
 from node.ledger.active_set import ActiveSet
-from node.ledger.ballots import (
-    BallotCertificate,
-    verify_ballot_certificate,
-    verify_parent_ballots,
-)
+from node.ledger.ballots import BallotCertificate, VerifiedBallot, verify_ballot_certificate
 from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.invalidity import disprove, prove_invalidity
-from node.ledger.proofs import SealedView, verify_sealed
+from node.ledger.proofs import SealedView, verify_sealed_block
 from node.ledger.rejection import Rejection
 from node.ledger.types import Height, TimeMs
 from node.ledger.voting_record import check_voting_record
@@ -254,10 +250,17 @@ class Reverifier:
     ) -> None:
         """Raise `_Differs` for a bad certificate of the bank's, `_Invalid` for a bad block."""
         self._judge_certificate(block, stored.certificate)
-        self._judge_voting_record(block, parent)
+        transactions, votes = verify_sealed_block(
+            stored.transactions,
+            view,
+            os.urandom,
+            ballots=block.parent_ballots,
+            parent=parent,
+            active_set=self._set_of(parent.height),
+        )
+        self._judge_voting_record(block, parent, votes)
         self._judge_evidence(block)
-        verdicts = verify_sealed(stored.transactions, view, os.urandom)
-        for index, rejection in enumerate(verdicts):
+        for index, rejection in enumerate(transactions):
             if rejection is not None:
                 named = Rejection(rejection.reason, rejection.message, index)
                 proof = prove_invalidity(self._genesis, block.header, stored.transactions, named)
@@ -279,16 +282,16 @@ class Reverifier:
         except (MalformedEncoding, Rejection) as error:
             raise _Differs(f"the ballot certificate does not hold: {error}") from error
 
-    def _judge_voting_record(self, block: Block, parent: Header) -> None:
-        active = self._set_of(parent.height)
-        raws = block.parent_ballots
+    def _judge_voting_record(
+        self, block: Block, parent: Header, votes: Sequence[VerifiedBallot | Rejection]
+    ) -> None:
         try:
             check_voting_record(
-                raws,
-                verify_parent_ballots(raws, parent, active),
+                block.parent_ballots,
+                votes,
                 root=block.header.ballots_root,
                 parent=parent,
-                active_set=active,
+                active_set=self._set_of(parent.height),
             )
         except Rejection as rejection:
             raise _Invalid(f"the voting record does not hold: {rejection}") from rejection
