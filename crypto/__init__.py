@@ -22,8 +22,10 @@ Layers, each importing only from those above it:
 `note`                      wallet keys, sealing, scanning                                 3
 `build`                     what a wallet and an issuing bank call
 `collected` `validation`    steps 8.1-8.6 against a `LedgerView`                           8
-`batch`                     the equations of many items; blocks                            8.7, 8.8,
-10 `ballot` and its parts      vote keys, ballots, openings                                   9
+`batch`                     the equations of many items; blocks                  8.7, 8.8, 10
+`ballot` and its parts      vote keys, ballots, openings                                   9
+`opener_shares`             the opener's key among officers, proven decryptions            9.7
+`ballot_tally`              counts of a sum of ballots, proven without opening one         BFT-12 18
 `merkle`                    inclusion proofs over a block                                  11
 
 How a bank uses it: `collect` once at admission, `verify_batch` over what arrived together, the

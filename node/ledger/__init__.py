@@ -7,8 +7,10 @@ Reading order, inner to outer:
 `rejection`                     the reason enum and the one error that carries it
 `parameters`, `definitions`, `genesis`, `fiscal_year`    what all banks agree on beforehand
 `state_records`, `state`, `accumulators`                 what the state root commits to
-`governance`                    transactions about the banks: stakes, return to the active set
+`governance_form`, `settlement`, `governance`            transactions about the banks: stakes,
+                                return to the active set, the end of a fiscal year
 `facts`, `rules`, `proofs`      judging a transaction by itself; proofs are verified once
+`draw`, `settlement_rules`      which blocks the regulator examines; when a year may be settled
 `offences`, `slashing`          evidence that was verified; which may be punished, and how
 `effects`, `bins`, `treasury`, `transition`              executing a block
 `block_validity`                judging and building whole blocks
@@ -25,6 +27,7 @@ the block itself (a header cannot contain its own hash); a header's creator must
 its height and original view, which every correct proposal satisfies and which makes "proposer in
 the active set" exact; proofs of possession stand outside the chain id, which they are bound to;
 stake movements are applied in the order of the block's transactions, which they belong to; an
-approval also signs the expiry of what it approves; the range proof of a TRANSFER is no matter of
-E5, because its challenges hash the rings.
+approval also signs the expiry of what it approves; a SETTLEMENT's proof covers its expiry too and
+takes the place of a signature; a block ends one fiscal year at most; the range proof of a TRANSFER
+is no matter of E5, because its challenges hash the rings.
 """

@@ -587,3 +587,22 @@ def test_section_18_a_carry_obeys_the_order_of_years() -> None:
     chain.begin(2030)
     chain.extend(chain.settlement(2029))
     assert sum(bank.rewards for bank in chain.state.banks) == 2 * SLASH
+
+
+def test_section_18_carries_add_up_in_the_year_they_reach() -> None:
+    chain = SettlingChain(GENESIS)
+    chain.extend(evidence=[chain.evidence(3)])
+    chain.begin(2027, evidence=[chain.evidence(4)])
+    chain.begin(2030, evidence=[chain.evidence(1)])
+    chain.extend(chain.carry(2026))
+    chain.extend(chain.carry(2027))
+    assert chain.state.governance_nonce == 2
+    assert chain.state.pots == (
+        Pot(
+            FiscalYear(2030),
+            Amount(0),
+            Amount(SLASH),
+            carried=Amount(2 * SLASH),
+            slashed=(BankIndex(1),),
+        ),
+    )
