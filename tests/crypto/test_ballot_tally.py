@@ -272,4 +272,4 @@ def test_section_18_what_is_no_block_is_not_counted() -> None:
 
 def test_the_bytes_of_a_sum_and_a_proof_are_pinned() -> None:
     digest = hashlib.sha256(TOTAL + PROOF).hexdigest()
-    assert digest == "837f9dde738d39f00489af3f9b54b6f873f0f15764cde9f3e348a1a97a87616d"
+    assert digest == "072510390060651e14d92bec4be4c83b6085c8c86e2a951f06343697670d3981"
