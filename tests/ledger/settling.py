@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from crypto.ballot import BallotKey, prove_possession
 from crypto.ballot_tally import prove_tally_partially
@@ -35,6 +36,8 @@ from tests.ledger.chain import FAR, FEE, Chain, comparable, consensus_secret, ma
 OPENER = ballot_key(999)
 YEAR_S = 60
 FIRST = 2026
+SLASH = 2_250
+"""5 % of a stake of 45000 to 45005."""
 DRAW_ROOT = bytes(range(32))
 DRAW_LINKS = 50
 
@@ -50,6 +53,7 @@ def draw_seed(year: int) -> bytes:
     return hashed(DRAW_ROOT, DRAW_LINKS - (year - FIRST + 1))
 
 
+@cache
 def settling_genesis(banks: int = 6) -> Genesis:
     """Years of a minute, the first of them FY2026."""
     parameters = Parameters(ring_base=4, transfer_fee=FEE, fiscal_year_seconds=YEAR_S)  # type: ignore[arg-type]
@@ -200,3 +204,18 @@ class SettlingChain(Chain):
         """How the builder and a voter refuse the last of these, which admission lets in."""
         reason, message, _ = self.refusal_in_block(*raws)
         return reason, message
+
+
+@cache
+def voted_year() -> SettlingChain:
+    """FY2026: banks 0 .. 4 approved three blocks, 1 .. 5 another; bank 3 was slashed for 2250.
+
+    The tip is the first block of FY2027. Do not change, fork.
+    """
+    chain = SettlingChain(settling_genesis())
+    chain.extend()
+    chain.extend(evidence=[chain.evidence(3)])
+    chain.extend()
+    chain.extend(approving=range(1, 6))
+    chain.begin(FIRST + 1)
+    return chain
