@@ -66,10 +66,10 @@ class ChainCheck:
         if fault:
             self._find(height, FindingKind.HEADER, fault)
         previous, self._previous = self._previous, header
-        if block is not None:
-            self._check_certificate(height, stored)
-            if previous is not None:
-                self._check_votes(previous, block)
+        # A block that nobody certified would count the votes on its parent a second time.
+        is_certified = block is not None and self._check_certificate(height, stored)
+        if is_certified and block is not None and previous is not None:
+            self._check_votes(previous, block)
 
     def skip_to(self, first_height: int, block_ids: Sequence[BlockId]) -> None:
         """Go on at a later height: the bank joined by a snapshot and names the blocks before it."""
@@ -119,15 +119,16 @@ class ChainCheck:
             return "the block's evidence does not have the Merkle root of the header"
         return ""
 
-    def _check_certificate(self, height: int, stored: PublishedBlock) -> None:
+    def _check_certificate(self, height: int, stored: PublishedBlock) -> bool:
         try:
             self.verifier.verify_header(
                 stored.header, stored.certificate, self._changes_below(height)
             )
         except VerificationError as error:
             self._find(height, FindingKind.SEAL, str(error))
-        else:
-            self.seals_verified += 1
+            return False
+        self.seals_verified += 1
+        return True
 
     def _check_votes(self, parent: Header, block: Block) -> None:
         if self.records is None or block.header.parent_id != parent.block_id:

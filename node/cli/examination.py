@@ -54,7 +54,7 @@ from node.client.verification import SealVerifier
 from node.ledger.invariants import InvariantBroken, check_conservation
 from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, BlockId, Height
-from node.wire.operator_records import AuditExtent, LedgerDigests, NodeReport
+from node.wire.operator_records import AuditExtent, AuditFailure, LedgerDigests, NodeReport
 from node.wire.records import PublishedState
 
 T = TypeVar("T")
@@ -89,6 +89,7 @@ class Examination:
         }
         self._checks: dict[BankIndex, ChainCheck] = {}
         self._records = RecordCheck(consortium.genesis, self._verifier)
+        self._seals_verified = 0
         self._settlements_verified = 0
         self._roots_recomputed = 0
         self._proofs_verified = 0
@@ -104,6 +105,7 @@ class Examination:
             height = max((report.height for report in reports.values()), default=Height(0))
             present = await self._level(list(reports), height)
             await self._each(present, "blocks", self._check_chain(height))
+            self._seals_verified = sum(check.seals_verified for check in self._checks.values())
             self._findings += diverging_banks(
                 {bank: check.block_ids for bank, check in self._checks.items()}, height
             )
@@ -127,7 +129,7 @@ class Examination:
             banks_answered=len(reports),
             full=self._full,
             blocks=height + 1,
-            seals_verified=sum(check.seals_verified for check in self._checks.values()),
+            seals_verified=self._seals_verified,
             ballots_verified=self._records.ballots_verified,
             settlements_verified=self._settlements_verified,
             roots_recomputed=self._roots_recomputed,
@@ -486,14 +488,17 @@ class Examination:
                 if report.done:
                     self._proofs_audited += report.checked
                     for failure in report.failures:
-                        self._find(
-                            bank,
-                            FindingKind.PROOF,
-                            f"finds that its transaction {failure.transaction_id.hex()} does not "
-                            f"verify: {failure.reason}: {failure.message}",
-                            failure.height,
-                        )
+                        self._find_failure(bank, failure)
         return True
+
+    def _find_failure(self, bank: BankIndex, failure: AuditFailure) -> None:
+        if failure.transaction_id is None:
+            text = f"finds that its seal does not verify: {failure.message}"
+            self._find(bank, FindingKind.SEAL, text, failure.height)
+            return
+        text = f"finds that its transaction {failure.transaction_id.hex()} does not verify: "
+        text += f"{failure.reason}: {failure.message}"
+        self._find(bank, FindingKind.PROOF, text, failure.height)
 
 
 def _sample(heights: Sequence[int], size: int) -> list[int]:

@@ -13,8 +13,8 @@ from node.cli.money import Money, money_of
 from node.client.errors import RecordsInvalid
 from node.ledger.ballots import BallotCertificate
 from node.ledger.definitions import AssetDefinition
-from node.ledger.genesis import Genesis
 from node.ledger.fiscal_year import label
+from node.ledger.genesis import Genesis
 from node.ledger.governance import LedgerTransaction, Readmission, StakeMovement
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode

@@ -1,8 +1,9 @@
-"""Re-verification of stored transactions from their bytes alone.
+"""Re-verification of stored seals and transactions from their bytes alone.
 
 The state before each block is rebuilt as far as proofs read it: closed bins (recomputed from
 their stored notes), the chain id, the registered issuers. Verdicts of admission are not consulted,
-nor is anything that another bank says.
+nor is anything that another bank says. What names the signers of a seal never leaves the banks, so
+nobody but the bank itself can check it here.
 """
 
 from __future__ import annotations
@@ -15,14 +16,20 @@ from collections.abc import AsyncGenerator, Sequence
 from crypto.randomness import RandomBytes
 from crypto.ring import ClosedBin, close_bin
 from crypto.transaction import transaction_id
+from node.client.errors import VerificationError
+from node.client.verification import SealVerifier
+from node.consensus.certificates import CertificateInvalid, Seal, verify_seal
+from node.consensus.signatures import Ed25519Verifier
 from node.ledger.blocks import Block
+from node.ledger.encoding import MalformedEncoding
 from node.ledger.proofs import SealedView, verify_sealed
 from node.ledger.rejection import Rejection
 from node.ledger.rules import decode
 from node.ledger.types import Height, TransactionId
 from node.runtime.chain import Chain
-from node.runtime.stored_blocks import stored_blocks
+from node.runtime.stored_blocks import published_set_change, stored_blocks
 from node.storage.database import Database
+from node.storage.records import StoredBlock
 from node.wire.operator_records import AuditExtent, AuditFailure, AuditReport
 
 logger = logging.getLogger(__name__)
@@ -42,7 +49,7 @@ class Audit:
         """Yield progress after every batch; the last report is `done`."""
         total = await self._total(extent)
         checked = 0
-        failures: list[AuditFailure] = []
+        failures = await self._check_seals()
         async for height, transaction_ids in self._chosen(extent):
             for start in range(0, len(transaction_ids), BATCH):
                 part = transaction_ids[start : start + BATCH]
@@ -50,6 +57,36 @@ class Audit:
                 checked += len(part)
             yield AuditReport(checked, max(total, checked), tuple(failures), done=False)
         yield AuditReport(checked, checked, tuple(failures), done=True)
+
+    async def _check_seals(self) -> list[AuditFailure]:
+        """Verify the signatures of every stored seal; their ballots are everybody's to verify."""
+        tip, first = self._chain.height, await self._database.first_height()
+        genesis, signatures = self._chain.genesis, Ed25519Verifier()
+        verifier = SealVerifier(genesis)
+        changes = [
+            (item.height, published_set_change(item))
+            for item in await self._database.set_changes(tip)
+        ]
+
+        def failure(stored: StoredBlock) -> AuditFailure | None:
+            below = [change for height, change in changes if height < stored.height]
+            try:
+                active_set = verifier.active_set_at(stored.height, below)
+                seal = Seal.decode(stored.seal)
+                verify_seal(seal, genesis.chain_id, active_set, signatures)
+                if seal.block_id == stored.block_id and seal.height == stored.height:
+                    return None
+                text = "it is of another block"
+            except (MalformedEncoding, CertificateInvalid, VerificationError) as error:
+                text = str(error)
+            return AuditFailure(None, stored.height, "seal", text)
+
+        failures: list[AuditFailure] = []
+        async for stored in stored_blocks(self._database, first, tip):
+            found = await asyncio.to_thread(failure, stored) if stored.height else None
+            if found is not None:
+                failures.append(found)
+        return failures
 
     async def _total(self, extent: AuditExtent) -> int:
         origin = await self._database.origin()

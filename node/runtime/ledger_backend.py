@@ -18,6 +18,7 @@ from node.runtime.stored_blocks import (
     naming_the_snapshot,
     published_block,
     published_seal,
+    published_set_change,
     stored_blocks,
 )
 from node.runtime.transaction_pool import TransactionPool
@@ -235,12 +236,7 @@ class LedgerBackend:
     async def _set_changes(self, height: Height) -> tuple[PublishedSetChange, ...]:
         """Return what leads from the genesis set to the set of a height."""
         changes = await self._database.set_changes(height)
-        return tuple(
-            [
-                PublishedSetChange(item.header, published_seal(item.seal), item.active_set)
-                for item in changes
-            ]
-        )
+        return tuple([published_set_change(item) for item in changes])
 
     def notes(
         self, from_sequence: int, limit: int | None

@@ -11,7 +11,8 @@ from node.rpc.backend import BeforeSnapshot
 from node.storage.database import Database
 from node.storage.errors import BeforeSnapshot as BeforeStoredSnapshot
 from node.storage.records import StoredBlock as DatabaseBlock
-from node.wire.records import PublishedBlock, StoredBlock
+from node.storage.records import StoredSetChange
+from node.wire.records import PublishedBlock, PublishedSetChange, StoredBlock
 
 PAGE_BLOCKS = 20
 PAGE_BYTES = 2 << 20
@@ -62,6 +63,12 @@ async def published_block(
 def published_seal(seal: bytes) -> bytes:
     """Return the ballot certificate of a stored canonical seal; empty at height 0."""
     return Seal.decode(seal).published().encode() if seal else b""
+
+
+def published_set_change(stored: StoredSetChange) -> PublishedSetChange:
+    """Return a change of the active set as anybody gets it."""
+    certificate = published_seal(stored.seal)
+    return PublishedSetChange(stored.header, certificate, stored.active_set)
 
 
 def sealed_block(stored: DatabaseBlock) -> StoredBlock:

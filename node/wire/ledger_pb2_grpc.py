@@ -144,7 +144,7 @@ class LedgerServicer:
         """Submits one transaction and waits until its proofs are verified (milliseconds).
         Idempotent by transaction id: submit the same bytes again, here or at another bank, as often
         as you like. Refusals are errors whose ErrorInfo carries the reason.
-        Roles: client, bank, operator.
+        Roles: all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +155,7 @@ class LedgerServicer:
         A refused item does not end the stream; a request too long to hold a transaction at all does
         ("too-large"). At most 256 items are worked on at a time, then the bank stops reading until
         answers are taken (HTTP/2 flow control).
-        Roles: client, bank, operator.
+        Roles: all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

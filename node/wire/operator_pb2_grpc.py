@@ -110,8 +110,9 @@ class OperatorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AuditTransactions(self, request, context):
-        """Re-verifies stored transactions from their bytes alone: a sample drawn by the seed, or all.
-        Streams progress; the last message has `done`.
+        """Re-verifies what is stored from its bytes alone: the signatures of every seal, which are
+        shown to nobody but banks, and transactions: a sample drawn by the seed, or all. Streams
+        progress; the last message has `done`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -206,9 +206,10 @@ class LedgerDigests:
 
 @dataclass(frozen=True, slots=True)
 class AuditFailure:
-    """A stored transaction that does not verify."""
+    """A stored transaction, or the seal of a block, that does not verify."""
 
-    transaction_id: TransactionId
+    transaction_id: TransactionId | None
+    """None if it is about the seal."""
     height: Height
     reason: str
     message: str

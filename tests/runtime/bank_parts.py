@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from crypto.signature import sign
 from crypto.transaction import transaction_id
-from node.consensus.certificates import Seal
+from node.consensus.certificates import Seal, SignatureEntry
+from node.consensus.signing import SigningContext
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import ballot_tag
 from node.ledger.block_validity import BuiltBlock
@@ -30,7 +32,7 @@ from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.migrations import migrate_async
 from tests.ledger import booth
-from tests.ledger.chain import Chain
+from tests.ledger.chain import Chain, consensus_secret
 
 BANK = BankIndex(0)
 
@@ -100,10 +102,16 @@ class Bank:
         return self._ballots_about(self.ledger.header, self.ledger.parent_set)
 
     def seal_of(self, built: BuiltBlock) -> bytes:
-        """A seal of a block on this bank's tip; nobody signed it."""
-        header = built.block.header
-        ballots = self._ballots_about(header, self.chain.active_set)
-        return Seal(header.height, header.original_view, header.block_id, (), ballots).encode()
+        """A seal of a block on this bank's tip, signed by a quorum of its banks."""
+        header, active_set = built.block.header, self.chain.active_set
+        view, block_id = header.original_view, header.block_id
+        context = SigningContext.of(header.chain_id, active_set, header.height)
+        signatures = tuple(
+            SignatureEntry(bank, sign(consensus_secret(bank), context.commit(view, bank, block_id)))
+            for bank in active_set.banks[: active_set.quorum]
+        )
+        ballots = self._ballots_about(header, active_set)
+        return Seal(header.height, view, block_id, signatures, ballots).encode()
 
     def _ballots_about(self, header: Header, active_set: ActiveSet) -> tuple[bytes, ...]:
         cast = [item.raw for item in booth.votes(active_set, header)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import psycopg
 import pytest
 import pytest_asyncio
 
+from node.consensus.certificates import Seal
 from node.ledger.types import Height, TransactionId
 from node.runtime.audit import Audit
 from node.wire.operator_records import AuditExtent, AuditFailure, AuditReport
@@ -145,3 +147,22 @@ async def test_a_sample_is_the_same_for_the_same_seed(audited: tuple[Bank, str])
         last = (await reports(bank, extent))[-1]
         assert last == AuditReport(min(size, 3), min(size, 3), (), done=True)
         assert (await reports(bank, extent))[-1] == last
+
+
+async def test_a_seal_whose_signature_does_not_hold_is_found(audited: tuple[Bank, str]) -> None:
+    """Who signed a seal never leaves the banks, so only the bank's own audit can tell."""
+    bank, url = audited
+    stored = await bank.database.block_by_height(2)
+    seal = Seal.decode(stored.seal)
+    forged_signature = replace(seal.signatures[1], signature=seal.signatures[2].signature)
+    others = (seal.signatures[0], forged_signature, *seal.signatures[2:])
+    for wrong, message in (
+        (replace(seal, signatures=others), "signature of bank 1 does not verify"),
+        (replace(seal, signatures=seal.signatures[:3]), "3 signatures where 4 are required"),
+    ):
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                "UPDATE blocks SET seal = %s WHERE block_number = 2", [wrong.encode()]
+            )
+        (failure,) = (await reports(bank))[-1].failures
+        assert failure == AuditFailure(None, Height(2), "seal", message)
