@@ -49,6 +49,11 @@ COUNT_PARENT_BATCH = """
 UPDATE transaction_batches SET status = 'approved', approved_banks = %b, rejected_banks = %b
 WHERE batch_id = %b
 """
+INSERT_VOTES = """
+INSERT INTO bank_voting_records (batch_id, decision, tag, timestamp, group_signature)
+SELECT %b, vote.decision, vote.tag, %b, vote.ballot
+FROM unnest(%b::text[], %b::bytea[], %b::bytea[]) AS vote (decision, tag, ballot)
+"""
 ADVANCE_TIP = """
 UPDATE ledger_state
 SET block_hash = %b, state = %b, account_entry_count = %b, treasury_count = %b
@@ -109,11 +114,6 @@ TRANSACTION_TYPES = (
     *("bytea", "int8", "int8", "int2", "int2", "bytea", "numeric", "numeric"),
     *("bytea", "int4", "timestamptz", "text"),
 )
-COPY_VOTES = """
-COPY bank_voting_records (batch_id, decision, tag, timestamp, group_signature)
-FROM STDIN (FORMAT BINARY)
-"""
-VOTE_TYPES = ("int8", "text", "bytea", "timestamptz", "bytea")
 COPY_NULLIFIERS = """
 COPY nullifiers (sequence, nullifier, transaction_sequence) FROM STDIN (FORMAT BINARY)
 """
@@ -175,7 +175,6 @@ class BlockApplication:
                 zip(self._block.transaction_ids, count(self._first_sequence), strict=False)
             )
             await self._store_block(connection, position)
-            await self._store_votes(connection, position)
             await self._store_transactions(connection, position)
             await self._store_accounts_and_commit(connection, position, record)
             self._advance(position, record)
@@ -209,7 +208,7 @@ class BlockApplication:
                 ),
                 prepare=True,
             )
-            await self._count_parent_votes(connection)
+            await self._record_parent_votes(connection, position.state)
             await self._store_bins(connection)
             await self._mirror_banks(connection, position.state.banks)
             await connection.execute(DELETE_RECORD, prepare=True)
@@ -239,13 +238,23 @@ class BlockApplication:
             hashlib.sha256(self._seal).digest(),
         )
 
-    async def _count_parent_votes(self, connection: psycopg.AsyncConnection) -> None:
+    async def _record_parent_votes(
+        self, connection: psycopg.AsyncConnection, parent: LedgerState
+    ) -> None:
         """Genesis is no batch, and nobody voted on it."""
-        parent, votes = self._header.height - 1, self._transition.votes
-        if parent > 0:
-            approved = sum(vote.approve for vote in votes)
-            counts = (approved, len(votes) - approved, parent)
-            await connection.execute(COUNT_PARENT_BATCH, counts, prepare=True)
+        if parent.height == 0:
+            return
+        votes = self._transition.votes
+        columns = (
+            [APPROVED if vote.approve else REJECTED for vote in votes],
+            [vote.tag for vote in votes],
+            [vote.ballot for vote in votes],
+        )
+        row = (parent.height, timestamp(parent.time_ms), *columns)
+        await connection.execute(INSERT_VOTES, row, prepare=True)
+        approved = sum(vote.approve for vote in votes)
+        counts = (approved, len(votes) - approved, parent.height)
+        await connection.execute(COUNT_PARENT_BATCH, counts, prepare=True)
 
     async def _store_bins(self, connection: psycopg.AsyncConnection) -> None:
         opened, closed = self._transition.opened_bins, self._transition.closed_bins
@@ -291,15 +300,6 @@ class BlockApplication:
         )
         await connection.execute(UPDATE_BANKS, banks, prepare=True)
         await connection.execute(UPDATE_MINERS, miners, prepare=True)
-
-    async def _store_votes(self, connection: psycopg.AsyncConnection, position: Position) -> None:
-        parent, voted_at = position.state.height, timestamp(position.state.time_ms)
-        rows = [
-            (parent, APPROVED if vote.approve else REJECTED, vote.tag, voted_at, vote.ballot)
-            for vote in self._transition.votes
-        ]
-        if rows:
-            await copy_rows(connection, COPY_VOTES, VOTE_TYPES, rows)
 
     async def _store_transactions(
         self, connection: psycopg.AsyncConnection, position: Position
