@@ -40,6 +40,7 @@ __all__ = [
     "BallotCertificate",
     "Decision",
     "VerifiedBallot",
+    "ballot_chain",
     "ballot_height",
     "ballot_ciphertext",
     "ballot_message",
@@ -54,6 +55,7 @@ __all__ = [
 
 _VERIFIED = object()
 """What only this module can hand to the constructor below."""
+_CHAIN = slice(2, 2 + HASH_BYTES)
 _ROUND = slice(CONTEXT_BYTES - 4, CONTEXT_BYTES)
 _HEIGHT = slice(CONTEXT_BYTES - 12, CONTEXT_BYTES - 4)
 _TAG = slice(HEAD_BYTES, HEAD_BYTES + POINT_BYTES)
@@ -81,6 +83,11 @@ def ballot_ciphertext(raw: bytes) -> bytes:
 def ballot_view(raw: bytes) -> View:
     """Return the view a ballot says it was cast in; raises `Rejection` (LENGTH)."""
     return View(int.from_bytes(_piece(raw, _ROUND), "little"))
+
+
+def ballot_chain(raw: bytes) -> bytes:
+    """Return the chain id, 32 bytes, of a ballot; raises `Rejection` (LENGTH)."""
+    return _piece(raw, _CHAIN)
 
 
 def ballot_height(raw: bytes) -> Height:

@@ -1,26 +1,29 @@
 """Proofs that a block is invalid, for whoever has the genesis and nothing else (BFT-12 9, E5).
 
 What a block's header commits to is judged here without any state, so a proof can be checked at any
-later height. Three forms:
+later height. Four forms:
 
     header         the header itself breaks a rule
     transaction    one transaction is invalid by itself
     pair           two transactions exclude each other: equal, or with a nullifier or one-time key
                    in common
+    ballots        the list of ballots about the parent is no voting record, whoever the banks are
 
 By itself a transaction is judged by its form, its chain, expiry, asset, fee and account, its points
 and scalars, repetitions within it, and the signatures of governance; an ISSUE or PAYOUT by its
 issuer's signature, range proof and issue proof as well. Everything else reads the state and is no
 matter of this module: bins, spend proofs, issuers, limits, balances, nonces, roots. The range proof
 of a TRANSFER is among that, because its challenges hash the digests of the rings (IDX1 5.5, 6.3):
-accuser and accused could each name a ring under which they are right.
+accuser and accused could each name a ring under which they are right. The same holds for ballots'
+proofs and their number: they take the active set.
 
 Canonical bytes of a proof:
 
     domain         blob "consortium/invalidity/1"
-    form           u8: 1 header, 2 transaction, 3 pair
+    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots
     transactions   none, one or two, in increasing index, of: blob raw bytes, blob inclusion proof
                    (IDX1 11.2), whose size is the header's transaction count
+    ballots        in form 4 alone and instead of those: list (u32 count) of blob, all ballots
 """
 
 from __future__ import annotations
@@ -33,8 +36,10 @@ from enum import IntEnum
 from crypto.batch import verify_transaction
 from crypto.errors import MerkleProofInvalid, Rejected
 from crypto.merkle import (
+    EMPTY_ROOT,
     claimed_index,
     leaf_hash,
+    merkle_root,
     merkle_root_of_hashes,
     prove_inclusion_of_hashes,
     verify_inclusion,
@@ -42,13 +47,14 @@ from crypto.merkle import (
 from crypto.randomness import Coins
 from crypto.transaction import Mint
 from crypto.validation import check_points, check_scalars, check_uniqueness
-from node.ledger.blocks import Header
+from node.ledger.blocks import MAX_BALLOT_BYTES, MAX_PARENT_BALLOTS, Header
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceTransaction, LedgerTransaction, verify_signatures
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.rules import check_expiry, check_terms, decode
 from node.ledger.types import Height
+from node.ledger.voting_record import check_ballot_list
 
 __all__ = ["disprove", "prove_invalidity"]
 
@@ -65,6 +71,7 @@ class Form(IntEnum):
     HEADER = 1
     TRANSACTION = 2
     PAIR = 3
+    BALLOTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +129,25 @@ class _Stateless:
 
 
 def prove_invalidity(
-    genesis: Genesis, header: Header, raws: Sequence[bytes], rejection: Rejection
+    genesis: Genesis,
+    header: Header,
+    raws: Sequence[bytes],
+    rejection: Rejection,
+    ballots: Sequence[bytes] = (),
 ) -> bytes | None:
     """Return a proof that a rejected block is invalid, None if it takes the state to see that.
 
-    `raws` are the bytes of all its transactions in order, decodable or not. What `disprove` will
-    say of the proof need not be the reason of the rejection: another rule may come first.
+    `raws` are the bytes of all its transactions in order, decodable or not, `ballots` its ballots
+    about the parent. What `disprove` will say of the proof need not be the reason of the rejection:
+    another rule may come first.
     """
     if not rejection.reason.is_deterministic:
         return None
     if _header_fault(genesis, header) is not None:
         return _encode(Form.HEADER, ())
+    is_list = merkle_root(list(ballots)) == header.ballots_root
+    if is_list and _ballots_fault(header, ballots) is not None:
+        return _encode_ballots(ballots)
     index = rejection.transaction_index
     leaves = [leaf_hash(raw) for raw in raws]
     is_of_header = (
@@ -161,12 +176,16 @@ def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
     Raises `Rejection` with EVIDENCE if it shows nothing. No proof shows anything of a valid block.
     """
     try:
-        form, transactions = _decode(proof)
+        form, transactions, ballots = _decode(proof)
         places = [item.require_in(header) for item in transactions]
     except (MalformedEncoding, MerkleProofInvalid) as error:
         raise Rejection(Reason.EVIDENCE, f"proof of an invalid block: {error}") from error
     if form is Form.HEADER:
         reason = _header_fault(genesis, header)
+    elif form is Form.BALLOTS:
+        if merkle_root(list(ballots)) != header.ballots_root:
+            raise Rejection(Reason.EVIDENCE, "the ballots are not the header's")
+        reason = _ballots_fault(header, ballots)
     elif form is Form.TRANSACTION:
         reason = _transaction_fault(genesis, header, transactions[0].raw)
     elif places[0] < places[1]:
@@ -185,7 +204,12 @@ def _encode(form: Form, transactions: Sequence[_Included]) -> bytes:
     return writer.finish()
 
 
-def _decode(proof: bytes) -> tuple[Form, tuple[_Included, ...]]:
+def _encode_ballots(ballots: Sequence[bytes]) -> bytes:
+    writer = Writer().blob(INVALIDITY_DOMAIN).u8(Form.BALLOTS)
+    return writer.many(ballots, Writer.blob).finish()
+
+
+def _decode(proof: bytes) -> tuple[Form, tuple[_Included, ...], tuple[bytes, ...]]:
     reader = Reader(proof)
     if reader.blob(len(INVALIDITY_DOMAIN)) != INVALIDITY_DOMAIN:
         raise MalformedEncoding("not a proof of invalidity")
@@ -193,9 +217,14 @@ def _decode(proof: bytes) -> tuple[Form, tuple[_Included, ...]]:
     if value not in tuple(Form):
         raise MalformedEncoding(f"form {value} is unknown")
     form = Form(value)
-    transactions = tuple([_Included.read(reader) for _ in range(form - 1)])
+    transactions: tuple[_Included, ...] = ()
+    ballots: tuple[bytes, ...] = ()
+    if form is Form.BALLOTS:
+        ballots = reader.many(MAX_PARENT_BALLOTS, lambda r: r.blob(MAX_BALLOT_BYTES))
+    else:
+        transactions = tuple([_Included.read(reader) for _ in range(form - 1)])
     reader.finish()
-    return form, transactions
+    return form, transactions, ballots
 
 
 def _header_fault(genesis: Genesis, header: Header) -> Reason | None:
@@ -203,6 +232,17 @@ def _header_fault(genesis: Genesis, header: Header) -> Reason | None:
         return Reason.CHAIN
     if header.transaction_count > genesis.parameters.batch_limit:
         return Reason.TRANSACTION_COUNT
+    # Whoever follows the genesis has nobody's votes to carry, and every later block has some.
+    if (header.height == 1) != (header.ballots_root == EMPTY_ROOT):
+        return Reason.BALLOTS
+    return None
+
+
+def _ballots_fault(header: Header, ballots: Sequence[bytes]) -> Reason | None:
+    try:
+        check_ballot_list(ballots, header.chain_id, Height(header.height - 1), header.parent_id)
+    except Rejection as rejection:
+        return rejection.reason
     return None
 
 

@@ -22,6 +22,7 @@ from crypto.merkle import EMPTY_ROOT, merkle_root_of_hashes
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import (
     VerifiedBallot,
+    ballot_chain,
     ballot_height,
     ballot_message,
     ballot_tag,
@@ -31,11 +32,12 @@ from node.ledger.blocks import Header
 from node.ledger.effects import RecordedVote
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state_records import TALLY_BYTES, Tally
-from node.ledger.types import FiscalYear, Height, View
+from node.ledger.types import BlockId, FiscalYear, Height, View
 
 __all__ = [
     "add_to_tallies",
     "ballots_root",
+    "check_ballot_list",
     "check_voting_record",
     "recorded_votes",
     "select_votes",
@@ -64,11 +66,11 @@ def check_voting_record(
     for a ballot that is none, and the reason of IDX1 9.6 for one that does not verify.
     """
     assert len(verdicts) == len(raws), "one verdict per ballot"
+    check_ballot_list(raws, parent.chain_id, parent.height, parent.block_id)
     if parent.height == GENESIS_HEIGHT:
-        _require(not raws, f"{len(raws)} ballots about the genesis, which has no seal")
         _require(root == EMPTY_ROOT, f"the header says {root.hex()}, there are none")
         return ()
-    _check_list(raws, parent, active_set)
+    _check_counts(raws, parent, active_set)
     for verdict in verdicts:
         if isinstance(verdict, Rejection):
             raise verdict
@@ -80,35 +82,48 @@ def check_voting_record(
     return verified
 
 
-def _check_list(raws: Sequence[bytes], parent: Header, active_set: ActiveSet) -> None:
+def check_ballot_list(
+    raws: Sequence[bytes], chain_id: bytes, parent_height: Height, parent_id: BlockId
+) -> None:
+    """Check what the bytes of a block's ballots say by themselves; no state, no proof.
+
+    Raises `Rejection`: BALLOTS, CHAIN for another ledger's, LENGTH for a ballot that is none.
+    """
+    if parent_height == GENESIS_HEIGHT:
+        _require(not raws, f"{len(raws)} ballots about the genesis, which has no seal")
+        return
     tags = [ballot_tag(raw) for raw in raws]
     _require(
         all(left < right for left, right in pairwise(tags)),
         "the tags are not in strictly increasing order",
     )
-    approvals = _about(raws, parent, Decision.APPROVE)
-    rejections = _about(raws, parent, Decision.REJECT)
+    messages = {parent_id + decision.value for decision in Decision}
+    _require(
+        all(ballot_message(raw) in messages for raw in raws), "a ballot is not about the parent"
+    )
+    if any(ballot_chain(raw) != chain_id for raw in raws):
+        raise Rejection(Reason.CHAIN, "ballot of another ledger")
+    heights = {ballot_height(raw) for raw in raws}
+    _require(heights <= {parent_height}, f"ballots of heights {sorted(heights)}")
+    views = {ballot_view(raw) for raw in raws}
+    _require(len(views) <= 1, f"ballots of views {sorted(views)}, one view is required")
+
+
+def _check_counts(raws: Sequence[bytes], parent: Header, active_set: ActiveSet) -> None:
+    approvals = sum(ballot_message(raw)[-1:] == Decision.APPROVE.value for raw in raws)
+    rejections = len(raws) - approvals
     quorum, most = active_set.quorum, active_set.size - active_set.quorum
-    _require(approvals + rejections == len(raws), "a ballot is not about the parent")
     _require(
         approvals == quorum, f"{approvals} approvals of the parent, exactly {quorum} are required"
     )
     _require(
         rejections <= most, f"{rejections} rejections of the parent, at most {most} are allowed"
     )
-    heights = {ballot_height(raw) for raw in raws}
-    _require(heights == {parent.height}, f"ballots of heights {sorted(heights)}")
-    views = {ballot_view(raw) for raw in raws}
-    _require(len(views) == 1, f"ballots of views {sorted(views)}, one view is required")
+    view = ballot_view(raws[0])
     _require(
-        min(views) >= parent.original_view,
-        f"ballots of view {min(views)}, the parent was created in view {parent.original_view}",
+        view >= parent.original_view,
+        f"ballots of view {view}, the parent was created in view {parent.original_view}",
     )
-
-
-def _about(raws: Sequence[bytes], parent: Header, decision: Decision) -> int:
-    message = parent.block_id + decision.value
-    return sum(ballot_message(raw) == message for raw in raws)
 
 
 def _require(holds: bool, message: str) -> None:

@@ -256,7 +256,9 @@ class ConsensusHost:
     ) -> Rejected:
         """Return the verdict with the proof that convinces anybody, if there is one (E5)."""
         genesis = self._chain.genesis
-        proof = await asyncio.to_thread(prove_invalidity, genesis, block.header, raws, rejection)
+        proof = await asyncio.to_thread(
+            prove_invalidity, genesis, block.header, raws, rejection, block.parent_ballots
+        )
         return replace(_as_verdict(rejection), proof=proof)
 
     async def _bodies(self, block: Block, source: BankIndex) -> BlockBodies:

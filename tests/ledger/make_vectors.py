@@ -246,17 +246,32 @@ def example_invalidity() -> list[dict[str, object]]:
         for reason, raws in faulty
     ]  # fmt: skip
     cases.append((Reason.TRANSACTION_COUNT, [], replace(honest, transaction_count=101)))
+    chain.seal(good)
+    ballots = sorted([item.raw for item in chain.votes()], key=ballot_tag)[::-1]
+    faulty = replace(chain.build().block.header, ballots_root=merkle_root(ballots))
     return [
-        {
-            "header": header.encode().hex(),
-            "reason": reason.value,
-            "transactions": [raw.hex() for raw in raws],
-            "proof": required(
-                prove_invalidity(chain.genesis, header, raws, Rejection(reason, "", 1))
-            ).hex(),
-        }
-        for reason, raws, header in cases
+        *[invalidity_object(chain, header, reason, raws) for reason, raws, header in cases],
+        invalidity_object(chain, faulty, Reason.BALLOTS, [], ballots),
     ]
+
+
+def invalidity_object(
+    chain: Chain,
+    header: Header,
+    reason: Reason,
+    raws: Sequence[bytes],
+    ballots: Sequence[bytes] = (),
+) -> dict[str, object]:
+    rejection = Rejection(reason, "", 1)
+    return {
+        "header": header.encode().hex(),
+        "reason": reason.value,
+        "transactions": [raw.hex() for raw in raws],
+        "ballots": [raw.hex() for raw in ballots],
+        "proof": required(
+            prove_invalidity(chain.genesis, header, raws, rejection, ballots)
+        ).hex(),
+    }
 
 
 def required(proof: bytes | None) -> bytes:

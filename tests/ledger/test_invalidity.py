@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.ballot import BallotContext, Decision, sign_ballot
 from crypto.curve import decode_curve, encode_point
 from crypto.layout import SIGNATURE_BYTES
 from crypto.merkle import merkle_root, prove_inclusion
@@ -23,15 +24,18 @@ from crypto.transaction import (
     proof_digest,
 )
 from crypto.transcript import hash64
-from node.ledger.blocks import Header
+from node.ledger.ballots import ballot_tag
+from node.ledger.blocks import MAX_BALLOT_BYTES, Header
 from node.ledger.encoding import Writer
 from node.ledger.governance import GovernanceKind
 from node.ledger.invalidity import MAX_PROVEN_BYTES, disprove, prove_invalidity
 from node.ledger.parameters import Parameters
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.types import Amount, Height
+from node.ledger.types import Amount, Height, TimeMs
 from tests.crypto.universe import torsion_point
+from tests.ledger import booth
 from tests.ledger.chain import FEE, GOLD, Chain, issuer_secret, make_genesis
+from tests.ledger.settling import voted_year
 
 ANY_FAULT = Rejection(Reason.STATE_ROOT, "whatever the voter saw")
 
@@ -204,6 +208,19 @@ def test_section_9_e5_a_transaction_that_is_invalid_by_itself(
         )
 
 
+def test_section_9_e5_a_settlement_that_does_not_count_every_bank() -> None:
+    """That its proof is false, in contrast, takes the state to see."""
+    chain = voted_year().fork()
+    short = chain.settlement(2026, order=(0, 1, 2, 3, 4))
+    header = header_over(chain, [short])
+    proof = prove_invalidity(chain.genesis, header, [short], ANY_FAULT.at(0))
+    assert proof is not None
+    assert disprove(chain.genesis, header, proof) is Reason.COUNTS
+    false = chain.settlement(2026, {0: 4, 1: 3, 2: 4, 3: 4, 4: 4, 5: 1})
+    header = header_over(chain, [false])
+    assert prove_invalidity(chain.genesis, header, [false], ANY_FAULT.at(0)) is None
+
+
 def test_section_9_e5_is_what_the_voters_saw_too(chain: Chain) -> None:
     """The rejection of a vote, with its place, is what a proof is made from."""
     raws = [chain.mint([9]), flip(chain.mint([1]), -1)]
@@ -340,6 +357,85 @@ def sealed(funded_chain: Chain) -> tuple[Chain, Header, list[bytes]]:
     return before, chain.seal(*raws).block.header, raws
 
 
+def encode_ballots(ballots: Sequence[bytes]) -> bytes:
+    """Form 4, as the module's table describes it."""
+    return encode_proof(4) + Writer().many(ballots, Writer.blob).finish()
+
+
+def header_with(chain: Chain, ballots: Sequence[bytes]) -> Header:
+    """What a faulty leader signs without looking at the ballots."""
+    return replace(chain.build().block.header, ballots_root=merkle_root(list(ballots)))
+
+
+def test_section_17_e5_ballots_that_are_no_voting_record(chain: Chain) -> None:
+    """What the bytes show to anybody, whoever the banks were."""
+    header, active = chain.header, chain.parent_set
+    good = sorted([booth.cast(active, header, bank) for bank in range(4)], key=ballot_tag)
+    other_block = replace(header, time_ms=TimeMs(header.time_ms + 1))
+    other_height = BallotContext(chain.genesis.chain_id, header.height - 1, 0)
+    other_chain = BallotContext(bytes(32), header.height, 0)
+    replays = [
+        sign_ballot(
+            booth.ballot_key(3), active.ballot_ring, context, header.block_id, Decision.APPROVE
+        )
+        for context in (other_height, other_chain)
+    ]
+    also_rejects = booth.cast(active, header, 0, decision=Decision.REJECT)
+    cases: list[tuple[list[bytes], Reason]] = [
+        (good[::-1], Reason.BALLOTS),
+        ([*good, good[3]], Reason.BALLOTS),
+        (sorted([*good, also_rejects], key=ballot_tag), Reason.BALLOTS),
+        (sorted([*good[:3], booth.cast(active, header, 0, 5)], key=ballot_tag), Reason.BALLOTS),
+        ([booth.cast(active, other_block, 0)], Reason.BALLOTS),
+        ([replays[0]], Reason.BALLOTS),
+        ([replays[1]], Reason.CHAIN),
+        ([b"short"], Reason.LENGTH),
+    ]
+    for ballots, reason in cases:
+        faulty = header_with(chain, ballots)
+        proof = encode_ballots(ballots)
+        assert prove_invalidity(chain.genesis, faulty, [], ANY_FAULT, ballots) == proof
+        assert disprove(chain.genesis, faulty, proof) is reason
+        assert shows_nothing(chain, chain.build().block.header, proof) == (
+            "the ballots are not the header's"
+        )
+        assert prove_invalidity(chain.genesis, faulty, [], ANY_FAULT, good) is None
+
+
+def test_section_17_what_takes_the_active_set_has_no_proof(chain: Chain) -> None:
+    """How many ballots there must be, and whether their proofs hold: E6 is for these."""
+    votes = [item.raw for item in chain.votes()]
+    good = sorted(votes, key=ballot_tag)
+    for ballots in (good, good[:3], [*good[:3], flip(good[3], -1)]):
+        faulty = header_with(chain, ballots)
+        assert prove_invalidity(chain.genesis, faulty, [], ANY_FAULT, ballots) is None
+        assert shows_nothing(chain, faulty, encode_ballots(ballots)) == (
+            "nothing is wrong with what the proof shows"
+        )
+
+
+def test_section_17_e5_only_the_first_block_has_no_ballots(chain: Chain) -> None:
+    """The header shows it: no seal of the genesis, and a seal of every other parent."""
+    first = Chain().build().block.header
+    assert prove_invalidity(chain.genesis, first, [], ANY_FAULT) is None
+    later = chain.build().block.header
+    for faulty in (
+        replace(first, ballots_root=later.ballots_root),
+        replace(later, ballots_root=first.ballots_root),
+    ):
+        proof = encode_proof(1)
+        assert prove_invalidity(chain.genesis, faulty, [], ANY_FAULT) == proof
+        assert disprove(chain.genesis, faulty, proof) is Reason.BALLOTS
+
+
+def test_section_17_a_list_of_ballots_is_bounded(chain: Chain) -> None:
+    header = chain.build().block.header
+    for ballots in ([b""] * 17, [bytes(MAX_BALLOT_BYTES + 1)]):
+        assert shows_nothing(chain, header, encode_ballots(ballots)).startswith(
+            "proof of an invalid block: "
+        )
+
+
 def test_section_1_no_proof_exists_against_a_valid_block(
     sealed: tuple[Chain, Header, list[bytes]],
 ) -> None:
@@ -354,6 +450,9 @@ def test_section_1_no_proof_exists_against_a_valid_block(
         for first in everything
         for second in everything
     ]
+    ballots = sorted([item.raw for item in chain.votes()], key=ballot_tag)
+    assert prove_invalidity(chain.genesis, header, raws, ANY_FAULT, ballots) is None
+    proofs += [encode_ballots(ballots), encode_ballots(ballots[::-1]), encode_ballots([])]
     for proof in proofs:
         assert shows_nothing(chain, header, proof)
 
@@ -372,8 +471,11 @@ def test_section_1_no_forged_proof_convicts_a_valid_block(
         st.binary(max_size=200),
     )
     items = st.tuples(bodies, paths | st.binary(max_size=300))
+    votes = [item.raw for item in chain.votes()]
+    ballots = st.lists(st.sampled_from(votes) | st.binary(max_size=200), max_size=6)
     proof = data.draw(
         st.one_of(
+            st.builds(encode_ballots, ballots),
             st.builds(lambda item: encode_proof(2, item), items),
             st.builds(lambda one, two: encode_proof(3, one, two), items, items),
             st.binary(max_size=100),

@@ -137,7 +137,8 @@ def test_pinned_proofs_disprove_their_headers(vectors: dict[str, Any]) -> None:
         proof = bytes.fromhex(pinned["proof"])
         raws = [bytes.fromhex(raw) for raw in pinned["transactions"]]
         rejection = Rejection(Reason(pinned["reason"]), "", 1)
-        assert prove_invalidity(genesis, header, raws, rejection) == proof
+        ballots = [bytes.fromhex(raw) for raw in pinned["ballots"]]
+        assert prove_invalidity(genesis, header, raws, rejection, ballots) == proof
         assert disprove(genesis, header, proof) == pinned["reason"]
         reasons.append(pinned["reason"])
-    assert reasons == ["signature", "duplicate-transaction", "transaction-count"]
+    assert reasons == ["signature", "duplicate-transaction", "transaction-count", "ballots"]

@@ -258,7 +258,7 @@ class Reverifier:
             parent=parent,
             active_set=self._set_of(parent.height),
         )
-        self._judge_voting_record(block, parent, votes)
+        self._judge_voting_record(block, parent, votes, stored)
         self._judge_evidence(block)
         for index, rejection in enumerate(transactions):
             if rejection is not None:
@@ -283,7 +283,11 @@ class Reverifier:
             raise _Differs(f"the ballot certificate does not hold: {error}") from error
 
     def _judge_voting_record(
-        self, block: Block, parent: Header, votes: Sequence[VerifiedBallot | Rejection]
+        self,
+        block: Block,
+        parent: Header,
+        votes: Sequence[VerifiedBallot | Rejection],
+        stored: PublishedBlock,
     ) -> None:
         try:
             check_voting_record(
@@ -294,7 +298,14 @@ class Reverifier:
                 active_set=self._set_of(parent.height),
             )
         except Rejection as rejection:
-            raise _Invalid(f"the voting record does not hold: {rejection}") from rejection
+            proof = prove_invalidity(
+                self._genesis,
+                block.header,
+                stored.transactions,
+                rejection,
+                block.parent_ballots,
+            )
+            raise _Invalid(f"the voting record does not hold: {rejection}", proof) from rejection
 
     def _judge_evidence(self, block: Block) -> None:
         for raw in block.evidence:
