@@ -81,7 +81,7 @@ class BallotOracle:
         self, raws: Sequence[bytes], *, height: Height, view: View, active_set: ActiveSet
     ) -> tuple[VerifiedBallot | Rejection, ...]:
         """Judge each ballot in its context and against the ring of its height (IDX1 9.6)."""
-        return tuple([self._verdict(raw, height, view, active_set) for raw in raws])
+        return tuple([self.verdict(raw, height, view, active_set) for raw in raws])
 
     def voter(self, raw: bytes, active_set: ActiveSet) -> BankIndex | None:
         """Return who cast the ballot, None if the oracle never made it."""
@@ -112,9 +112,10 @@ class BallotOracle:
         if opening.proof != _opening(raw, opening.index):
             raise OpeningInvalid("the challenge is another one")
 
-    def _verdict(
+    def verdict(
         self, raw: bytes, height: Height, view: View, active_set: ActiveSet
     ) -> VerifiedBallot | Rejection:
+        """Judge one ballot."""
         # The bytes hold height and view, so the ring is all that a verdict depends on besides.
         known = self._verified.get((raw, active_set.set_hash))
         if known is not None and (known.height, known.view) == (height, view):

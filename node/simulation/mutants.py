@@ -15,32 +15,37 @@ from typing import Any
 
 import node.ledger.active_set
 from node.consensus import (
+    balloting,
+    ballots,
     certificates,
-    certifying,
     evidence_verification,
     journal,
     restart,
     view_change,
     voting,
 )
-from node.consensus.certificates import (
-    QuorumCertificate,
-    RejectCertificate,
-    Seal,
-    TimeoutCertificate,
-)
+from node.consensus.certificates import RejectCertificate, TimeoutCertificate
 from node.consensus.core import Consensus
 from node.consensus.effects import Effect, Persist
 from node.consensus.record import DurableRecord
-from node.consensus.signing import SigningContext
+from node.consensus.signing import Decision
 from node.consensus.state import State
-from node.ledger import block_validity
+from node.ledger import block_validity, settlement_rules
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import Decision as BallotDecision
+from node.ledger.ballots import (
+    VerifiedBallot,
+    ballot_height,
+    ballot_message,
+    ballot_view,
+)
 from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition
 from node.ledger.genesis import Genesis
+from node.ledger.rejection import Reason, Rejection
 from node.ledger.transition import Execution
-from node.ledger.types import NO_VIEW, BankIndex, Height
+from node.ledger.types import NO_VIEW, BankIndex, BlockId, FiscalYear, Height, View
+from node.simulation.ballot_oracle import BallotOracle
 
 Replacement = tuple[object, str, object]
 """An owner (a module or a class), the name of its function, and what stands there instead."""
@@ -116,22 +121,22 @@ def _reject_certificate_as_justification() -> tuple[Replacement, ...]:
 
 
 def _sealing_after_one_phase() -> tuple[Replacement, ...]:
-    adopt = certifying.adopt_quorum_certificate
+    def commit_what_was_approved(state: State) -> bool:
+        voted = state.voted
+        if not state.deciding or voted is None or voted.decision is not Decision.APPROVE:
+            return False
+        known = state.blocks.get(voted.block_id)
+        done = state.committed is not None and state.committed.view == state.view
+        if known is None or done or voted.view != state.view or voting.gave_up(state, state.view):
+            return False
+        state.committed = voting._sign_commit(state, voted.block_id)
+        journal.persist(state, known.block)
+        state.send(state.leader, state.committed)
+        state.inbox.append(state.committed)
+        return True
 
-    def seal_at_once(state: State, certificate: QuorumCertificate) -> None:
-        adopt(state, certificate)
-        if state.seal is None:
-            height, view = certificate.height, certificate.view
-            seal = Seal(height, view, certificate.block_id, certificate.signatures)
-            certifying.adopt_seal(state, seal, state.bank)
-
-    # An approval and a commit are the same statement, so that the approvals make a valid seal; the
-    # ballots that it lacks are not asked for.
-    return (
-        (certificates, "required_ballots", lambda active: 0),
-        (certifying, "adopt_quorum_certificate", seal_at_once),
-        (SigningContext, "commit", SigningContext.approval),
-    )
+    # A commit that no certificate came before is an approval under another name.
+    return ((voting, "commit", commit_what_was_approved),)
 
 
 def _quorum_of_eight() -> tuple[Replacement, ...]:
@@ -203,6 +208,79 @@ def _state_root_unchecked() -> tuple[Replacement, ...]:
         return None
 
     return ((block_validity, "_check_outcome", unchecked),)
+
+
+def _tags_not_counted() -> tuple[Replacement, ...]:
+    def check_number(ballots: Sequence[bytes], block_id: BlockId, quorum: int) -> None:
+        if len(ballots) != quorum:
+            raise Rejection(Reason.BALLOTS, "too few ballots")
+
+    return ((certificates, "check_approvals", check_number),)
+
+
+def _ballot_view_unchecked() -> tuple[Replacement, ...]:
+    def is_about(
+        raw: bytes,
+        chain_id: bytes,
+        height: Height,
+        view: View,
+        block_id: BlockId,
+        decision: BallotDecision,
+        active_set: ActiveSet,
+    ) -> bool:
+        about = (ballot_height(raw), ballot_message(raw))
+        return about == (height, block_id + decision.value)
+
+    def judge_where_it_was_cast(
+        oracle: BallotOracle,
+        raws: Sequence[bytes],
+        *,
+        height: Height,
+        view: View,
+        active_set: ActiveSet,
+    ) -> tuple[VerifiedBallot | Rejection, ...]:
+        return tuple(
+            [oracle.verdict(raw, height, ballot_view(raw), active_set) for raw in raws]
+        )
+
+    # The oracle stands for `node.ledger.ballots.verify_ballots`.
+    return (
+        (certificates, "is_ballot_about", is_about),
+        (ballots, "is_ballot_about", is_about),
+        (BallotOracle, "verify", judge_where_it_was_cast),
+    )
+
+
+def _ballots_unverified() -> tuple[Replacement, ...]:
+    def take_any(state: State, view: View, block_id: BlockId) -> tuple[bytes, ...]:
+        cast = state.ballots.approvals_of(view, block_id)
+        return ballots.select_ballots(cast, certificates.required_ballots(state.active_set))
+
+    return ((balloting, "sealing_ballots", take_any),)
+
+
+def _parent_ballots_unchecked() -> tuple[Replacement, ...]:
+    def keep_what_verifies(
+        raws: Sequence[bytes], verdicts: Sequence[VerifiedBallot | Rejection], **rest: Any
+    ) -> tuple[VerifiedBallot, ...]:
+        return tuple([item for item in verdicts if isinstance(item, VerifiedBallot)])
+
+    return ((block_validity, "check_voting_record", keep_what_verifies),)
+
+
+def _double_ballots_ignored() -> tuple[Replacement, ...]:
+    return ((balloting, "expose", lambda state: False),)
+
+
+def _tally_proof_unchecked() -> tuple[Replacement, ...]:
+    return (
+        (settlement_rules, "verify_tally", lambda *claim: None),
+        (settlement_rules, "_check_counts", lambda settlement, tally: None),
+    )
+
+
+def _settled_too_early() -> tuple[Replacement, ...]:
+    return ((settlement_rules, "_current_year", lambda genesis, state: FiscalYear(1 << 32)),)
 
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
@@ -334,6 +412,55 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
                 "live",
                 None,
                 _state_root_unchecked,
+            ),
+            Mutant(
+                "tags-not-counted",
+                "one bank's ballot counts as often as it is repeated (section 17)",
+                "live",
+                None,
+                _tags_not_counted,
+            ),
+            Mutant(
+                "ballot-view-unchecked",
+                "ballots of several views make one seal (section 17)",
+                "live",
+                None,
+                _ballot_view_unchecked,
+            ),
+            Mutant(
+                "ballots-unverified",
+                "a leader seals with ballots whose proofs nobody looked at (section 17)",
+                "live",
+                None,
+                _ballots_unverified,
+            ),
+            Mutant(
+                "parent-ballots-unchecked",
+                "a block records whatever its leader says of its parent (section 17)",
+                "live",
+                None,
+                _parent_ballots_unchecked,
+            ),
+            Mutant(
+                "double-ballots-ignored",
+                "nobody keeps two ballots of one bank for the regulator (section 17, E8)",
+                "live",
+                None,
+                _double_ballots_ignored,
+            ),
+            Mutant(
+                "tally-proof-unchecked",
+                "the regulator may claim any counts (section 18)",
+                "live",
+                None,
+                _tally_proof_unchecked,
+            ),
+            Mutant(
+                "settled-too-early",
+                "a year is settled before it is over (section 18)",
+                "live",
+                None,
+                _settled_too_early,
             ),
         )
     }

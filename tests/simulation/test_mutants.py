@@ -81,13 +81,13 @@ def _colluding(count: int) -> Callable[[int], Schedule]:
     return schedule
 
 
-def _in(style: str) -> Callable[[int], Schedule]:
-    """One bank of this style in a calm network."""
+def _in(style: str, bank: int = 1) -> Callable[[int], Schedule]:
+    """One bank of this style in a calm network; it leads first at the height of its number."""
 
     def schedule(seed: int) -> Schedule:
         return replace(
             schedule_of("live", seed),
-            byzantine=(ByzantineBank(BankIndex(1), style),),
+            byzantine=(ByzantineBank(BankIndex(bank), style),),
             gone=frozenset(),
             trouble_ms=4_000,
             load_period_ms=700,
@@ -139,6 +139,13 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "evidence-not-durable": _power_lost_before_the_evidence_is_recorded,
     "punished-twice": _in("equivocating-leader"),
     "state-root-unchecked": _in("invalid-proposer"),
+    "tags-not-counted": _in("tag-repeater"),
+    "ballot-view-unchecked": _in("ballot-replayer"),
+    "ballots-unverified": _in("ballot-forger"),
+    "parent-ballots-unchecked": _in("record-forger", 3),
+    "double-ballots-ignored": _in("double-balloter"),
+    "tally-proof-unchecked": _live,
+    "settled-too-early": _live,
 }
 
 

@@ -13,6 +13,7 @@ from node.consensus.parameters import LATE_HEIGHTS
 from node.consensus.signatures import SignatureInvalid
 from node.consensus.signing import Decision, SigningContext
 from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import ballot_height, ballot_message, ballot_view
 from node.ledger.blocks import Block, Header
 from node.ledger.offences import OffenceClass
 from node.ledger.state_records import PunishedOffence
@@ -74,6 +75,10 @@ class _Memory:
     disproved: dict[BlockId, Header] = field(default_factory=dict)
     """Blocks that it can show to be invalid."""
     approved: dict[BlockId, set[BankIndex]] = field(default_factory=dict)
+    ballots: dict[tuple[Height, View, BankIndex, bytes], bytes] = field(default_factory=dict)
+    """The first ballot of each place, signer and decision."""
+    cast: dict[tuple[Height, View, BankIndex], set[bytes]] = field(default_factory=dict)
+    """What each bank's ballots of a place say, by the oracle's word for whose they are."""
 
 
 class EveryOffence(Checker):
@@ -81,8 +86,8 @@ class EveryOffence(Checker):
 
     Only what reaches one correct bank within one of its lives, while it still looks at that
     height, can be put together by it (BFT-12 section 9: three heights are kept in memory). E1 to
-    E4, E5 and E7 are put together here; E6 counts as soon as a correct bank has stored it, E8 as
-    soon as one keeps the pair of ballots: the regulator asks for those.
+    E4, E5, E7 and E8 are put together here; E6 counts as soon as a correct bank has stored it. For
+    E8 a bank that restarts must have kept the two ballots: the regulator asks for those.
     """
 
     name = "every provable offence convicted"
@@ -98,7 +103,7 @@ class EveryOffence(Checker):
     def restarted(self, bank: Bank) -> None:
         """A new life remembers nothing of earlier heights but what is on disk."""
         for offence, banks in self.provable.items():
-            if offence not in bank.disk.evidence:
+            if offence not in bank.disk.evidence and offence not in self.double_ballots(bank):
                 banks.discard(bank.index)
         self._memories[bank.index] = _Memory(Height(bank.height + 1))
 
@@ -176,6 +181,7 @@ class EveryOffence(Checker):
         except SignatureInvalid:
             return
         self._note_about_block(bank, statement)
+        self._note_ballot(bank, statement, active_set)
         for conflict in memory.log.observe(statement):
             if bank.core is None or bank.core.status().halted is not None:
                 continue
@@ -194,6 +200,34 @@ class EveryOffence(Checker):
         elif isinstance(statement, Vote) and statement.decision is Decision.APPROVE:
             memory.approved.setdefault(statement.block_id, set()).add(statement.bank)
             self._accuse(bank, statement.block_id)
+
+    def _note_ballot(self, bank: Bank, statement: Statement, active_set: ActiveSet) -> None:
+        """Two ballots of one bank in a view that says different things: whoever takes both keeps
+        them, and the regulator tells whose they are (E8)."""
+        if not isinstance(statement, Vote | Commit) or statement.ballot is None:
+            return
+        assert bank.core is not None, "it is being told"
+        status, raw = bank.core.status(), statement.ballot
+        rejects = isinstance(statement, Vote)
+        if rejects and statement.decision is Decision.APPROVE:
+            return
+        height, view = statement.height, statement.view
+        if status.height != height or view > status.view or status.halted is not None:
+            return
+        voter = self.cluster.ledger.ballot_oracle.voter(raw, active_set)
+        message = statement.block_id + (b"R" if rejects else b"A")
+        if voter is None or (ballot_height(raw), ballot_view(raw)) != (height, view):
+            return
+        if ballot_message(raw) != message:
+            return
+        memory = self._memories[bank.index]
+        if memory.ballots.setdefault((height, view, statement.bank, message[-1:]), raw) != raw:
+            return
+        said = memory.cast.setdefault((height, view, voter), set())
+        said.add(message)
+        if len(said) > 1:
+            offence = PunishedOffence(height, voter, OffenceClass.VOTE)
+            self.provable.setdefault(offence, set()).add(bank.index)
 
     def outstanding(self) -> list[PunishedOffence]:
         """Return what should still be punished, as the correct bank that is furthest sees it."""

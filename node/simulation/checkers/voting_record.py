@@ -51,6 +51,8 @@ class VotingRecord(Checker):
         if self._seals.get(height) is not seal:
             self._seals[height] = seal
             voters = self._voters(seal.ballots, block.header, active_set, APPROVE)
+            if any(ballot_view(raw) != seal.view for raw in seal.ballots):
+                raise self.violation(f"the seal of height {height} holds ballots of other views")
             self._require_quorum(f"the seal of height {height}", voters, active_set)
         if height not in self._points:
             self._points[height] = after
