@@ -11,18 +11,23 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
 import pytest
 import pytest_asyncio
 
 from node.cli.doctor_report import DoctorReport, Finding, FindingKind
 from node.cli.examination import Examination
 from node.client import Wallet, issue, recipient
+from node.client.connection import ClientCredentials
 from node.client.wallet_file import KeyFile
+from node.consensus.certificates import Seal
 from node.ledger.types import BankIndex
 from node.runtime.exit_code import ExitCode
 from node.runtime.secrets_directory import read_secret
 from node.storage.embedded_postgres import EmbeddedPostgres
+from node.wire import ledger_pb2, operator_pb2
 from tests.cli.running_banks import RunningBanks, running_banks
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
@@ -269,3 +274,84 @@ async def test_a_bank_that_is_down_is_named(running: RunningBanks) -> None:
     assert not report.clean
     assert not report.state_roots_identical
     assert report.banks_answered == 3
+
+
+READS: dict[str, Any] = {
+    "Ledger/GetTransaction": lambda t: ledger_pb2.GetTransactionRequest(
+        transaction_id=t, include_transaction=True
+    ),
+    "Ledger/WaitForTransaction": lambda t: ledger_pb2.WaitForTransactionRequest(transaction_id=t),
+    "Ledger/GetBlock": lambda t: ledger_pb2.GetBlockRequest(height=2, include_transactions=True),
+    "Ledger/StreamBlocks": lambda t: ledger_pb2.StreamBlocksRequest(include_transactions=True),
+    "Ledger/GetInclusionProof": lambda t: ledger_pb2.GetInclusionProofRequest(transaction_id=t),
+    "Ledger/ListNotes": lambda t: ledger_pb2.ListNotesRequest(),
+    "Ledger/ListNullifiers": lambda t: ledger_pb2.ListNullifiersRequest(),
+    "Ledger/ListClosedBins": lambda t: ledger_pb2.ListClosedBinsRequest(),
+    "Ledger/GetBins": lambda t: ledger_pb2.GetBinsRequest(bin_ids=[0]),
+    "Ledger/GetSealedState": lambda t: ledger_pb2.GetSealedStateRequest(),
+    "Ledger/ListEvidence": lambda t: ledger_pb2.ListEvidenceRequest(),
+    "Ledger/ListTreasury": lambda t: ledger_pb2.ListTreasuryRequest(),
+    "Ledger/GetVotes": lambda t: ledger_pb2.GetVotesRequest(height=1, include_ballots=True),
+    "Ledger/ListVotes": lambda t: ledger_pb2.ListVotesRequest(include_ballots=True, from_height=1),
+    "Ledger/ListSettlements": lambda t: ledger_pb2.ListSettlementsRequest(),
+    "Ledger/ListBallotConflicts": lambda t: ledger_pb2.ListBallotConflictsRequest(),
+    "Ledger/GetParameters": lambda t: ledger_pb2.GetParametersRequest(),
+    "Ledger/GetNodeStatus": lambda t: ledger_pb2.GetNodeStatusRequest(),
+    "Operator/GetStatus": lambda t: operator_pb2.GetStatusRequest(),
+    "Operator/GetDigests": lambda t: operator_pb2.GetDigestsRequest(),
+    "Operator/ListBlocks": lambda t: operator_pb2.ListBlocksRequest(),
+    "Operator/AuditTransactions": lambda t: operator_pb2.AuditTransactionsRequest(everything=True),
+}
+"""A request for every method that reads, by its name."""
+ACTS = {
+    "Ledger/SubmitTransaction",
+    "Ledger/SubmitTransactions",
+    "Operator/Shutdown",
+    "Operator/SetLogLevel",
+    "Operator/InjectFault",
+    "Operator/HealFaults",
+}
+
+
+def methods_of(file: Any) -> dict[str, Any]:
+    return {
+        f"{service.name}/{method.name}": method
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+
+async def answer_to(channel: grpc.aio.Channel, name: str, method: Any, request: bytes) -> bytes:
+    path = f"/consortium.v1.{name}"
+    if not method.server_streaming:
+        return bytes(await channel.unary_unary(path)(request, timeout=DEADLINE_S))
+    parts = [part async for part in channel.unary_stream(path)(request, timeout=DEADLINE_S)]
+    return b"".join(parts)
+
+
+async def test_section_17_no_answer_shows_who_sealed_a_block(running: RunningBanks) -> None:
+    """Every method that a client, operator or the regulator may read from, at every bank."""
+    methods = methods_of(ledger_pb2) | methods_of(operator_pb2)
+    assert set(methods) == set(READS) | ACTS
+    rows = [row for bank in range(4) for row in running.execute(bank, "SELECT seal FROM blocks")]
+    seals = [Seal.decode(bytes(seal)) for (seal,) in rows if seal]  # type: ignore[arg-type]
+    secret = {entry.signature for seal in seals for entry in seal.signatures}
+    ballots = {raw for seal in seals for raw in seal.ballots}
+    assert len(secret) >= 4 * 4
+    (identity,) = running.execute(0, "SELECT min(transaction_id) FROM transactions")[0]
+    directory, seen = running.directory, b""
+    for endpoint in running.consortium.endpoints:
+        for name, method in methods.items():
+            if name in ACTS:
+                continue
+            role = directory.operator if name.startswith("Operator") else directory.client(0)
+            place = directory.regulator if name.endswith("ListBallotConflicts") else role
+            channel = ClientCredentials.load(place).open_channel(endpoint)
+            try:
+                request = READS[name](bytes(identity)).SerializeToString()
+                answer = await answer_to(channel, name, method, request)
+            finally:
+                await channel.close()
+            assert not [item for item in secret if item in answer], name
+            seen += answer
+    assert any(raw in seen for raw in ballots), "what certifies the blocks is shown all the same"
