@@ -15,7 +15,7 @@ The rules, where they are, and what they say in one line
 - P4 `certifying`: q approvals make a quorum certificate (QC).
 - P5 `voting`: on the QC of my view, if the block is valid here and I did not give up the view:
   Commit.
-- P6 `certifying`: q commits make the Seal: the block is final.
+- P6 `certifying`: q commits and q ballots make the Seal: the block is final.
 - P7 `sealing`: apply, in one database transaction, or halt.
 - R1-R3 `view_change`: rq rejections only make the view time out, once its proposal is answered.
 - V1-V4 `view_change`: give up the view, tell all what I am locked on; q timeouts (TC) lead on.
@@ -25,6 +25,10 @@ The rules, where they are, and what they say in one line
 - Section 9 `evidence` keeps what was signed, `accusations` makes items of it, `evidence_items`
   and `evidence_verification` are their encoding and their proof, `prosecution` and
   `evidence_pool` bring them to every bank and into a block.
+- Section 17 `balloting`, `ballots`: what is signed with a bank's name stays among the banks; what
+  is published are ballots, which tell that ten banks agreed and not which. A Commit carries the
+  APPROVE ballot of its bank and a REJECT vote the REJECT ballot, one in a view; `Seal.published`
+  is what outsiders get.
 - Section 10: certificates of a height are checked under the active set of that height alone. A
   bank that is not in it follows, verifies, serves and passes evidence on, and signs nothing.
 - `waiting`, `status`: which banks a height waits for; no rule reads it.
@@ -62,6 +66,10 @@ The host loop
                     start; post BlockBuilt / BlocksLoaded
                 case ExamineEvidence():
                     verify it, ask the ledger, store what is accepted; post EvidenceExamined
+                case VerifyBallots():
+                    verify the proofs in one batch, beside the loop; post BallotsVerified, always
+                case KeepBallots():
+                    store both: the regulator can open one of them
                 case Alarm():
                     tell the operators
         effects = core.handle(next event)
@@ -119,9 +127,26 @@ Where this differs from the specification, and why
 - EV_WINDOW is the ledger's: the core asks the host again about evidence that is not recorded for
   long, rather than counting heights itself.
 
-Left open for later, with their places kept: ballots (`Vote.ballot`, `Commit.ballot`,
-`Seal.ballots`: ignored in statements and refused in a seal until they are verified) and with
-them E8, kind 8 of the evidence items.
+- A seal is formed once q commits are here and then their ballots verified, in one batch, which
+  adds no message. A ballot that does not hold is made up for by the next commit that brings another
+  tag, so n-q banks that cast garbage stop nobody. Of more than q tags the lowest q are taken.
+- A seal that comes is checked in two steps: signatures and the form of its ballots at once, their
+  proofs by the host; until they hold it is pending, one of each source. Its signatures are kept as
+  evidence whatever its ballots are worth, and those of a late seal are not looked at: they neither
+  convict nor acquit anybody. My own seal of the tip is trusted after a restart.
+- Ballots on which nothing depends are not verified: those of a view that seals nothing, and REJECT
+  ballots unless they are about the sealed block, or under the tag of another ballot that says
+  something else (E8). One of each kind of a signer in a view, and one seal of a source, is the most
+  that anybody can have verified here; section 12's slow lane is `balloting.distrust`.
+- The next block records REJECT ballots of its proposer's seal's view about the sealed block alone:
+  a rejection of another block, or in a view that sealed nothing, is no vote on the block that the
+  record is about. A tag that is in the seal is not recorded again; what else was cast under it is
+  for the regulator. Rejections that came to a bank before its restart are left out.
+- Two ballots under one tag are stored by every bank that saw them and accuse nobody by themselves.
+  E8 (`DoubleBallot`) carries an opening of one of them with its proof, which only the regulator can
+  make; it travels, and is punished, like any other evidence.
+- Catching up verifies the ballots of the next queued seal while a block is being applied, unless
+  that block changes the active set and thereby the ring.
 
 What evidence needs from the host
 ---------------------------------
