@@ -39,7 +39,7 @@ from crypto.curve import (
     msm,
     multiply,
 )
-from crypto.errors import DecryptionInvalid, IdentityPoint, ProvingError, Rejected, ShareInvalid
+from crypto.errors import DecryptionInvalid, ProvingError, Rejected, ShareInvalid
 from crypto.generators import vote_key_generator
 from crypto.randomness import RandomBytes, hedge
 from crypto.scalar import ORDER, SCALAR_BYTES, decode_scalar, encode_scalar, invert
@@ -274,23 +274,25 @@ def combine_partials(
 ) -> Point:
     """Verify a whole decryption of E1 and return y E1.
 
-    Raises DecryptionInvalid: for a partial that does not hold, for indices that do not increase
-    strictly, and unless the share keys combine to the opener's key Y.
+    Raises DecryptionInvalid: for indices that do not increase strictly, unless the share keys
+    combine to the opener's key Y, and for a partial that does not hold. The keys come first, for
+    whoever has no share fails there or with his first partial, however many he made.
     """
     if not 1 <= len(partials) <= MAX_OFFICERS:
         raise DecryptionInvalid(f"{len(partials)} partials are outside 1 .. {MAX_OFFICERS}")
     indices = [partial.index for partial in partials]
     if any(left >= right for left, right in pairwise(indices)):
         raise DecryptionInvalid(f"officers {indices} are not in strictly increasing order")
-    points = [verify_partial(partial, blinded_base, statement) for partial in partials]
+    if not (indices[0] >= 1 and indices[-1] <= MAX_OFFICERS):
+        raise DecryptionInvalid(f"officers {indices} are not all in 1 .. {MAX_OFFICERS}")
     coefficients = _lagrange_at_zero(indices)
-    share_points = [decode_strict(partial.share_key) for partial in partials]
     try:
-        combined = encode_point(msm(share_points, coefficients))
-    except IdentityPoint:
-        combined = _IDENTITY_BYTES
-    if combined != opener_key:
+        share_points = [decode_strict(partial.share_key) for partial in partials]
+    except Rejected as error:
+        raise DecryptionInvalid(f"a share key: {error}") from error
+    if encode_element(msm(share_points, coefficients)) != opener_key:
         raise DecryptionInvalid(f"the share keys of officers {indices} are not the opener's key")
+    points = [verify_partial(partial, blinded_base, statement) for partial in partials]
     return msm(points, coefficients)
 
 

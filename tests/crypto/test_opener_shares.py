@@ -209,6 +209,40 @@ def test_an_officer_counts_once() -> None:
     assert refused(lambda: combined()) == "0 partials are outside 1 .. 16"
 
 
+def test_what_is_wrong_with_the_keys_is_said_before_any_proof_is_looked_at() -> None:
+    """So that who has no share cannot make a bank verify sixteen proofs."""
+    first, second, third, *_ = PARTIALS
+    for chosen, message in (
+        ([replace(first, index=0), second], "officers [0, 2] are not all in 1 .. 16"),
+        ([first, replace(second, index=17)], "officers [1, 17] are not all in 1 .. 16"),
+        (
+            [replace(first, share_key=ORDER_3_POINT), second],
+            "a share key: subgroup: outside the subgroup of prime order",
+        ),
+        (
+            [replace(first, proof=bytes(64)), second],
+            "the share keys of officers [1, 2] are not the opener's key",
+        ),
+        (
+            [first, replace(second, proof=bytes(64)), replace(third, proof=bytes(64))],
+            "officer 2: the challenge is another one",
+        ),
+    ):
+        found = refused(
+            lambda chosen=chosen: combine_partials(chosen, OPENER.public, BASE, STATEMENT)  # type: ignore[misc]
+        )
+        assert found == message
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_partials_or_are_refused(data: bytes) -> None:
+    try:
+        partials = decode_partials(data)
+    except DecryptionInvalid:
+        return
+    assert encode_partials(partials) == data
+
+
 def test_shares_of_another_key_do_not_combine() -> None:
     """Also not those of a key whose owner chose them to lead to Y at some other place."""
     strangers = split_opener(BallotKey(78), 3, 5)

@@ -161,6 +161,16 @@ def test_malformed_bytes_are_refused_with_the_reason(
     assert refusal(lambda: decode_governance(raw)) == (reason, message)
 
 
+@given(st.sampled_from((b"\x01\x13", b"\x01\x14")), st.binary(max_size=400))
+def test_any_bytes_are_refused_or_mean_themselves(head: bytes, rest: bytes) -> None:
+    """Whatever a client sends, nothing but a `Rejection` comes of it."""
+    try:
+        decoded = decode_governance(head + rest)
+    except Rejection:
+        return
+    assert decoded.raw == head + rest
+
+
 def test_requests_decode_as_themselves_alone() -> None:
     """A claim is no carry, terms are no claim, and neither has anything behind it."""
     for decode, own, other in (
