@@ -141,7 +141,7 @@ class Reason(StrEnum):
     SIZE = "size"
     """The block or transaction is longer than its limit (BFT-12 12)."""
     BALLOTS = "ballots"
-    """The parent's ballots, or their root, are not what this version allows: none (BFT-12 17)."""
+    """The ballots are no voting record of the parent, or not those of the root (BFT-12 17)."""
     EVIDENCE = "evidence"
     """An evidence item proves nothing, or the list is out of order or not the root's (BFT-12 9)."""
     EVIDENCE_WINDOW = "evidence-window"

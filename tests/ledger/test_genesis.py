@@ -131,6 +131,7 @@ INVALID: list[tuple[Callable[[], object], str]] = [
     (lambda: replace(GENESIS, time_ms=-1), f"time_ms: -1 is outside 0 .. {(1 << 63) - 1}"),
     (lambda: replace(GENESIS, epoch=-1), f"epoch: -1 is outside 0 .. {(1 << 32) - 1}"),
     (lambda: replace(GENESIS, opener_key=b"o"), "opener_key: has 1 bytes, not 96"),
+    (lambda: replace(GENESIS, draw_commitment=b"d"), "draw_commitment: has 1 bytes, not 32"),
     (lambda: replace(GENESIS, banks=GENESIS.banks[:3]), "banks: 3 is outside 4 .. 16"),
     (lambda: replace(GENESIS, banks=GENESIS.banks[1:] * 2), "banks[0].index: is 1"),
     (lambda: with_bank(1, name="Bank 0"), "banks: a name is used twice"),
