@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.ballot import ballot_bytes
+from crypto.merkle import PROOF_HEADER_BYTES
+from crypto.transaction import MAX_TRANSACTION_BYTES
 from node.client.errors import ProofFileInvalid
 from node.client.proof_file import FORMAT, MAX_FIELD_BYTES, MAX_FILE_BYTES, ProofFile
+from node.ledger.active_set import quorum_size
+from node.ledger.blocks import HEADER_BYTES, MAX_TRANSACTIONS
+from node.ledger.definitions import MAX_BANKS
 from node.wire.records import InclusionProof, PublishedSetChange
 
 short = st.binary(max_size=40)
@@ -88,3 +94,15 @@ def test_a_proof_says_what_it_takes_beyond_the_header_chain() -> None:
     proof = InclusionProof(bytes(1), bytes(20), bytes(300), bytes(4_000), (change, change))
     file = ProofFile(bytes(50_000), proof)
     assert (file.proof_bytes, file.header_bytes) == (54_320, 37)
+
+
+def test_the_largest_proof_of_the_largest_consortium_takes_less_than_40_kb() -> None:
+    """A ring of sixteen banks, the largest transaction, a full block: beyond the header chain."""
+    quorum = quorum_size(MAX_BANKS)
+    certificate = 8 + 4 + 32 + 4 + quorum * (4 + ballot_bytes(MAX_BANKS))
+    path = PROOF_HEADER_BYTES + 32 * (MAX_TRANSACTIONS - 1).bit_length()
+    proof = InclusionProof(bytes(HEADER_BYTES), bytes(certificate), bytes(path), bytes(32))
+    largest = ProofFile(bytes(MAX_TRANSACTION_BYTES), proof)
+    assert (quorum, largest.proof_bytes) == (14, 38_627)
+    twelve = 8 + 4 + 32 + 4 + quorum_size(12) * (4 + ballot_bytes(12))
+    assert twelve == 13_998
