@@ -82,6 +82,35 @@ def test_a_database_with_rows_of_the_first_revision_is_upgraded(database_url: st
     assert row == (7, b"record", hashlib.sha256(b"record").digest())
 
 
+def test_seals_of_the_third_revision_get_their_digests(database_url: str) -> None:
+    """And going back is refused where rows stand that the revision before has no place for."""
+    migrate(database_url, "003")
+    with psycopg.connect(database_url) as connection:
+        key = "sha256('key')"
+        keys = f"{key}, {key} || {key} || {key}, {key}"
+        connection.execute(
+            "INSERT INTO banks (id, name, type, stake, initial_stake, consensus_key, ballot_key,"
+            f" issuer_key) VALUES (0, 'Bank', 'public', 1, 1, {keys})"
+        )
+        connection.execute(f"INSERT INTO miners (idx, public_key) VALUES (0, {key})")
+        connection.execute(
+            "INSERT INTO blocks VALUES"
+            f" ({key}, 0, NULL, {key}, now(), NULL, {key}, 0, '', '', NULL, now()),"
+            f" (sha256('next'), 1, {key}, {key}, now(), 0, {key}, 0, '', 'lists', 'seal', now())"
+        )
+
+    migrate(database_url)
+
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT seal_digest FROM blocks ORDER BY block_number").fetchall()
+        connection.execute(
+            "INSERT INTO treasury VALUES (0, NULL, 2026, -1, 'carry', 0, now(), 'carried')"
+        )
+    assert rows == [(None,), (hashlib.sha256(b"seal").digest(),)]
+    with pytest.raises(Exception, match="ck_treasury"):
+        downgrade(database_url, "003")
+
+
 async def test_a_ledger_of_another_format_is_refused_and_not_called_damaged(
     database: Database, query: Query
 ) -> None:
