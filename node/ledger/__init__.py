@@ -9,6 +9,8 @@ Reading order, inner to outer:
 `state_records`, `state`, `accumulators`                 what the state root commits to
 `governance_form`, `settlement`, `governance`            transactions about the banks: stakes,
                                 return to the active set, the end of a fiscal year
+`equations`, `ballots`, `voting_record`                  verified ballots, what is published of
+                                a block, and which of its parent's ballots a block carries
 `facts`, `rules`, `proofs`      judging a transaction by itself; proofs are verified once
 `draw`, `settlement_rules`      which blocks the regulator examines; when a year may be settled
 `offences`, `slashing`          evidence that was verified; which may be punished, and how
@@ -18,8 +20,8 @@ Reading order, inner to outer:
 `invariants`                    conservation of money over the public totals
 
 The host's loop: decode what arrived, look up `facts_needed`, `verify_transactions`; keep the
-verdicts by id; verify evidence (`node.consensus`) and ask `check_offence`; `build_block` when
-leading, `validate_block` when voting and applying; store the `Transition` it returns in one
+verdicts by id; `verify_parent_ballots`, or both at once with `verify_together`; verify evidence
+(`node.consensus`) and ask `check_offence`; `build_block` when leading, `validate_block` when voting and applying; store the `Transition` it returns in one
 database transaction; go on with `transition.state`.
 
 Where this differs from the protocol's text, and why: the state root covers everything but the id of
@@ -29,5 +31,8 @@ the active set" exact; proofs of possession stand outside the chain id, which th
 stake movements are applied in the order of the block's transactions, which they belong to; an
 approval also signs the expiry of what it approves; a SETTLEMENT's proof covers its expiry too and
 takes the place of a signature; a block ends one fiscal year at most; the range proof of a TRANSFER
-is no matter of E5, because its challenges hash the rings.
+is no matter of E5, because its challenges hash the rings; a block carries exactly q approvals of
+its parent and at most n - q rejections, so whoever verifies it does bounded work, and every block
+counts the same; ballots that are no voting record whoever the banks are (unsorted, of two views,
+about something else) are a matter of E5.
 """
