@@ -21,8 +21,9 @@ Reading order, inner to outer:
 
 The host's loop: decode what arrived, look up `facts_needed`, `verify_transactions`; keep the
 verdicts by id; `verify_parent_ballots`, or both at once with `verify_together`; verify evidence
-(`node.consensus`) and ask `check_offence`; `build_block` when leading, `validate_block` when voting and applying; store the `Transition` it returns in one
-database transaction; go on with `transition.state`.
+(`node.consensus`) and ask `check_offence`; `build_block` when leading, `validate_block` when voting
+and applying; store the `Transition` it returns in one database transaction; go on with
+`transition.state`.
 
 Where this differs from the protocol's text, and why: the state root covers everything but the id of
 the block itself (a header cannot contain its own hash); a header's creator must be the leader of
