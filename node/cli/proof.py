@@ -75,7 +75,8 @@ class Verdict:
             (
                 "cost",
                 f"verified in {self.verification_ms:.1f} ms ({self.cpu_ms:.1f} ms of CPU) from "
-                f"{self.proof_bytes:,} bytes beyond the header chain, of which {self.header_bytes:,} bytes were needed",
+                f"{self.proof_bytes:,} bytes beyond the header chain, of which "
+                f"{self.header_bytes:,} bytes were needed",
             ),
             ("genesis", f"chain {self.genesis.chain_id.hex()}, from {self.genesis_file}"),
         ]
