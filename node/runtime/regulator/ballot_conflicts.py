@@ -7,21 +7,25 @@ votes of that height and view as there are conflicting tags, they know who it wa
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
 
 from crypto.ballot import BallotContext, BallotKey, collect_ballot
 from crypto.ballot_opening import open_ballot
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import ClientError
+from node.client.errors import ClientError, LedgerError
 from node.client.ledger_client import LedgerClient
 from node.client.regulator_client import SupervisionClient
 from node.consensus.evidence_items import DoubleBallot, DoubleVote, decode_item, encode_item
+from node.consensus.evidence_verification import verify_evidence
+from node.consensus.signatures import Ed25519Verifier
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import VerifiedBallot, ballot_message, ballot_tag, verify_ballots
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
-from node.ledger.rejection import Rejection
+from node.ledger.invalidity import disprove
+from node.ledger.rejection import Reason, Rejection
 from node.runtime.regulator.follower import Follower
 from node.storage.regulator.database import RegulatorDatabase
 from node.storage.regulator.records import HandledConflict
@@ -30,6 +34,8 @@ from node.wire.records import BallotConflict
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5.0
+SETTLED = frozenset({Reason.EVIDENCE_PUNISHED.value, Reason.EVIDENCE_WINDOW.value})
+"""Refusals after which an item is of no use any more: its key was punished, or it is too old."""
 
 
 class ConflictDesk:
@@ -153,11 +159,28 @@ class ConflictDesk:
                 async for page in ledger.evidence():
                     for item in page:
                         if item.offence_height == conflict.height:
-                            accused |= _double_voter(item.item, conflict)
+                            accused |= self._double_voter(item.item, conflict)
                 break
             except ClientError:
                 continue
         return len(accused) >= len(here)
+
+    def _double_voter(self, raw: bytes, conflict: BallotConflict) -> set[int]:
+        """Return whom an item convicts of two votes in this view: a bank may show anything."""
+        try:
+            item = decode_item(raw)
+            if not isinstance(item, DoubleVote) or item.view != conflict.view:
+                return set()
+            verify_evidence(
+                raw,
+                chain_id=self._genesis.chain_id,
+                active_set_at=self._follower.active_set_at,
+                verifier=Ed25519Verifier(),
+                disprove=functools.partial(disprove, self._genesis),
+            )
+        except (MalformedEncoding, Rejection):
+            return set()
+        return {item.bank}
 
     def _evidence(
         self, conflict: BallotConflict, active: ActiveSet, opener: BallotKey
@@ -174,16 +197,7 @@ class ConflictDesk:
                 await bank.submit_evidence(handled.item)
             except ClientError as error:
                 logger.info("evidence not taken", extra={"detail": str(error)})
-                continue
+                if not isinstance(error, LedgerError) or error.reason_code not in SETTLED:
+                    continue
             await self._database.conflict_handed_in(handled.tag)
             return
-
-
-def _double_voter(raw: bytes, conflict: BallotConflict) -> set[int]:
-    try:
-        item = decode_item(raw)
-    except (MalformedEncoding, Rejection):
-        return set()
-    if isinstance(item, DoubleVote) and item.view == conflict.view:
-        return {item.bank}
-    return set()
