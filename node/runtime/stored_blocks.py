@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
 from node.consensus.certificates import Seal
+from node.ledger.encoding import MalformedEncoding
 from node.ledger.types import Height
 from node.rpc.backend import BeforeSnapshot
 from node.storage.database import Database
@@ -49,19 +50,25 @@ async def published_block(
 ) -> PublishedBlock:
     """Return the block as anybody gets it, without the signatures in its seal.
 
-    Genesis is a header alone.
+    Genesis is a header alone. Raises `IntegrityViolation` for a seal that is none any more.
     """
     if stored.height == 0:
         return PublishedBlock(header=stored.header, block=b"", certificate=b"")
     transactions: tuple[bytes, ...] = ()
     if include_transactions:
         transactions = await database.block_transactions(stored.height)
-    certificate = published_seal(stored.seal)
+    try:
+        certificate = published_seal(stored.seal)
+    except MalformedEncoding as error:
+        raise database.seal_damaged(stored, str(error)) from error
     return PublishedBlock(stored.header, stored.encoded, certificate, transactions)
 
 
 def published_seal(seal: bytes) -> bytes:
-    """Return the ballot certificate of a stored canonical seal; empty at height 0."""
+    """Return the ballot certificate of a canonical seal; empty at height 0.
+
+    Raises `MalformedEncoding`.
+    """
     return Seal.decode(seal).published().encode() if seal else b""
 
 

@@ -21,6 +21,7 @@ from node.ledger.offences import Offence
 from node.ledger.types import BankIndex, Height, View
 from node.runtime.history_check import ChainWalk
 from node.runtime.integrity_scrubber import IntegrityScrubber
+from node.runtime.stored_blocks import published_block
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.embedded_postgres import EmbeddedPostgres
@@ -341,6 +342,20 @@ async def test_a_changed_row_is_found_and_named(
 
     wanted = (table, scrubbed.height(height))
     assert (found.value.table, found.value.height) == wanted, str(found.value)
+
+
+async def test_a_seal_that_does_not_decode_is_damage_to_whoever_publishes_it(
+    scrubbed: Scrubbed,
+) -> None:
+    block = await scrubbed.database.block_by_height(6)
+    published = await published_block(scrubbed.database, block, include_transactions=False)
+    assert published.certificate == Seal.decode(block.seal).published().encode()
+
+    scrubbed.damage("UPDATE blocks SET seal = substr(seal, 1, 50) WHERE block_number = 6")
+    with pytest.raises(IntegrityViolation, match="blocks at height 6: the seal: "):
+        await published_block(
+            scrubbed.database, await scrubbed.database.block_by_height(6), False
+        )
 
 
 async def test_a_forged_ballot_of_a_seal_is_found_by_its_proof(scrubbed: Scrubbed) -> None:
