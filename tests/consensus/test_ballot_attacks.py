@@ -8,19 +8,28 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crypto.ballot import BallotContext, BallotOpening, verify_ballot
 from crypto.ballot_opening import open_ballot
 from node.consensus.certificates import CertificateInvalid, SignatureEntry, verify_seal
-from node.consensus.effects import Alarm, AlarmKind, Apply, BuildBlock, KeepBallots
-from node.consensus.events import WorkDue, WorkKind
+from node.consensus.effects import (
+    Alarm,
+    AlarmKind,
+    Apply,
+    BuildBlock,
+    ExamineEvidence,
+    KeepBallots,
+)
+from node.consensus.events import EvidenceExamined, WorkDue, WorkKind
 from node.consensus.evidence_items import DoubleBallot, EvidenceItem, encode_item
 from node.consensus.evidence_verification import (
     BallotJudge,
     RingBallotJudge,
     verify_evidence,
 )
-from node.consensus.messages import Seal
+from node.consensus.messages import Evidence, Seal
 from node.consensus.signatures import RingBallotSigner
 from node.ledger import ballots
 from node.ledger.active_set import ActiveSet
@@ -31,8 +40,9 @@ from node.ledger.ballots import (
     verify_ballots,
 )
 from node.ledger.blocks import Block
-from node.ledger.offences import Offence
+from node.ledger.offences import Offence, OffenceClass
 from node.ledger.rejection import Reason, Rejection
+from node.ledger.state_records import PunishedOffence
 from node.ledger.types import BankIndex, Height, View
 from node.simulation.ballot_oracle import BallotOracle, ballot_key, opener_key
 from tests.consensus.consortium import Consortium, Desk
@@ -246,9 +256,13 @@ def opening_of(raw: bytes) -> BallotOpening:
 
 
 def judge(item: EvidenceItem, ballot_judge: BallotJudge | None = None) -> str:
+    return judge_bytes(encode_item(item), ballot_judge)
+
+
+def judge_bytes(raw: bytes, ballot_judge: BallotJudge | None = None) -> str:
     try:
         verified = verify_evidence(
-            encode_item(item),
+            raw,
             chain_id=CHAIN_ID,
             active_set_at=lambda height: C.active_set if height <= 2 else None,
             verifier=C.verifier,
@@ -262,6 +276,15 @@ def judge(item: EvidenceItem, ballot_judge: BallotJudge | None = None) -> str:
 
 def test_e8_convicts_the_bank_that_the_regulator_names() -> None:
     assert judge(cast_twice()) == f"{Offence.DOUBLE_BALLOT} 3"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(min_value=0), st.integers(1, 255))
+def test_e8_every_change_of_a_byte_convicts_nobody(position: int, difference: int) -> None:
+    changed = bytearray(encode_item(cast_twice()))
+    changed[position % len(changed)] ^= difference
+    verdict = judge_bytes(bytes(changed))
+    assert verdict.startswith(("evidence: ", "evidence-window: ", "evidence-inactive: "))
 
 
 def test_e8_an_opening_that_names_another_bank_convicts_nobody() -> None:
@@ -320,6 +343,17 @@ def test_e8_the_bank_that_saw_both_keeps_both() -> None:
     item = cast_twice()
     assert desk.all(KeepBallots) == [KeepBallots(Height(1), View(0), item.first, item.second)]
     assert [alarm.kind for alarm in desk.all(Alarm)] == [AlarmKind.CONFLICTING_BALLOTS]
+
+
+def test_e8_travels_like_any_other_evidence() -> None:
+    desk = Desk(C, ME)
+    raw = encode_item(cast_twice())
+    desk.receive(Evidence(raw), sender=5)
+    assert desk.all(ExamineEvidence) == [ExamineEvidence(raw, BankIndex(5))]
+    key = PunishedOffence(Height(1), BankIndex(3), OffenceClass.VOTE)
+    desk.do(EvidenceExamined(raw, key))
+    assert desk.broadcast() == [Evidence(raw)]
+    assert desk.core.status().has_work, "it waits for a block"
 
 
 def test_four_banks_seal_and_record_with_real_ballots() -> None:

@@ -21,7 +21,7 @@ from node.consensus.events import (
     WorkDue,
     WorkKind,
 )
-from node.consensus.messages import Commit, Message, Seal, Vote
+from node.consensus.messages import Commit, Message, Seal, SealedBlock, SyncResponse, Vote
 from node.ledger.ballots import ballot_tag
 from node.ledger.types import Height, View
 from tests.consensus import toy_ledger
@@ -356,6 +356,16 @@ def test_verdicts_that_come_after_the_height_are_ignored() -> None:
     assert desk.verify(unneeded) == []
     height_2 = replace(unneeded, ticket=999)
     assert desk.verify(height_2) == []
+
+
+def test_the_block_of_a_seal_under_verification_outlives_its_view() -> None:
+    desk = Desk(C, ME, verifies_ballots=False)
+    desk.receive(SyncResponse((SealedBlock(BLOCK, C.seal(BLOCK)),), Height(1)))
+    (question,) = desk.all(VerifyBallots)
+    desk.receive(*[C.timeout(bank) for bank in range(10)])
+    assert desk.core.status().view == 1
+    desk.verify(question)
+    assert [order.block for order in desk.all(Apply)] == [BLOCK]
 
 
 def test_the_parent_seal_of_a_proposal_is_followed() -> None:
