@@ -10,7 +10,8 @@ import pytest
 from node.ledger.types import BankIndex
 from node.storage.database import Database
 from node.storage.records import CountedDigest
-from tests.storage.conftest import Query, Story, apply_story
+from tests.ledger.chain import Chain, make_genesis
+from tests.storage.conftest import BANK, Query, Story, apply_story, small_config
 
 OpenOther = Callable[[BankIndex], Awaitable[Database]]
 
@@ -89,6 +90,26 @@ async def test_section_17_the_voting_record_is_digested_by_the_roots_of_the_head
     )
     assert (await told_story.voting_records_digest(5)).count == 4
     assert await told_story.voting_records_digest(1) == CountedDigest(0, hashlib.sha256().digest())
+
+
+async def test_section_17_recorded_rejections_are_under_the_same_root(migrated_url: str) -> None:
+    chain = Chain(make_genesis(banks=7), seed="digested")
+    first = chain.seal()
+    second = chain.build(ballots=chain.votes(rejecting=[6]))
+    config = small_config(migrated_url)
+    database = await Database.open(config, genesis=chain.genesis, bank=BANK)
+    for built in (first, second):
+        await database.apply_block(built.block, b"seal", built.transition, built.transactions)
+
+    digest = await database.voting_records_digest(2)
+    await database.close()
+
+    root = second.block.header.ballots_root
+    encoded = b"".join(
+        len(field).to_bytes(8, "big") + field for field in ((1).to_bytes(8, "big"), root)
+    )
+    assert len(second.block.parent_ballots) == 7
+    assert digest == CountedDigest(1, hashlib.sha256(encoded).digest())
 
 
 async def test_database_size(told_story: Database) -> None:
