@@ -188,7 +188,7 @@ def test_section_18_wrong_counts_are_refused() -> None:
     assert refused([0] * 6) == other
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=6, max_size=6))
 def test_section_18_counts_are_unique(counts: list[int]) -> None:
     if counts != COUNTS:

@@ -89,7 +89,7 @@ def test_the_whole_key_is_the_case_of_one_officer() -> None:
     assert split_opener(OPENER, 1, 1) == (whole,)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_every_threshold_of_every_number_of_officers(data: st.DataObject) -> None:
     officers = data.draw(st.integers(1, MAX_OFFICERS))
@@ -234,6 +234,7 @@ def test_what_is_wrong_with_the_keys_is_said_before_any_proof_is_looked_at() -> 
         assert found == message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_are_partials_or_are_refused(data: bytes) -> None:
     try:
