@@ -10,6 +10,7 @@ from node.cli.failure import EXIT_UNREACHABLE, CommandFailed
 from node.cli.table import answer_fields, answer_table
 from node.cli.terminal import answer, answer_json
 from node.client import ClientCredentials
+from node.client.errors import LedgerError
 from node.client.regulator_client import RegulatorClient
 from node.ledger.fiscal_year import label
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
@@ -22,6 +23,7 @@ from node.wire.regulator_records import (
 )
 
 SHOWN = 5
+DEADLINE_MS = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,44 @@ def regulator_address(directory: ConsortiumDirectory) -> str:
             EXIT_UNREACHABLE,
         )
     return address
+
+
+@dataclass(frozen=True, slots=True)
+class RegulatorLook:
+    """The regulator at a glance, beside the banks."""
+
+    status: RegulatorStatus | None
+    """None if it does not answer."""
+
+    @property
+    def line(self) -> str:
+        """One line for people; an alarm is what nobody should overlook."""
+        status = self.status
+        if status is None:
+            return "the regulator does not answer; see its log"
+        text = f"the regulator has followed block {status.height}"
+        if status.alarms:
+            return f"{text} and raised {status.alarms} alarms: `consortium regulator status`"
+        return f"{text}, no alarms"
+
+    def to_json_object(self) -> dict[str, object]:
+        status = self.status
+        if status is None:
+            return {"answers": False}
+        return {"answers": True, "height": status.height, "alarms": status.alarms}
+
+
+async def look_at_regulator(directory: ConsortiumDirectory) -> RegulatorLook | None:
+    """Ask the regulator how it is; None if none was started here."""
+    address = RegulatorPlace(directory).address()
+    if address is None:
+        return None
+    credentials = ClientCredentials.load(directory.operator)
+    async with RegulatorClient(address, credentials, deadline_ms=DEADLINE_MS) as regulator:
+        try:
+            return RegulatorLook(await regulator.status())
+        except LedgerError:
+            return RegulatorLook(None)
 
 
 def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:

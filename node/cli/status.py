@@ -18,7 +18,8 @@ from rich.text import Text
 
 from node.cli.access import Consortium, nobody_answers
 from node.cli.options import data_option, json_option
-from node.cli.terminal import answer_json
+from node.cli.regulator_status import look_at_regulator
+from node.cli.terminal import answer, answer_json
 from node.client.errors import LedgerError, LedgerTimeout, LedgerUnavailable
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
@@ -228,12 +229,20 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
         asyncio.run(_watch(consortium, as_json))
         return
     seen = asyncio.run(look(consortium))
+    regulator = asyncio.run(look_at_regulator(directory))
     if as_json:
-        answer_json(seen.to_json_object())
+        answer_json(
+            {
+                **seen.to_json_object(),
+                "regulator": None if regulator is None else regulator.to_json_object(),
+            }
+        )
     if not seen.anybody:
         raise nobody_answers(consortium)
     if not as_json:
         _show(seen)
+        if regulator is not None:
+            answer(regulator.line)
 
 
 def _show(seen: Look) -> None:

@@ -196,8 +196,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop every bank, then the database server; nothing is left when this returns."""
         self._stopping = True
-        if self.regulator is not None:
-            await self.regulator.stop()
+        regulator_stops = asyncio.create_task(self._stop_regulator())
         for process in self._banks:
             process.send(signal.SIGTERM)
         flushing = asyncio.ensure_future(asyncio.to_thread(self._databases.flush))
@@ -211,6 +210,7 @@ class Supervisor:
         for watcher in self._watchers.values():
             watcher.cancel()
         await asyncio.gather(*self._watchers.values(), return_exceptions=True)
+        await regulator_stops
         # One whose start was being interrupted may not have been known yet.
         unknown = await asyncio.to_thread(node_processes, self._directory)
         if unknown:
@@ -218,6 +218,10 @@ class Supervisor:
         await asyncio.to_thread(self._databases.stop)
         await flushing
         self._directory.state_file.unlink(missing_ok=True)
+
+    async def _stop_regulator(self) -> None:
+        if self.regulator is not None:
+            await self.regulator.stop()
 
     # Starting
 

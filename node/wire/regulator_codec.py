@@ -110,15 +110,9 @@ def openings_to_stub(records: Sequence[AuditRecord]) -> regulator_pb2.OpeningLis
 def openings_from_stub(stub: regulator_pb2.OpeningList) -> tuple[AuditRecord, ...]:
     """Read a list of openings."""
     bounded_count("openings", stub.openings, MAX_LISTED)
-    records = []
     for item in stub.openings:
         exact_bytes("hash", item.hash, HASH_BYTES)
-        records.append(
-            AuditRecord(
-                item.sequence, item.time_ms, item.action, item.actor, item.event_data, item.hash
-            )
-        )
-    return tuple(records)
+    return tuple([from_stub(item, AuditRecord) for item in stub.openings])
 
 
 def evidence_item(request: regulator_pb2.SubmitEvidenceRequest) -> bytes:
