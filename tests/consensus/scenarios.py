@@ -70,16 +70,19 @@ def certificate_unheard() -> None:
     cluster = Cluster(12)
 
     def intercept(source: BankIndex, target: BankIndex, message: Message) -> Message | None:
-        if isinstance(message, QuorumCertificate) and message.view == 0:
-            cluster.network.cut = lambda source, target: LEADER_1 in (source, target)
-            return None
-        return message
+        concluded = isinstance(message, QuorumCertificate | Seal) and message.view == 0
+        return None if concluded and source == LEADER_1 else message
 
     cluster.intercept = intercept
     cluster.start()
     cluster.submit()
+    cluster.run(500)
+    leader = cluster.banks[LEADER_1].core
+    assert leader is not None
+    cluster.network.cut = lambda source, target: LEADER_1 in (source, target)
     others = [index for index in range(12) if index != LEADER_1]
     cluster.reach(1, banks=others, limit_ms=20_000)
+    assert leader.status().highest_view == 0
     cluster.network.cut = lambda source, target: False
     cluster.reach(1, limit_ms=20_000)
     assert cluster.banks[LEADER_1].disk.chain[0].block.header.original_view == 1

@@ -29,7 +29,7 @@ DUELS: list[tuple[str, Callable[[], None], str]] = [
     ("commit-after-timeout", scenarios.certificate_after_giving_up, "could be convicted"),
     ("timeout-without-lock", scenarios.seal_unheard, "could be convicted"),
     ("timeout-certificate-of-three", scenarios.seal_unheard, "two blocks are sealed at height 1"),
-    ("sealing-after-one-phase", scenarios.certificate_unheard, "two blocks are sealed at height 1"),
+    ("sealing-after-one-phase", scenarios.certificate_unheard, "could be convicted of E4"),
     ("quorum-of-eight", equivocation_by_four, "two blocks are sealed at height 1"),
 ]
 
