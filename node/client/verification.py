@@ -32,7 +32,7 @@ from node.client.errors import (
     SealInvalid,
     StateInvalid,
 )
-from node.ledger.active_set import SET_DOMAIN, ActiveSet, Member
+from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import (
     BallotCertificate,
     VerifiedBallot,
@@ -40,12 +40,11 @@ from node.ledger.ballots import (
     verify_ballots,
 )
 from node.ledger.blocks import Header
-from node.ledger.definitions import MAX_BANKS
-from node.ledger.encoding import MalformedEncoding, Reader
+from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.rejection import Rejection
 from node.ledger.state import LedgerState, genesis_header
-from node.ledger.types import KEY_BYTES, POINT_BYTES, BankIndex, Height, TransactionId, View
+from node.ledger.types import Height, TransactionId, View
 from node.wire.records import InclusionProof, PublishedSetChange, PublishedState
 
 REMEMBERED_BALLOTS = 8_192
@@ -232,24 +231,7 @@ def decode_active_set(data: bytes, set_hash: bytes) -> ActiveSet:
     """Decode the canonical active set with this hash; raises `ActiveSetInvalid`."""
     if hashlib.sha256(data).digest() != set_hash:
         raise ActiveSetInvalid("the active set is not the one the header names")
-    reader = Reader(data)
     try:
-        if reader.blob(len(SET_DOMAIN)) != SET_DOMAIN:
-            raise ActiveSetInvalid("these bytes are not an active set")
-        quorum = reader.u16()
-        opener_key = reader.fixed(POINT_BYTES)
-        members = reader.many(MAX_BANKS, _read_member)
-        reader.finish()
+        return ActiveSet.decode(data)
     except MalformedEncoding as error:
         raise ActiveSetInvalid(f"the active set does not decode: {error}") from error
-    banks = [member.bank for member in members]
-    if banks != sorted(set(banks)):
-        raise ActiveSetInvalid("members are not in increasing bank index")
-    active_set = ActiveSet(members, opener_key)
-    if active_set.quorum != quorum:
-        raise ActiveSetInvalid(f"a quorum of {quorum} is not the rule for {len(members)} banks")
-    return active_set
-
-
-def _read_member(reader: Reader) -> Member:
-    return Member(BankIndex(reader.u16()), reader.fixed(KEY_BYTES), reader.fixed(POINT_BYTES))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from crypto.ballot import BallotRing
-from node.ledger.encoding import Writer
+from node.ledger.definitions import MAX_BANKS
+from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.types import KEY_BYTES, POINT_BYTES, BankIndex, Height, View
 
 SET_DOMAIN = b"bft12/1/set"
@@ -101,10 +102,34 @@ class ActiveSet:
         )
         return writer.finish()
 
+    @staticmethod
+    def decode(data: bytes) -> ActiveSet:
+        """Decode canonical bytes; raises `MalformedEncoding`."""
+        reader = Reader(data)
+        if reader.blob(len(SET_DOMAIN)) != SET_DOMAIN:
+            raise MalformedEncoding("these bytes are not an active set")
+        quorum = reader.u16()
+        opener_key = reader.fixed(POINT_BYTES)
+        members = reader.many(MAX_BANKS, _read_member)
+        reader.finish()
+        banks = [member.bank for member in members]
+        if banks != sorted(set(banks)):
+            raise MalformedEncoding("members are not in increasing bank index")
+        active_set = ActiveSet(members, opener_key)
+        if active_set.quorum != quorum:
+            raise MalformedEncoding(
+                f"a quorum of {quorum} is not the rule for {len(members)} banks"
+            )
+        return active_set
+
     @cached_property
     def set_hash(self) -> bytes:
         """SHA-256 of the canonical bytes, 32 bytes."""
         return hashlib.sha256(self.encode()).digest()
+
+
+def _read_member(reader: Reader) -> Member:
+    return Member(BankIndex(reader.u16()), reader.fixed(KEY_BYTES), reader.fixed(POINT_BYTES))
 
 
 @lru_cache(maxsize=64)

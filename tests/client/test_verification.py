@@ -349,8 +349,14 @@ def without_last(data: bytes) -> bytes:
 
 
 SETS: dict[str, tuple[bytes, str]] = {
-    "quorum": (encode_set(FIVE, quorum=3), "a quorum of 3 is not the rule for 5 banks"),
-    "domain": (Writer().blob(b"bft12/1/sex").finish(), "these bytes are not an active set"),
+    "quorum": (
+        encode_set(FIVE, quorum=3),
+        "the active set does not decode: a quorum of 3 is not the rule for 5 banks",
+    ),
+    "domain": (
+        Writer().blob(b"bft12/1/sex").finish(),
+        "the active set does not decode: these bytes are not an active set",
+    ),
     "cut": (
         without_last(encode_set(FIVE)),
         "the active set does not decode: 96 bytes wanted at offset 671 of 766",
