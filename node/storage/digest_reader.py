@@ -17,24 +17,46 @@ from collections.abc import AsyncIterator
 from sqlalchemy import ColumnElement, Text, cast, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crypto.merkle import merkle_root
-from node.ledger.ballots import Decision, ballot_message, ballot_tag
+from crypto.ballot_proof import HEAD_BYTES
+from crypto.merkle import merkle_root_of_hashes
+from node.ledger.ballots import Decision
 from node.ledger.blocks import Header
-from node.ledger.rejection import Rejection
 from node.ledger.types import Height
 from node.storage.errors import BeforeSnapshot
-from node.storage.reading import MAX_BIGINT, AnyRow, AnySelect, field_bytes
+from node.storage.reading import MAX_BIGINT, AnySelect, field_bytes
 from node.storage.records import CountedDigest
 from node.storage.snapshot_reader import SnapshotReader
 from node.storage.tables import (
     BlockRow,
     NoteRow,
     NullifierRow,
-    TransactionBatch,
     TransactionRow,
     TreasuryRecord,
-    VotingRecord,
 )
+
+SELECT_RECORDS = """
+SELECT b.batch_id,
+       array_agg(sha256('\\x00'::bytea || v.group_signature) ORDER BY v.tag)
+           FILTER (WHERE v.tag IS NOT NULL),
+       CASE WHEN coalesce(bool_and(
+                substr(v.group_signature, :tag_at, 96) = v.tag
+                AND substr(v.group_signature, :decision_at, 1)
+                    = CASE v.decision WHEN 'approve' THEN :approval ELSE :rejection END), true)
+            AND b.approved_banks IS NOT DISTINCT FROM
+                count(*) FILTER (WHERE v.decision = 'approve')
+            AND b.rejected_banks IS NOT DISTINCT FROM
+                count(*) FILTER (WHERE v.decision = 'reject')
+            THEN NULL
+            ELSE sha256(convert_to(concat_ws(',', b.status, b.approved_banks, b.rejected_banks,
+                string_agg(concat_ws(',', v.tag, v.decision, v.group_signature), ','
+                           ORDER BY v.tag)), 'UTF8'))
+       END
+FROM transaction_batches b LEFT JOIN bank_voting_records v ON v.batch_id = b.batch_id
+WHERE b.batch_id >= :origin AND b.batch_id < :last
+GROUP BY b.batch_id ORDER BY b.batch_id
+"""
+"""Per block the leaves of its ballots, hashed by the server (IDX1 11.1), and a digest of the rows
+instead of the leaves' if they contradict the ballots."""
 
 
 class DigestReader(SnapshotReader):
@@ -104,27 +126,16 @@ class DigestReader(SnapshotReader):
         async for (encoded,) in self._streamed(connection, headers):
             header = Header.decode(encoded)
             yield header.height - 1, header.ballots_root
-        votes = (
-            select(
-                TransactionBatch.batch_id,
-                TransactionBatch.approved_banks,
-                TransactionBatch.rejected_banks,
-                VotingRecord.tag,
-                VotingRecord.decision,
-                VotingRecord.group_signature,
-            )
-            .outerjoin(VotingRecord, VotingRecord.batch_id == TransactionBatch.batch_id)
-            .where(TransactionBatch.batch_id >= origin, TransactionBatch.batch_id < last)
-            .order_by(TransactionBatch.batch_id, VotingRecord.tag)
+        recorded = text(SELECT_RECORDS).bindparams(
+            origin=origin,
+            last=last,
+            tag_at=HEAD_BYTES + 1,
+            decision_at=HEAD_BYTES,
+            approval=Decision.APPROVE.value,
+            rejection=Decision.REJECT.value,
         )
-        rows: list[AnyRow] = []
-        async for row in self._streamed(connection, votes):
-            if rows and rows[0][0] != row[0]:
-                yield rows[0][0], _record_root(rows)
-                rows = []
-            rows.append(row)
-        if rows:
-            yield rows[0][0], _record_root(rows)
+        async for height, leaves, contradiction in self._streamed(connection, recorded):
+            yield height, contradiction or merkle_root_of_hashes(leaves or ())
 
     async def treasury_digest(
         self, at_height: int, fiscal_year: int | None = None
@@ -188,23 +199,3 @@ def _up_to(height: int) -> ColumnElement[bool]:
     """Sealed at most at this height, or taken over with the snapshot before it."""
     sealed_at = TransactionRow.batch_id
     return or_(sealed_at <= min(height, MAX_BIGINT), sealed_at.is_(None))
-
-
-def _record_root(rows: list[AnyRow]) -> bytes:
-    """Return the root of one block's ballots, or a hash of rows that contradict them."""
-    votes = [tuple(row[3:]) for row in rows if row[3] is not None]
-    approved = sum(decision == "approve" for _, decision, _ in votes)
-    counted = tuple(rows[0][1:3]) == (approved, len(votes) - approved)
-    if counted and all(_says(*vote) for vote in votes):
-        return merkle_root([ballot for _, _, ballot in votes])
-    fields = [value for row in rows for value in row]
-    return hashlib.sha256(b"".join([field_bytes(value) for value in fields])).digest()
-
-
-def _says(tag: bytes, decision: str, ballot: bytes) -> bool:
-    """Whether a row says of its ballot what the ballot says itself."""
-    try:
-        message = ballot_message(ballot)
-        return ballot_tag(ballot) == tag and Decision(message[-1:]).name.lower() == decision
-    except (Rejection, ValueError):
-        return False

@@ -140,7 +140,7 @@ class Reader:
                 yield connection
 
     async def _streamed(
-        self, connection: AsyncConnection, statement: AnySelect
+        self, connection: AsyncConnection, statement: AnySelect | TextClause
     ) -> AsyncIterator[AnyRow]:
         """Yield the rows of one statement in constant memory."""
         options = {"yield_per": ROWS_PER_FETCH}
