@@ -52,6 +52,8 @@ def distrust(state: State, bank: BankIndex, why: str) -> None:
     For a while its ballots are verified one by one, so that it spoils nobody's batch, and no seal
     is taken from it (section 12).
     """
+    if not is_distrusted(state, bank):
+        state.alarm(AlarmKind.FALSE_BALLOT, f"bank {bank} brought {why}", bank=bank)
     state.presence.distrusted[bank] = Height(state.height + DISTRUSTED_FOR)
     state.refuse(bank, why)
 

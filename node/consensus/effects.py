@@ -28,6 +28,8 @@ class AlarmKind(StrEnum):
     """A height is sealed twice: more banks are Byzantine than agreement bears (BFT-12 1)."""
     CONFLICTING_STATEMENTS = "conflicting-statements"
     """A bank signed two statements that no correct bank signs (BFT-12 E1-E4)."""
+    FALSE_BALLOT = "false-ballot"
+    """A bank brought a ballot whose proof does not hold (BFT-12 section 12)."""
     CONFLICTING_BALLOTS = "conflicting-ballots"
     """An unknown bank cast two ballots in one view (BFT-12 E8)."""
     SILENCED = "silenced"

@@ -214,6 +214,8 @@ def test_section_12_the_ballots_of_a_liar_are_verified_one_by_one_from_then_on()
     desk.receive(with_garbage(C.commit(OTHERS[0], BLOCK)), *commits(OTHERS[1:9]))
     desk.verify(desk.all(VerifyBallots)[0])
     assert desk.core.status().refused == ((OTHERS[0], 1),)
+    text = f"bank {OTHERS[0]} brought a ballot that does not hold"
+    assert desk.all(Alarm) == [Alarm(AlarmKind.FALSE_BALLOT, text, bank=OTHERS[0])]
     desk.receive(*[with_garbage(C.commit(OTHERS[0], BLOCK, 3)), *commits(OTHERS[1:10], view=3)])
     together, alone = desk.all(VerifyBallots)
     assert alone.ballots == (garbage(C.ballot(OTHERS[0], BLOCK, 3)),)
@@ -519,7 +521,7 @@ def test_e8_garbage_under_a_correct_banks_tag_convicts_nobody() -> None:
     against = garbage(C.ballot(3, BLOCK, approve=False))
     desk.receive(C.commit(3, BLOCK), replace(C.reject(4, BLOCK), ballot=against))
     assert kept(desk) == []
-    assert desk.all(Alarm) == []
+    assert [(alarm.kind, alarm.bank) for alarm in desk.all(Alarm)] == [(AlarmKind.FALSE_BALLOT, 4)]
 
 
 def test_what_one_bank_says_in_two_views_is_no_conflict() -> None:
