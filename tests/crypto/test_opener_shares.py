@@ -78,7 +78,7 @@ def test_any_three_of_five_officers_decrypt_and_no_two() -> None:
             assert combined(*indices) == DECRYPTED
     for indices in combinations(range(1, 6), 2):
         message = f"the share keys of officers {list(indices)} are not the opener's key"
-        assert refused(lambda indices=indices: combined(*indices)) == message  # type: ignore[misc]
+        assert refused(lambda indices=indices: combined(*indices)) == message
 
 
 def test_the_whole_key_is_the_case_of_one_officer() -> None:
@@ -173,7 +173,7 @@ def test_a_partial_proves_one_decryption_for_one_statement() -> None:
         replace(first, point=bytes(96)),
         replace(first, proof=second.proof),
     ):
-        message = refused(lambda damaged=damaged: verify_partial(damaged, BASE, STATEMENT))  # type: ignore[misc]
+        message = refused(lambda damaged=damaged: verify_partial(damaged, BASE, STATEMENT))
         assert message == f"officer {damaged.index}: {elsewhere}"
 
 
@@ -200,7 +200,7 @@ def test_malformed_partials_are_refused_for_their_reason() -> None:
         (replace(first, index=0), "officer 0 is outside 1 .. 16"),
         (replace(first, index=17), "officer 17 is outside 1 .. 16"),
     ):
-        assert refused(lambda it=damaged: verify_partial(it, BASE, STATEMENT)) == message  # type: ignore[misc]
+        assert refused(lambda it=damaged: verify_partial(it, BASE, STATEMENT)) == message
 
 
 def test_an_officer_counts_once() -> None:
@@ -229,7 +229,7 @@ def test_what_is_wrong_with_the_keys_is_said_before_any_proof_is_looked_at() -> 
         ),
     ):
         found = refused(
-            lambda chosen=chosen: combine_partials(chosen, OPENER.public, BASE, STATEMENT)  # type: ignore[misc]
+            lambda chosen=chosen: combine_partials(chosen, OPENER.public, BASE, STATEMENT)
         )
         assert found == message
 

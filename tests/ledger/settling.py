@@ -56,7 +56,7 @@ def draw_seed(year: int) -> bytes:
 @cache
 def settling_genesis(banks: int = 6) -> Genesis:
     """Years of a minute, the first of them FY2026."""
-    parameters = Parameters(ring_base=4, transfer_fee=FEE, fiscal_year_seconds=YEAR_S)  # type: ignore[arg-type]
+    parameters = Parameters(ring_base=4, transfer_fee=FEE, fiscal_year_seconds=YEAR_S)
     genesis = replace(
         make_genesis(banks=banks, parameters=parameters),
         draw_commitment=hashed(DRAW_ROOT, DRAW_LINKS),
@@ -126,7 +126,7 @@ class SettlingChain(Chain):
 
     def begin(self, year: int, *raws: bytes, **chosen: object) -> BuiltBlock:
         """Seal the first block of a year, in its first instant."""
-        return self.extend(*raws, at_ms=self.first_ms(year), **chosen)  # type: ignore[arg-type]
+        return self.extend(*raws, at_ms=self.first_ms(year), **chosen)
 
     # What the regulator does
 
@@ -160,7 +160,7 @@ class SettlingChain(Chain):
         **stated: object,
     ) -> bytes:
         """A settlement, proven as well as it can be, whatever it says."""
-        claim = self.claim(year, counts, **stated)  # type: ignore[arg-type]
+        claim = self.claim(year, counts, **stated)
         total = tally_of(self.genesis, self.state, FiscalYear(year)).ciphertext_sum
         partial = prove_tally_partially(
             total,
@@ -181,7 +181,7 @@ class SettlingChain(Chain):
             nonce=self.state.governance_nonce,
             expiry=FAR,
         )
-        return replace(terms, **other)  # type: ignore[arg-type]
+        return replace(terms, **other)
 
     def carry(self, year: int, approvers: Sequence[int] | None = None, **other: object) -> bytes:
         """Approved by these banks, or by as many of the active ones as it takes."""
@@ -194,7 +194,7 @@ class SettlingChain(Chain):
                 approve_pot_carry(
                     terms,
                     BankIndex(bank),
-                    lambda statement, bank=bank: sign(consensus_secret(bank), statement),  # type: ignore[misc]
+                    lambda statement, bank=bank: sign(consensus_secret(bank), statement),
                 )
                 for bank in chosen
             ],

@@ -131,7 +131,7 @@ def test_every_carry_has_one_encoding(terms: PotCarryTerms, approvals: list[Appr
 @pytest.mark.parametrize("raw", [SETTLEMENT, CARRY], ids=["settlement", "carry"])
 def test_every_other_length_is_refused(raw: bytes) -> None:
     for size in range(len(raw)):
-        reason, _ = refusal(lambda size=size: decode_governance(raw[:size]))  # type: ignore[misc]
+        reason, _ = refusal(lambda size=size: decode_governance(raw[:size]))
         assert reason is Reason.LENGTH, size
     expected = (Reason.TRAILING, "1 bytes after the end")
     assert refusal(lambda: decode_governance(raw + b"\x00")) == expected
@@ -177,6 +177,6 @@ def test_requests_decode_as_themselves_alone() -> None:
         (SettlementClaim.decode, CLAIM.encode(), TERMS.encode()),
         (PotCarryTerms.decode, TERMS.encode(), CLAIM.encode()),
     ):
-        assert refusal(lambda d=decode, o=other: d(o))[0] is Reason.KIND  # type: ignore[misc]
-        assert refusal(lambda d=decode, o=own: d(o + b"\x00"))[0] is Reason.TRAILING  # type: ignore[misc]
-        assert refusal(lambda d=decode, o=own: d(o[:-1]))[0] is Reason.LENGTH  # type: ignore[misc]
+        assert refusal(lambda d=decode, o=other: d(o))[0] is Reason.KIND
+        assert refusal(lambda d=decode, o=own: d(o + b"\x00"))[0] is Reason.TRAILING
+        assert refusal(lambda d=decode, o=own: d(o[:-1]))[0] is Reason.LENGTH

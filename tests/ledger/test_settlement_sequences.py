@@ -155,7 +155,7 @@ class Run:
 
     def block(self) -> None:
         chain, at_ms = self.chain, self.draw_time()
-        year = chain.year_at(at_ms)  # type: ignore[arg-type]
+        year = chain.year_at(at_ms)
         active = chain.parent_set
         voters = self.data.draw(
             st.permutations(active.banks).map(lambda order: sorted(order[: active.quorum])),
