@@ -43,6 +43,10 @@ def summary_object(
         "convictions": totals.convictions,
         "removals": totals.removals,
         "readmissions": totals.readmissions,
+        "settlements": totals.settlements,
+        "pots_carried": totals.carried,
+        "settlements_refused": totals.attempts,
+        "ballots_opened": totals.openings,
         "virtual_hours": round(totals.virtual_ms / MS_PER_HOUR, 2),
         "slowest_recovery_ms": totals.slowest_recovery_ms,
         "violations": [

@@ -57,6 +57,10 @@ class Totals:
     convictions: int = 0
     removals: int = 0
     readmissions: int = 0
+    settlements: int = 0
+    carried: int = 0
+    attempts: int = 0
+    openings: int = 0
     acknowledged: int = 0
     virtual_ms: int = 0
     slowest_recovery_ms: int = 0
@@ -73,6 +77,10 @@ class Totals:
         self.convictions += outcome.convictions
         self.removals += outcome.removals
         self.readmissions += outcome.readmissions
+        self.settlements += outcome.settlements
+        self.carried += outcome.carried
+        self.attempts += outcome.attempts
+        self.openings += outcome.openings
         self.acknowledged += outcome.acknowledged
         self.virtual_ms += outcome.virtual_ms
         self.slowest_recovery_ms = max(self.slowest_recovery_ms, outcome.recovery_ms)

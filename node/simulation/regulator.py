@@ -54,10 +54,14 @@ class Regulator:
         self._counted = Height(0)
         self._counts: dict[FiscalYear, Counter[BankIndex]] = {}
         self._pending: tuple[FiscalYear, TransactionId, Height] | None = None
-        self._settled: list[TransactionId] = []
-        self._opened: set[tuple[bytes, bytes]] = set()
+        self._opened: dict[tuple[bytes, bytes], bytes] = {}
+        """Evidence items, by the two ballots that they are about."""
         self.attempts = 0
-        self.openings = 0
+
+    @property
+    def openings(self) -> int:
+        """Ballots that were opened."""
+        return len(self._opened)
 
     def act_every(self, period_ms: int, until_ms: int) -> None:
         """Look once in every period."""
@@ -122,7 +126,6 @@ class Regulator:
             )
             identifier = self._ledger.oracle.register(raw, owned=True)
             pending = self._pending = (year, identifier, claim.expiry)
-            self._settled.append(identifier)
         self._hand_in(guide, pending[1])
 
     def _claim(self, point: LedgerPoint, year: FiscalYear) -> SettlementClaim:
@@ -200,14 +203,16 @@ class Regulator:
         active_set = point.state.active_set_at(point.genesis, pair.height)
         if active_set is None:
             return
-        first, second = sorted((pair.first, pair.second))
-        self._opened.add((first, second))
-        opening = self._ledger.ballot_oracle.open(first, active_set)
-        self.openings += 1
-        item = DoubleBallot(
-            active_set.banks[opening.index], pair.height, pair.view, first, second, opening
-        )
-        self._cluster.deliver(bank, MessageReceived(bank.index, Evidence(encode_item(item))))
+        key = (pair.first, pair.second)
+        item = self._opened.get(key)
+        if item is None:
+            first, second = sorted(key)
+            opening = self._ledger.ballot_oracle.open(first, active_set)
+            accused = active_set.banks[opening.index]
+            item = self._opened[key] = encode_item(
+                DoubleBallot(accused, pair.height, pair.view, first, second, opening)
+            )
+        self._cluster.deliver(bank, MessageReceived(bank.index, Evidence(item)))
 
     def _hand_in(self, guide: Bank, identifier: TransactionId) -> None:
         self._cluster.receive_transaction(guide, identifier)

@@ -81,6 +81,14 @@ class Outcome:
     convictions: int = 0
     removals: int = 0
     readmissions: int = 0
+    settlements: int = 0
+    """Fiscal years that the regulator settled."""
+    carried: int = 0
+    """Those whose pot the banks carried on."""
+    attempts: int = 0
+    """Settlements that the regulator tried although it may not."""
+    openings: int = 0
+    """Ballots that it opened because their bank cast two."""
     acknowledged: int = 0
     virtual_ms: int = 0
     recovery_ms: int = 0
@@ -376,6 +384,11 @@ class Run:
         outcome.crashes = cluster.crashes
         outcome.virtual_ms = cluster.now_ms
         outcome.acknowledged = len(self.clients.acknowledged)
+        settled = [item for item in self.settlements.settled if item.draw_seed is not None]
+        outcome.settlements = len(settled)
+        outcome.carried = len(self.settlements.settled) - len(settled)
+        outcome.attempts = self.regulator.attempts
+        outcome.openings = self.regulator.openings
         outcome.convictions = len(self.convictions.punished)
         outcome.removals = self.convictions.removed
         outcome.readmissions = self.convictions.readmitted

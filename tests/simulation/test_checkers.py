@@ -220,10 +220,20 @@ def test_conservation_a_state_with_money_from_nowhere() -> None:
     refuses(stage.checker.finish, "conservation of value", "wallets hold")
 
 
-def test_treasury_sums_a_row_too_many() -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (TreasuryKind.PENALTY, "reward rows add up to 0, the state says 5"),
+        (TreasuryKind.FEE, "reward rows add up to 0, the state says 5"),
+        (TreasuryKind.REWARD, "reward rows add up to 5, the state says 0"),
+        (TreasuryKind.CARRY, "carry rows add up to 5, the state says 0"),
+        (TreasuryKind.STAKE, "penalty rows add up to 0, the state says 5"),
+    ],
+)
+def test_treasury_sums_a_row_too_many(kind: TreasuryKind, words: str) -> None:
     stage = Stage(lambda ledger: TreasurySums())
     point = stage.point()
-    row = TreasuryEntry(BankIndex(0), FiscalYear(2026), 5, TreasuryKind.PENALTY, "invented")
+    row = TreasuryEntry(BankIndex(0), FiscalYear(2026), 5, kind, "invented")
     other = replace(point, transition=replace(point.transition, treasury_entries=(row,)))
     item = stage.bank.disk.chain[-1]
     block = replace(
@@ -232,7 +242,7 @@ def test_treasury_sums_a_row_too_many() -> None:
     refuses(
         lambda: stage.checker.applied(stage.bank, block, item.seal, Valid(other)),
         "treasury sums",
-        "add up to 5",
+        words,
     )
 
 

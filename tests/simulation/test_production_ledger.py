@@ -33,6 +33,7 @@ def build(ledger: ProductionLedger, *ids: TransactionId, after_ms: int = 1_000) 
         clock_ms=point.header.time_ms + after_ms,
         candidates=ids,
         evidence=(),
+        ballots=(),
     )
 
 

@@ -58,6 +58,8 @@ def test_a_schedule_reads_as_a_script() -> None:
         schedule_of("live", 0),
         load_period_ms=300,
         slash_floor_percent=30,
+        fiscal_year_seconds=4,
+        settlement=False,
         trouble_ms=9_000,
         byzantine=(ByzantineBank(BANK, "silent"), ByzantineBank(BankIndex(5), None)),
         gone=frozenset({BankIndex(1)}),
@@ -68,7 +70,8 @@ def test_a_schedule_reads_as_a_script() -> None:
         ),
     )
     assert schedule.script() == [
-        "12 banks, a transaction every 300 ms, slash floor 30 %",
+        "12 banks, a transaction every 300 ms, slash floor 30 %, fiscal years of 4 s, which nobody "
+        "settles",
         "       bank 4 is Byzantine: silent",
         "       bank 5 is Byzantine: member of the coalition",
         "     0 network: 5% lost, 20% twice, up to 50 ms late",

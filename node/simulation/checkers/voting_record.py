@@ -76,6 +76,9 @@ class VotingRecord(Checker):
         self._require_quorum(what, for_it, active_set)
         if len({*for_it, *against}) != len(ballots):
             raise self.violation(f"{what} counts a bank twice")
+        tags = [ballot_tag(raw) for raw in ballots]
+        if tags != sorted(tags):
+            raise self.violation(f"{what} is not in the order of its tags")
         if len({ballot_view(raw) for raw in ballots}) != 1:
             raise self.violation(f"{what} holds ballots of several views")
         self.rejections += len(against)
