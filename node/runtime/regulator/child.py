@@ -93,12 +93,17 @@ class RegulatorChild:
                 await asyncio.sleep(delay_s)
                 await self._launch()
                 continue
-            why = last_event(self._place.log_file, self._log_start)
+            self._place.forget_address()
             self._tell(
-                f"the regulator is down (exit code {exit_code}: {why}); the banks do without it, "
+                f"the regulator is down ({self._why(exit_code)}); the banks do without it, "
                 f"`consortium regulator run --data {self._directory.root}` runs it again"
             )
             return
+
+    def _why(self, exit_code: int) -> str:
+        if exit_code < 0:
+            return f"killed by {signal.Signals(-exit_code).name}"
+        return f"exit code {exit_code}: {last_event(self._place.log_file, self._log_start)}"
 
     def _tell(self, text: str) -> None:
         self._notify(Notice(NoticeKind.BANK_DOWN, text))
