@@ -128,7 +128,9 @@ async def _petition(consortium: Consortium, bank: BankIndex) -> ReadmissionPetit
             return Petition(await readmission_terms(ledger, bank))
 
 
-def _finish(consortium: Consortium, petition: ReadmissionPetition, timeout_s: int, *, as_json: bool) -> None:
+def _finish(
+    consortium: Consortium, petition: ReadmissionPetition, timeout_s: int, *, as_json: bool
+) -> None:
     sealed = asyncio.run(_submit(consortium, petition, timeout_s))
     approvers = bank_names(sorted(item.bank for item in petition.approvals))
     bank = petition.terms.bank
