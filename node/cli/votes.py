@@ -32,7 +32,8 @@ Each ballot proves that one of the active banks cast it, and its tag that no ban
 in it tells which bank, and the tags of different blocks have nothing in common. The opener (the
 regulator, or t of its m officers) can name the author of a ballot, with a proof. What ballots do
 not hide: banks know from their own links who sent them what; a block's leader may choose which ten
-of twelve ballots are recorded; the counts of a very short fiscal year tell much."""
+of twelve ballots are recorded; the counts of a very short fiscal year tell much; and evidence of an
+offence shows the signed statements that prove it."""
 
 
 @dataclass(frozen=True, slots=True)
