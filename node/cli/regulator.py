@@ -185,3 +185,38 @@ def settle(
     from node.cli.regulator_officers import settle_year
 
     settle_year(directory, year, partials, as_json=as_json)
+
+
+@command.command()
+@click.option("--officer", type=click.IntRange(1, 16), required=True, help="Who deals.")
+@click.option("--officers", type=click.IntRange(1, 16), required=True, help="Officers in all.")
+@click.option("--threshold", type=click.IntRange(1, 16), required=True, help="Officers needed.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+def deal(officer: int, officers: int, threshold: int, out: Path) -> None:
+    """Deal one officer's part of a new opener's key, which nobody will ever hold whole.
+
+    \b
+    Example:
+      consortium regulator deal --officer 1 --officers 3 --threshold 2 --out dealt
+    """
+    from node.cli.regulator_officers import deal_secret
+
+    deal_secret(officer, officers, threshold, out)
+
+
+@command.command()
+@click.option("--officer", type=click.IntRange(1, 16), required=True, help="Whose share.")
+@click.option("--dealing", "dealings", type=FILE, multiple=True, required=True)
+@click.option("--value", "values", type=FILE, multiple=True, required=True)
+@click.option("--out", type=FILE, required=True, help="Where to write the share.")
+def join(officer: int, dealings: tuple[Path, ...], values: tuple[Path, ...], out: Path) -> None:
+    """Check what all officers dealt, write this officer's share, print the common opener's key.
+
+    \b
+    Example:
+      consortium regulator join --officer 1 --dealing dealing-1.json --dealing dealing-2.json \\
+        --value value-from-1-for-1.json --value value-from-2-for-1.json --out share-1.json
+    """
+    from node.cli.regulator_officers import join_share
+
+    join_share(officer, dealings, values, out)

@@ -30,6 +30,14 @@ from node.ledger.state import LedgerState
 from node.ledger.types import FiscalYear, Height, TransactionId
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.draw_seeds import DrawSeeds
+from node.runtime.regulator.ceremony import (
+    CeremonyFailed,
+    DealtValue,
+    PublicDealing,
+    deal_to,
+    join,
+    opener_key_of,
+)
 from node.runtime.regulator.officers import (
     BLOCK_SUMS,
     CLAIM,
@@ -305,3 +313,36 @@ def _year(text: str) -> FiscalYear:
     if match is None:
         raise CommandFailed(f"{text!r} is no fiscal year such as FY2026", "", EXIT_USAGE)
     return FiscalYear(int(match[1]))
+
+
+def deal_secret(officer: int, officers: int, threshold: int, out: Path) -> None:
+    """Deal one officer's part of a new opener's key."""
+    try:
+        dealing = deal_to(out, officer, threshold, officers)
+    except ValueError as error:
+        raise CommandFailed(str(error), "", EXIT_USAGE) from error
+    answer(f"hash of your dealing: {dealing.commitment_hash}")
+    say(
+        "tell all officers this hash first; when all hashes are told, send everybody "
+        f"{out / f'dealing-{officer}.json'} and each officer the value that is for him alone"
+    )
+
+
+def join_share(officer: int, dealings: Sequence[Path], values: Sequence[Path], out: Path) -> None:
+    """Check all that was dealt and write one officer's share."""
+    try:
+        public = [PublicDealing.read(path) for path in dealings]
+        share = join(officer, public, [DealtValue.read(path) for path in values])
+        opener_key = opener_key_of(public)
+    except OSError as error:
+        raise CommandFailed(f"{error.filename}: {error.strerror}", "", EXIT_USAGE) from error
+    except CeremonyFailed as error:
+        raise CommandFailed(str(error), "do not go on with this dealing; deal anew") from error
+    write_share(out, share, opener_key, public[0].threshold)
+    for item in sorted(public, key=lambda one: one.dealer):
+        say(f"dealer {item.dealer}: {item.commitment_hash}")
+    answer(opener_key.hex())
+    say(
+        "compare the hashes above with those that were told; this is the opener's key of all: "
+        "`consortium up --opener-key KEY` makes a consortium with it"
+    )

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from crypto.curve import decode_strict
+from crypto.errors import Rejected
 from node.cli.block_stream import BlockLine, stream_block_lines
 from node.cli.demo_show import show_demo
 from node.cli.failure import EXIT_FAILED
@@ -47,6 +49,8 @@ class UpOptions:
     database_url: str | None
     fiscal_year_seconds: int | None = None
     with_regulator: bool = True
+    opener_key: bytes | None = None
+    """Made by officers together; of a new consortium."""
 
 
 @click.command()
@@ -80,6 +84,11 @@ class UpOptions:
     help="Length of a fiscal year of a new consortium.  [default: from April 1 to March 31]",
 )
 @click.option(
+    "--opener-key",
+    metavar="HEX",
+    help="Opener's key of a new consortium, made by officers: `consortium regulator join`.",
+)
+@click.option(
     "--no-regulator", is_flag=True, help="Without the regulator: nobody settles or re-verifies."
 )
 def command(
@@ -90,6 +99,7 @@ def command(
     keep: bool,
     database_url: str | None,
     fiscal_year_seconds: int | None,
+    opener_key: str | None,
     no_regulator: bool,
 ) -> None:
     """Start a consortium: each bank a process of its own with its own database.
@@ -112,6 +122,7 @@ def command(
         database_url,
         fiscal_year_seconds=fiscal_year_seconds,
         with_regulator=not no_regulator,
+        opener_key=None if opener_key is None else _read_opener_key(opener_key),
     )
     exit_code = asyncio.run(run_up(options))
     raise click.exceptions.Exit(exit_code)
@@ -151,11 +162,22 @@ def ensure_consortium(options: UpOptions) -> None:
     begun_s = time.monotonic()
     count = options.bank_count or DEFAULT_BANKS
     parameters = Parameters(fiscal_year_seconds=options.fiscal_year_seconds)
-    genesis = create_consortium(directory, bank_count=count, parameters=parameters)
+    genesis = create_consortium(
+        directory, bank_count=count, parameters=parameters, opener_key=options.opener_key
+    )
     say(
         f"made a consortium of {count} banks in {directory.root}, chain "
         f"{genesis.chain_id.hex()[:16]} ({time.monotonic() - begun_s:.1f} s)"
     )
+
+
+def _read_opener_key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+        decode_strict(key)
+    except (ValueError, Rejected):
+        raise click.UsageError("--opener-key is no key that officers have made") from None
+    return key
 
 
 class _Run:

@@ -102,11 +102,14 @@ def create_consortium(
     name: str = DEFAULT_NAME,
     parameters: Parameters | None = None,
     time_ms: int | None = None,
+    opener_key: bytes | None = None,
 ) -> Genesis:
     """Make a consortium of `bank_count` banks in `directory` and return its genesis.
 
-    `time_ms` is the header time of block 0, by default now. Raises `InitialisationRefused` if the
-    directory holds something already or another process is making one, and `GenesisInvalid`.
+    `time_ms` is the header time of block 0, by default now. `opener_key` is the key that officers
+    made together; by default a whole one is made, for the regulator to keep. Raises
+    `InitialisationRefused` if the directory holds something already or another process is making
+    one, and `GenesisInvalid`.
     """
     if not MINIMUM_BANKS <= bank_count <= MAX_BANKS:
         raise InitialisationRefused(
@@ -124,21 +127,25 @@ def create_consortium(
         ):
             _make_directory(place)
         keys = [_BankKeys.generate() for _ in range(bank_count)]
-        opener = BallotKey.generate()
+        opener = None
+        if opener_key is None:
+            opener = BallotKey.generate()
+            opener_key = opener.public
         seeds = DrawSeeds.generate()
         genesis = _make_genesis(
             name,
             TimeMs(int(time.time() * 1000) if time_ms is None else time_ms),
             Parameters() if parameters is None else parameters,
             keys,
-            opener,
+            opener_key,
             seeds.commitment,
         )
         ports = choose_ports(bank_count)
         for bank, bank_keys in enumerate(keys):
             _write_bank(staged, bank, bank_keys, ports)
         _write_certificates(staged, genesis)
-        write_private(staged.regulator / "opener.key", _hexadecimal(opener.to_bytes()))
+        if opener is not None:
+            write_private(staged.regulator / "opener.key", _hexadecimal(opener.to_bytes()))
         seeds.save(staged.regulator)
         document = json.dumps(genesis.to_json_object(), indent=2) + "\n"
         staged.genesis_file.write_text(document, encoding="utf-8")
@@ -150,7 +157,7 @@ def _make_genesis(
     time_ms: TimeMs,
     parameters: Parameters,
     keys: Sequence[_BankKeys],
-    opener: BallotKey,
+    opener_key: bytes,
     draw_commitment: bytes,
 ) -> Genesis:
     count = len(keys)
@@ -176,7 +183,7 @@ def _make_genesis(
             _asset("INR", INR_ISSUANCE_LIMIT, count, is_base=True),
             _asset("USD", USD_ISSUANCE_LIMIT, count, is_base=False),
         ),
-        opener_key=opener.public,
+        opener_key=opener_key,
         draw_commitment=draw_commitment,
     )
     return genesis.with_possessions(
