@@ -62,7 +62,8 @@ async def test_idx_46_no_hostile_message_stops_or_changes_anything(
 ) -> None:
     caplog.set_level(logging.WARNING)
     chain_id = consortium.cluster.genesis.chain_id
-    corpus = await collect(consortium.clients[0], chain_id, BANKS)
+    bank = consortium.credentials_of(Role.BANK, "0")
+    corpus = await collect(consortium.clients[0], bank, chain_id, BANKS)
     generator = Generator(corpus, "ci")
     delivery = delivery_to(consortium)
     states = await consortium.snapshots()
@@ -86,7 +87,9 @@ async def test_idx_46_no_hostile_message_stops_or_changes_anything(
 
 @in_module_loop
 async def test_a_message_is_known_by_seed_and_index(consortium: Consortium) -> None:
-    corpus = await collect(consortium.clients[1], consortium.cluster.genesis.chain_id, BANKS)
+    chain_id = consortium.cluster.genesis.chain_id
+    bank = consortium.credentials_of(Role.BANK, "1")
+    corpus = await collect(consortium.clients[1], bank, chain_id, BANKS)
     forwards = [Generator(corpus, "replay").message(index) for index in range(60)]
     generator = Generator(corpus, "replay")
     backwards = [generator.message(index) for index in reversed(range(60))]

@@ -90,7 +90,8 @@ def _changed_state(before: Observation, after: Observation) -> Iterable[str]:
             "nullifier_digest",
             "note_count",
             "note_digest",
-            "treasury",
+            "treasury_count",
+            "treasury_digest",
         ):
             if getattr(old, name) != getattr(new, name):
                 yield f"{name} of bank {report.bank} has changed"
