@@ -310,6 +310,9 @@ def check_books(books: LedgerBooks, origin: Height) -> None:
     if books.damaged_evidence is not None:
         evidence_id, at = books.damaged_evidence
         raise damaged("evidence", at, f"item {evidence_id.hex()[:16]} does not have its hash")
+    if books.damaged_conflict is not None:
+        number, at = books.damaged_conflict
+        raise damaged("ballot_conflicts", at, f"the ballots of number {number} do not conflict")
     if origin:
         return
     if books.account_rows != (books.account_entry_count, books.account_entry_count):

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from crypto.ballot_proof import CONTEXT_BYTES, HEAD_BYTES
 from node.ledger.types import Height
 from node.storage.reading import Reader
 from node.storage.records import StoredBlock
@@ -117,6 +118,15 @@ SELECT_DAMAGED_EVIDENCE = """
 SELECT evidence_id, block_number FROM evidence WHERE sha256(raw) <> evidence_id LIMIT 1
 """
 
+SELECT_DAMAGED_CONFLICT = """
+SELECT sequence, height FROM ballot_conflicts
+WHERE substr(first, %b, 96) <> tag OR substr(second, %b, 96) <> tag
+   OR substr(first, 1, %b) <> substr(second, 1, %b)
+   OR substr(first, 1, %b) = substr(second, 1, %b)
+ORDER BY sequence LIMIT 1
+"""
+"""One tag, one context, two messages (IDX1 9.3): the ballots' proofs are the regulator's to see."""
+
 Rows = Sequence[tuple[Any, ...]]
 
 
@@ -195,6 +205,8 @@ class LedgerBooks:
     """Year and height of one whose rewards and carry are not its pot, or not in the treasury."""
     damaged_evidence: tuple[bytes, int | None] | None
     """Id and height of an evidence item whose bytes do not hash to its id."""
+    damaged_conflict: tuple[int, int] | None
+    """Number and height of two ballots that are not in conflict."""
 
 
 class HistoryReader(Reader):
@@ -265,12 +277,15 @@ class HistoryReader(Reader):
         async with self._driver_snapshot() as cursor:
             state, entry_count, treasury_count = await self._state(cursor)
 
-            async def rows(statement: str) -> Rows:
-                return await (await cursor.execute(statement)).fetchall()
+            async def rows(statement: str, *parameters: int) -> Rows:
+                return await (await cursor.execute(statement, parameters)).fetchall()
 
             counts = (await rows(SELECT_COUNTS))[0]
             damaged = await rows(SELECT_DAMAGED_EVIDENCE)
             unsettled = await rows(SELECT_DAMAGED_SETTLEMENT)
+            tag_at = HEAD_BYTES + 1
+            extents = (tag_at, tag_at, CONTEXT_BYTES, CONTEXT_BYTES, HEAD_BYTES, HEAD_BYTES)
+            no_conflict = await rows(SELECT_DAMAGED_CONFLICT, *extents)
             return LedgerBooks(
                 state=state,
                 account_entry_count=entry_count,
@@ -284,6 +299,7 @@ class HistoryReader(Reader):
                 rewards=await rows(SELECT_REWARD_SUMS),
                 damaged_settlement=(unsettled[0][0], unsettled[0][1]) if unsettled else None,
                 damaged_evidence=(damaged[0][0], damaged[0][1]) if damaged else None,
+                damaged_conflict=(no_conflict[0][0], no_conflict[0][1]) if no_conflict else None,
             )
 
     async def _page(self, statement: str, first: int, limit: int) -> ListPage:

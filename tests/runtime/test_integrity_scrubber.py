@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from crypto.ballot_proof import HEAD_BYTES
 from crypto.transaction import Kind
 from node.consensus.certificates import Seal, SignatureEntry
 from node.consensus.signatures import Ed25519Signer, Ed25519Verifier
@@ -162,6 +163,12 @@ def history_url(postgres_server: EmbeddedPostgres, history: History) -> Iterator
             for built, seal in history.blocks:
                 await database.apply_block(built.block, seal, built.transition, built.transactions)
 
+            second, third = (history.blocks[at][0].block.parent_ballots[0] for at in (1, 2))
+            other = second[: HEAD_BYTES - 1] + b"R" + second[HEAD_BYTES:]
+            await database.add_ballot_conflict(Height(1), View(0), other, second)
+            other = third[: HEAD_BYTES - 1] + b"R" + third[HEAD_BYTES:]
+            await database.add_ballot_conflict(Height(2), View(0), third, other)
+
     asyncio.run(fill())
     with psycopg.connect(url) as connection:
         connection.execute("CREATE SCHEMA sound")
@@ -294,6 +301,18 @@ DAMAGE = [
         " SET status = 'pending', approved_banks = NULL, rejected_banks = NULL WHERE batch_id = 3",
         "transaction_batches",
         3,
+    ),
+    (flip("ballot_conflicts", "tag", 0, "height = 2"), "ballot_conflicts", 2),
+    (
+        "UPDATE ballot_conflicts SET first = set_byte(first, 20, 0) WHERE height = 2",
+        "ballot_conflicts",
+        2,
+    ),
+    (
+        "UPDATE ballot_conflicts c SET first = (SELECT first FROM ballot_conflicts WHERE"
+        " height = 1), tag = (SELECT tag FROM ballot_conflicts WHERE height = 1) WHERE height = 2",
+        "ballot_conflicts",
+        2,
     ),
     ("UPDATE settlements SET ballots = ballots + 1", "settlements", "settled"),
     ("UPDATE settlements SET blocks = 0 WHERE fiscal_year = 2027", "settlements", "carried"),
