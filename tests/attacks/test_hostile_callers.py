@@ -492,7 +492,11 @@ async def test_genuine_statements_of_the_past_replayed_by_their_signer_change_no
     consortium: Consortium, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A seal is the only statement that lives on, and it proves what is sealed already."""
-    stored = await consortium.clients[0].block(consortium.follower.height)
+    channel = consortium.channel(0, consortium.credentials_of(Role.BANK, "1"))
+    fetch = channel.unary_unary("/consortium.v1.Peer/FetchBlocks")
+    tip = peer_pb2.FetchBlocksRequest(from_height=consortium.follower.height)
+    answer = await fetch(tip.SerializeToString(), timeout=10)
+    (stored,) = peer_pb2.FetchBlocksResponse.FromString(answer).blocks
     before = await consortium.snapshots()
     seal_message = b"\x06" + stored.seal
     replay = frame(consensus_messages=[seal_message] * 20)
