@@ -201,10 +201,10 @@ async def make_world(tls: Path, regulator_url: str) -> AsyncIterator[MakeWorld]:
     """Makes the world, with the opener's key or without it."""
     made: list[World] = []
 
-    async def make(opener: BallotKey | None = OPENER) -> World:
-        ledger = SealedLedger(Chain(settling_genesis(BANKS)))
-        banks = [WatchedBank(ledger, index) for index in range(SERVED)]
-        supervision = [SupervisionDouble() for _ in banks]
+    async def make(opener: BallotKey | None = OPENER, banks: int = BANKS) -> World:
+        ledger = SealedLedger(Chain(settling_genesis(banks)))
+        served = [WatchedBank(ledger, index) for index in range(SERVED)]
+        supervision = [SupervisionDouble() for _ in served]
         servers = [
             await serve(
                 Backends(bank, PeerDouble(), OperatorDouble(), double),
@@ -212,7 +212,7 @@ async def make_world(tls: Path, regulator_url: str) -> AsyncIterator[MakeWorld]:
                 "127.0.0.1:0",
                 Admittance(CONSORTIUM),
             )
-            for bank, double in zip(banks, supervision, strict=True)
+            for bank, double in zip(served, supervision, strict=True)
         ]
         endpoints = [
             Endpoint(BankIndex(index), f"127.0.0.1:{server.port}")
@@ -222,7 +222,7 @@ async def make_world(tls: Path, regulator_url: str) -> AsyncIterator[MakeWorld]:
         clock = Clock()
         world = World(
             ledger=ledger,
-            banks=banks,
+            banks=served,
             supervision=supervision,
             servers=servers,
             endpoints=endpoints,

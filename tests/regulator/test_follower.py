@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crypto.ballot_tally import EMPTY_SUM, add_ciphertexts
-from node.client.errors import HeaderInvalid, SealInvalid, VerificationError
+from node.client.errors import ActiveSetInvalid, HeaderInvalid, SealInvalid, VerificationError
 from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Block
 from node.ledger.draw import is_drawn
@@ -18,7 +18,7 @@ from node.ledger.types import BankIndex, Height
 from node.wire.records import PublishedBlock
 from tests.client.small_bank import certify
 from tests.ledger import booth
-from tests.regulator.conftest import SEEDS, World
+from tests.regulator.conftest import SEEDS, MakeWorld, World
 
 
 async def test_section_18_blocks_are_followed_and_their_votes_counted(world: World) -> None:
@@ -146,3 +146,35 @@ async def test_certificates_of_other_ballots_than_the_record_are_followed(world:
     assert world.follower.tip.height == 2
     tags = [ballot_tag(raw) for raw in Block.decode(world.ledger.blocks[2].block).parent_ballots]
     assert [await world.database.height_of_tag(tag) for tag in tags] == [1] * len(tags)
+
+
+async def test_section_10_the_set_that_decides_next_is_known_from_its_hash(world: World) -> None:
+    """A bank that has just removed another need not show the new set for a block to be taken."""
+    genesis = world.ledger.chain.genesis
+    built = world.ledger.chain.build()
+    everybody = genesis.active_set([bank.index for bank in genesis.banks])
+    header = replace(built.block.header, next_set_hash=bytes(32))
+    block = replace(built.block, header=header)
+    certificate = certify(header, everybody)
+    with pytest.raises(ActiveSetInvalid, match="no banks of the genesis make the set"):
+        await world.follower.take(
+            PublishedBlock(header.encode(), block.encode(), certificate.encode())
+        )
+
+
+async def test_section_10_banks_leave_and_return_in_what_is_followed(make_world: MakeWorld) -> None:
+    world = await make_world(banks=6)
+    genesis = world.ledger.chain.genesis
+    fewer = genesis.active_set([BankIndex(bank) for bank in (0, 1, 3, 5)])
+    header = replace(world.ledger.chain.build().block.header, next_set_hash=fewer.set_hash)
+    block = replace(world.ledger.chain.build().block, header=header)
+    everybody = genesis.active_set([bank.index for bank in genesis.banks])
+    published = PublishedBlock(header.encode(), block.encode(), certify(header, everybody).encode())
+    await world.follower.take(published)
+
+    assert world.follower.active_set_at(Height(1)) == everybody
+    assert world.follower.active_set_at(Height(2)) == fewer
+    assert world.follower.active_set_at(Height(3)) is None
+    again = world.new_follower()
+    await again.load()
+    assert again.active_set_at(Height(2)) == fewer

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import combinations
 
 from crypto.ballot import BallotKey, Decision
 from crypto.ballot_tally import EMPTY_SUM, add_ciphertexts, count_block
@@ -27,7 +28,7 @@ from node.client.errors import (
 )
 from node.client.ledger_client import LedgerClient
 from node.client.verification import SealVerifier, decode_active_set
-from node.ledger.active_set import ActiveSet
+from node.ledger.active_set import MINIMUM_BANKS, ActiveSet
 from node.ledger.ballots import BallotCertificate, VerifiedBallot, ballot_view, check_approvals
 from node.ledger.blocks import Block, Header
 from node.ledger.draw import is_drawn
@@ -157,7 +158,7 @@ class Follower:
         """Verify the next block and keep what it says; raises `VerificationError`."""
         verified = await asyncio.to_thread(self._verify, stored)
         header = verified.header
-        new_set = await self._new_set(header)
+        new_set = await asyncio.to_thread(self._new_set, header)
         record = await asyncio.to_thread(self._voting_record, verified.record)
         await self._database.follow(self._followed(header), record, new_set)
         if new_set is not None:
@@ -221,18 +222,25 @@ class Follower:
         except Rejection as rejection:
             raise SealInvalid(f"the voting record does not hold: {rejection}") from rejection
 
-    async def _new_set(self, header: Header) -> FollowedSet | None:
-        """Return the set that decides from the next height on, if this block changes it."""
+    def _new_set(self, header: Header) -> FollowedSet | None:
+        """Return the set that decides from the next height on, if this block changes it.
+
+        The keys are those of the genesis, so the hash alone tells which banks are meant: few leave
+        or return at a time, and the nearest sets are tried first. Raises `ActiveSetInvalid`.
+        """
         if header.next_set_hash == self._active.set_hash:
             return None
-        changes = (await self._ledger.sealed_state()).set_changes
-        for change in changes:
-            if change.header == header.encode():
-                decode_active_set(change.active_set, header.next_set_hash)
-                return FollowedSet(
-                    Height(header.height + 1), header.next_set_hash, change.active_set
-                )
-        raise ActiveSetInvalid(f"the bank does not show the set that block {header.height} brings")
+        banks = [bank.index for bank in self._genesis.banks]
+        for distance in range(1, len(banks) + 1):
+            for changed in combinations(banks, distance):
+                members = sorted(set(self._active.banks) ^ set(changed))
+                if len(members) < MINIMUM_BANKS:
+                    continue
+                candidate = self._genesis.active_set(members)
+                if candidate.set_hash == header.next_set_hash:
+                    following = Height(header.height + 1)
+                    return FollowedSet(following, candidate.set_hash, candidate.encode())
+        raise ActiveSetInvalid(f"no banks of the genesis make the set after block {header.height}")
 
     # What is kept
 
