@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from crypto.merkle import merkle_root
 from node.cli.chain_check import ChainCheck, diverging_banks
 from node.cli.doctor_report import Finding, FindingKind
 from node.cli.record_check import RecordCheck
 from node.client.verification import SealVerifier
+from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BankIndex, BlockId
 from node.wire.records import PublishedBlock
 from tests.client.small_bank import SealedLedger, certify
+from tests.ledger import booth
 from tests.ledger.chain import Chain
 
 BANK = BankIndex(2)
@@ -152,6 +156,87 @@ def test_another_merkle_root(ledger: SealedLedger) -> None:
             "stored transactions do not have the Merkle root of the header",
         )
     ]
+
+
+def with_votes(ledger: SealedLedger, at: int, votes: Sequence[bytes]) -> PublishedBlock:
+    """A block that carries these votes on its parent, certified by all banks all the same."""
+    stored = resealed(ledger, at, ballots_root=merkle_root(votes))
+    block = Block.decode(stored.block)
+    return replace(stored, block=replace(block, parent_ballots=tuple(votes)).encode())
+
+
+def votes_of(ledger: SealedLedger, at: int) -> list[bytes]:
+    return list(Block.decode(ledger.blocks[at].block).parent_ballots)
+
+
+def test_section_17_the_votes_are_those_that_the_header_commits_to(ledger: SealedLedger) -> None:
+    blocks = list(ledger.blocks)
+    block = Block.decode(blocks[3].block)
+    fewer = replace(block, parent_ballots=block.parent_ballots[1:])
+    blocks[3] = replace(blocks[3], block=fewer.encode())
+    assert check(ledger, blocks).findings == [
+        Finding(
+            3,
+            BANK,
+            FindingKind.VOTING_RECORDS,
+            "the block's ballots do not have the Merkle root of the header",
+        )
+    ]
+
+
+def cast(ledger: SealedLedger, at: int, bank: int, view: int | None = None) -> bytes:
+    active_set = ledger.chain.genesis.active_set([BankIndex(b) for b in range(4)])
+    return booth.cast(active_set, Header.decode(ledger.blocks[at].header), bank, view)
+
+
+VOTES: dict[str, tuple[Callable[[SealedLedger], list[bytes]], str]] = {
+    "one too few": (
+        lambda ledger: votes_of(ledger, 3)[1:],
+        "ballots: 3 approvals of the parent, exactly 4 are required",
+    ),
+    "one twice": (
+        lambda ledger: [votes_of(ledger, 3)[0], *votes_of(ledger, 3)],
+        "ballots: the tags are not in strictly increasing order",
+    ),
+    "of the block before": (
+        lambda ledger: votes_of(ledger, 2),
+        "a ballot is of another height or view",
+    ),
+    "of two views": (
+        lambda ledger: sorted(
+            [*(cast(ledger, 2, bank) for bank in range(3)), cast(ledger, 2, 3, view=1)],
+            key=ballot_tag,
+        ),
+        "a ballot does not verify: context: ballot for another height or round",
+    ),
+    "none": (lambda ledger: [], "ballots: 0 approvals of the parent, exactly 4 are required"),
+}
+
+
+@pytest.mark.parametrize("name", VOTES)
+def test_section_17_votes_against_the_rules_are_named_although_sealed(
+    ledger: SealedLedger, name: str
+) -> None:
+    """A quorum that seals such a block has agreed to break the rules."""
+    make, message = VOTES[name]
+    blocks = [*ledger.blocks[:3], with_votes(ledger, 3, make(ledger))]
+    (finding,) = check(ledger, blocks).findings
+    assert (finding.height, finding.kind) == (3, FindingKind.VOTING_RECORDS)
+    assert finding.message == f"the votes on the block before it: {message}"
+
+
+def test_section_17_a_block_that_nobody_certified_counts_no_votes(ledger: SealedLedger) -> None:
+    genesis = ledger.chain.genesis
+    verifier = SealVerifier(genesis)
+    records = RecordCheck(genesis, verifier)
+    forged = resealed(ledger, 3, time_ms=Header.decode(ledger.blocks[3].header).time_ms + 1)
+    uncertified = replace(forged, certificate=ledger.blocks[3].certificate)
+    for blocks in (ledger.blocks, [*ledger.blocks[:3], uncertified]):
+        shown = ChainCheck(BANK, genesis, verifier, records=records)
+        for stored in blocks:
+            shown.take(stored)
+    (tally,) = records.tallies
+    assert (tally.ballots, tally.blocks, records.blocks_recorded) == (8, 2, 2)
 
 
 def ids(text: str) -> list[BlockId]:
