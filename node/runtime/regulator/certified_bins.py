@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from crypto.curve import POINT_BYTES
 from crypto.ring import ClosedBin
-from node.client.errors import RecordsInvalid
+from node.client.errors import RecordsInvalid, VerificationError
 from node.client.ledger_client import LedgerClient
 from node.client.ledger_replay import require_certified
 from node.client.verification import SealVerifier
@@ -51,7 +51,11 @@ class CertifiedBins:
         """
         known = await self._database.bins(wanted)
         if wanted - known.keys():
-            await self._read_on()
+            try:
+                await self._read_on()
+            except VerificationError:
+                self._ledger.prefer_next_endpoint()
+                raise
             known = await self._database.bins(wanted)
         return known
 
@@ -77,12 +81,13 @@ class CertifiedBins:
         require_certified("closed bins", at, state.closed_bins)
         await self._database.add_bins(found)
 
-    async def fetch(self, bank: LedgerClient, wanted: set[int]) -> dict[int, ClosedBin]:
+    async def fetch(
+        self, bank: LedgerClient, certified: Mapping[int, FollowedBin], wanted: set[int]
+    ) -> dict[int, ClosedBin]:
         """Fetch rings from one bank and hold them to their certified digests.
 
         Raises `RecordsInvalid` naming the bin, `LedgerError`.
         """
-        certified = await self.digests(wanted)
         bins: dict[int, ClosedBin] = {}
         listed = sorted(wanted)
         for start in range(0, len(listed), BINS_AT_ONCE):

@@ -21,9 +21,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crypto.merkle import merkle_root
+from crypto.ring import ClosedBin
 from crypto.transaction import transaction_id
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import ClientError, LedgerError, LedgerFault, VerificationError
+from node.client.errors import (
+    ClientError,
+    LedgerError,
+    LedgerFault,
+    LedgerUnavailable,
+    VerificationError,
+)
 from node.client.ledger_client import LedgerClient
 from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Ed25519Verifier
@@ -52,6 +59,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 BLOCKS_AT_ONCE = 10
+DATA_LOSS = "DATA_LOSS"
+"""The status of a bank that met damage in its own database."""
 
 
 class _Differs(Exception):
@@ -141,6 +150,9 @@ class Reverifier:
             try:
                 outcome = await self._look(block, bank)
             except LedgerFault as error:
+                if error.status != DATA_LOSS:
+                    logger.info("a bank is passed over", extra={"detail": str(error)})
+                    continue
                 outcome = _Outcome(ReverificationResult.BYTES_DIFFER, error.message, 0)
             except ClientError as error:
                 logger.info("a bank is passed over", extra={"detail": str(error)})
@@ -210,7 +222,7 @@ class Reverifier:
             stored = await bank.block(followed.height, include_transactions=True)
             count = len(stored.transactions)
             block = self._sealed_block(followed, stored)
-            rings = await self._bins.fetch(bank, bins_read(stored.transactions, self._genesis))
+            rings = await self._rings(bank, stored)
             view = SealedView(self._genesis, block.height, rings)
             parent = Header.decode((await self._database.block(Height(block.height - 1))).header)
             await asyncio.to_thread(self._judge, block, parent, stored, view)
@@ -221,6 +233,19 @@ class Reverifier:
         except _Invalid as error:
             return _Outcome(ReverificationResult.INVALID, str(error), count, error.proof)
         return _Outcome(ReverificationResult.CORRECT, "", count)
+
+    async def _rings(self, bank: LedgerClient, stored: PublishedBlock) -> dict[int, ClosedBin]:
+        """Return the rings that the transactions spend from, as this bank shows them.
+
+        The digests come from whatever bank shows the certified ones; that one does not is no fault
+        of the bank looked at. Raises `VerificationError` if its rings are others, `LedgerError`.
+        """
+        wanted = bins_read(stored.transactions, self._genesis)
+        try:
+            certified = await self._bins.digests(wanted)
+        except VerificationError as error:
+            raise LedgerUnavailable(f"no certified bins: {error}") from error
+        return await self._bins.fetch(bank, certified, wanted)
 
     def _sealed_block(self, followed: FollowedBlock, stored: PublishedBlock) -> Block:
         """Check that these are the bytes that the sealed header commits to; raises `_Differs`."""
