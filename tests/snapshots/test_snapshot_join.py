@@ -8,6 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from node.consensus.certificates import Seal
 from node.ledger.facts import facts_needed
 from node.ledger.types import BankIndex, Height
 from node.rpc.backend import NotReady, Overloaded
@@ -28,6 +29,7 @@ from node.wire.snapshot_records import (
     SnapshotStart,
     TreasuryPart,
 )
+from tests.ledger.booth import vouched
 from tests.ledger.chain import Chain, make_genesis
 from tests.snapshots.conftest import BANKS, HEIGHTS, JOINING, SERVING, Ledger, opened
 from tests.snapshots.long_chain import long_chain
@@ -208,6 +210,19 @@ def set_change_with(change: Callable[[SetChange], SetChange | None]) -> Lie:
     return changed(SnapshotStart, lie)
 
 
+def tip_seal(change: Callable[[bytes], bytes]) -> Lie:
+    return changed(
+        SnapshotStart,
+        lambda part: replace(part, tip=replace(part.tip, seal=change(part.tip.seal))),
+    )
+
+
+def repeated_ballot(data: bytes) -> bytes:
+    """One bank counted twice (BFT-12 section 17)."""
+    seal = Seal.decode(data)
+    return replace(seal, ballots=(seal.ballots[0], *seal.ballots[:-1])).encode()
+
+
 LIES: dict[str, tuple[str, Lie]] = {
     "a change of the active set left out": ("seal", set_change_with(lambda item: None)),
     "a change of the active set that nobody sealed": (
@@ -218,13 +233,17 @@ LIES: dict[str, tuple[str, Lie]] = {
         "active-set",
         set_change_with(lambda item: replace(item, active_set=flipped(item.active_set))),
     ),
-    "a forged seal": (
+    "a seal with a false signature": ("seal", tip_seal(lambda seal: flipped(seal, 60))),
+    "a seal without ballots": (
         "seal",
-        changed(
-            SnapshotStart,
-            lambda part: replace(part, tip=replace(part.tip, seal=flipped(part.tip.seal))),
-        ),
+        tip_seal(lambda seal: replace(Seal.decode(seal), ballots=()).encode()),
     ),
+    "a seal with a ballot twice": ("seal", tip_seal(repeated_ballot)),
+    "a change whose seal has a false signature": (
+        "seal",
+        set_change_with(lambda item: replace(item, seal=flipped(item.seal, 60))),
+    ),
+    "a seal with a forged ballot": ("seal", tip_seal(flipped)),
     "no seal": ("seal", tip_with(seal=b"")),
     "another state": (
         "state",
@@ -328,7 +347,8 @@ def other_headers(count: int) -> tuple[bytes, ...]:
     chain = Chain(make_genesis(banks=BANKS), seed="other")
     headers = []
     for _ in range(count):
-        built = chain.build(after_ms=999)
+        ballots = vouched(chain.parent_set, chain.header) if chain.height else ()
+        built = chain.build(after_ms=999, ballots=ballots)
         chain.apply(built.block, built.transition)
         headers.append(built.block.header.encode())
     return tuple(headers)
