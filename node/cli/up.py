@@ -50,6 +50,16 @@ class UpOptions:
     fiscal_year_seconds: int | None = None
     with_regulator: bool = True
     opener_key: bytes | None = None
+
+    @property
+    def settles_years(self) -> bool:
+        """Whether years end while somebody looks on, and nobody else has to settle them."""
+        return (
+            self.fiscal_year_seconds is not None
+            and self.with_regulator
+            and self.opener_key is None
+        )
+
     """Made by officers together; of a new consortium."""
 
 
@@ -235,7 +245,7 @@ class _Run:
                 self._options.demo_payments,
                 begun_s=self._begun_s,
                 healthy_s=healthy_s,
-                years_end=self._options.fiscal_year_seconds is not None,
+                years_end=self._options.settles_years,
                 as_json=self._options.as_json,
             )
             if not self._options.keep:
