@@ -50,6 +50,7 @@ class UpOptions:
     fiscal_year_seconds: int | None = None
     with_regulator: bool = True
     opener_key: bytes | None = None
+    """Made by officers together; of a new consortium."""
 
     @property
     def settles_years(self) -> bool:
@@ -60,7 +61,6 @@ class UpOptions:
             and self.opener_key is None
         )
 
-    """Made by officers together; of a new consortium."""
 
 
 @click.command()
