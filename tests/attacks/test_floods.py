@@ -117,10 +117,11 @@ async def final_state(client: LedgerClient, raw: bytes) -> TransactionState:
 
 async def make_flood(consortium: Consortium) -> Flood:
     chain_id = consortium.cluster.genesis.chain_id
+    credentials = consortium.credentials_of(Role.BANK, str(LIAR))
     return Flood(
         [consortium.cluster.endpoint(bank) for bank in TARGETS],
-        consortium.credentials_of(Role.BANK, str(LIAR)),
-        await collect(consortium.clients[0], chain_id, BANKS),
+        credentials,
+        await collect(consortium.clients[0], credentials, chain_id, BANKS),
         LIAR,
     )
 
