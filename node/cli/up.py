@@ -55,12 +55,8 @@ class UpOptions:
     @property
     def settles_years(self) -> bool:
         """Whether years end while somebody looks on, and nobody else has to settle them."""
-        return (
-            self.fiscal_year_seconds is not None
-            and self.with_regulator
-            and self.opener_key is None
-        )
-
+        ends = self.fiscal_year_seconds is not None
+        return ends and self.with_regulator and self.opener_key is None
 
 
 @click.command()
