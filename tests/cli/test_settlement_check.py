@@ -96,7 +96,8 @@ def test_section_18_a_tally_that_is_not_the_sum_of_the_ballots_is_named(
         {"blocks": tally.blocks + 1},
         {"ciphertext_sum": bytes(192)},
     ):
-        state = replace(examined.state, tallies=(replace(tally, **changes),))  # type: ignore[arg-type]
+        other = replace(tally, **changes)  # type: ignore[arg-type]
+        state = replace(examined.state, tallies=(other,))
         assert examined.records.faults(state, [2026, 2027]) == [
             "the tally of FY2029 is not the sum of the recorded ballots"
         ]
