@@ -129,6 +129,7 @@ class Cluster:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._wire: dict[int, tuple[Message, bytes, Message]] = {}
+        self._decoded: dict[bytes, Message] = {}
 
     # Stage directions.
 
@@ -390,8 +391,12 @@ class Cluster:
         if known is None or known[0] is not message:
             if len(self._wire) > WIRE_MEMORY:
                 self._wire.clear()
+                self._decoded.clear()
             data = encode_message(message)
-            known = self._wire[id(message)] = (message, data, decode_message(data))
+            decoded = self._decoded.get(data)
+            if decoded is None:
+                decoded = self._decoded[data] = decode_message(data)
+            known = self._wire[id(message)] = (message, data, decoded)
         return known
 
     def _carry(self, source: BankIndex, target: BankIndex, message: Message, delay_ms: int) -> None:

@@ -209,7 +209,7 @@ class EveryOffence(Checker):
         assert bank.core is not None, "it is being told"
         status, raw = bank.core.status(), statement.ballot
         rejects = isinstance(statement, Vote)
-        if rejects and statement.decision is Decision.APPROVE:
+        if isinstance(statement, Vote) and statement.decision is Decision.APPROVE:
             return
         height, view = statement.height, statement.view
         if status.height != height or view > status.view or status.halted is not None:
