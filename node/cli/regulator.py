@@ -21,7 +21,7 @@ def command() -> None:
     \b
     Examples:
       consortium regulator status
-      consortium regulator open 1f0c6a --reason "court order" --order 17/2026
+      consortium regulator open 1f0c6a77 --reason "court order" --order 17/2026
       consortium regulator verify-opening opening.json
     """
 
@@ -151,10 +151,16 @@ def split(threshold: int, officers: int, out: Path, directory: ConsortiumDirecto
 @click.argument("subject", metavar="TAG|FY")
 @click.option("--share", type=FILE, required=True, help="The officer's share.")
 @click.option("--reason", default="", metavar="TEXT", help="Why a ballot is opened.")
+@click.option("--conflict", "of_conflict", is_flag=True, help="Two ballots have the tag (E8).")
 @click.option("--out", type=FILE, required=True, help="Where to write the part.")
 @data_option
 def partial(
-    subject: str, share: Path, reason: str, out: Path, directory: ConsortiumDirectory
+    subject: str,
+    share: Path,
+    reason: str,
+    of_conflict: bool,
+    out: Path,
+    directory: ConsortiumDirectory,
 ) -> None:
     """Make one officer's part of opening a ballot, or of settling a fiscal year.
 
@@ -165,7 +171,7 @@ def partial(
     """
     from node.cli.regulator_officers import make_partial
 
-    make_partial(directory, subject, share, reason, out)
+    make_partial(directory, subject, share, reason=reason, of_conflict=of_conflict, out=out)
 
 
 @command.command()
@@ -220,3 +226,21 @@ def join(officer: int, dealings: tuple[Path, ...], values: tuple[Path, ...], out
     from node.cli.regulator_officers import join_share
 
     join_share(officer, dealings, values, out)
+
+
+@command.command()
+@click.argument("tag")
+@click.option("--partials", multiple=True, required=True, type=FILE, help="Officers' parts.")
+@data_option
+def convict(tag: str, partials: tuple[Path, ...], directory: ConsortiumDirectory) -> None:
+    """Join officers' parts into evidence against who cast two ballots under TAG, and hand it in.
+
+    Where the regulator holds the whole key, it does so by itself.
+
+    \b
+    Example:
+      consortium regulator convict TAG --partials p1.json --partials p2.json
+    """
+    from node.cli.regulator_convict import convict as convict_by_parts
+
+    convict_by_parts(directory, tag, partials)

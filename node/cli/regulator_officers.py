@@ -41,6 +41,7 @@ from node.runtime.regulator.ceremony import (
 from node.runtime.regulator.officers import (
     BLOCK_SUMS,
     CLAIM,
+    CONFLICT,
     OPENING,
     OfficersFailed,
     Part,
@@ -88,7 +89,7 @@ def split(directory: ConsortiumDirectory, threshold: int, officers: int, out: Pa
 
 def read_partials(files: Sequence[Path]) -> tuple[PartialDecryption, ...]:
     """Read officers' parts of one opening; raises `CommandFailed`."""
-    parts = _read_parts(files)
+    parts = read_parts(files)
     try:
         if require_same(parts).purpose != OPENING:
             raise OfficersFailed("these are no parts of an opening")
@@ -97,7 +98,8 @@ def read_partials(files: Sequence[Path]) -> tuple[PartialDecryption, ...]:
         raise CommandFailed(str(error), "see `consortium regulator partial`") from error
 
 
-def _read_parts(files: Sequence[Path]) -> list[Part]:
+def read_parts(files: Sequence[Path]) -> list[Part]:
+    """Read officers' parts; raises `CommandFailed`. Nothing is verified."""
     parts = []
     for file in files:
         try:
@@ -114,13 +116,20 @@ def _read_parts(files: Sequence[Path]) -> list[Part]:
 
 
 def make_partial(
-    directory: ConsortiumDirectory, subject: str, share_file: Path, reason: str, out: Path
+    directory: ConsortiumDirectory,
+    subject: str,
+    share_file: Path,
+    *,
+    reason: str,
+    of_conflict: bool,
+    out: Path,
 ) -> None:
     """Make one officer's part of an opening (a tag) or of a settlement (a fiscal year)."""
-    part = asyncio.run(_make_partial(directory, subject, share_file, reason))
+    part = asyncio.run(_make_partial(directory, subject, share_file, reason, of_conflict))
     out.write_text(json.dumps(part.to_json_object()) + "\n", encoding="utf-8")
     kinds = {
         OPENING: "opening the ballot",
+        CONFLICT: "convicting who cast two ballots",
         BLOCK_SUMS: f"counting {len(part.partials)} blocks",
         CLAIM: "proving the settlement",
     }
@@ -128,8 +137,9 @@ def make_partial(
 
 
 async def _make_partial(
-    directory: ConsortiumDirectory, subject: str, share_file: Path, reason: str
+    directory: ConsortiumDirectory, subject: str, share_file: Path, reason: str, of_conflict: bool
 ) -> Part:
+    from node.cli.regulator_convict import partial_of_conflict, read_tag
     from node.cli.regulator_openings import find_tag, regulator_access
 
     async with regulator_access(directory) as access:
@@ -137,7 +147,10 @@ async def _make_partial(
         actor = f"officer/{share.index}"
         with activity() as tell:
             tell("making the part")
-            if YEAR.fullmatch(subject):
+            if of_conflict:
+                part = await partial_of_conflict(access, read_tag(subject), share)
+                said = {"tag": part.subject, "purpose": part.purpose}
+            elif YEAR.fullmatch(subject):
                 year = _year(subject)
                 part = await _partial_of_year(access, year, share)
                 said = {"year": str(year), "purpose": part.purpose}
@@ -196,7 +209,7 @@ def settle_year(
     directory: ConsortiumDirectory, text: str, files: Sequence[Path], *, as_json: bool
 ) -> None:
     """Join officers' parts: first into the counts of a year, then into its settlement."""
-    parts = _read_parts(files)
+    parts = read_parts(files)
     year = _year(text)
     result = asyncio.run(_settle(directory, year, parts))
     if as_json:

@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from crypto.ballot_opening import open_partially
+from crypto.errors import ProvingError
+from crypto.opener_shares import split_opener
 from node.consensus.evidence_items import (
     DoubleBallot,
     DoubleVote,
@@ -19,13 +22,20 @@ from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Ed25519Verifier
 from node.consensus.signing import Decision as Vote
 from node.consensus.signing import SigningContext
-from node.ledger.ballots import Decision
+from node.ledger.ballots import Decision, ballot_tag
 from node.ledger.blocks import Block
 from node.ledger.invalidity import disprove
 from node.ledger.types import BankIndex, Height, View
+from node.runtime.regulator.ballot_conflicts import (
+    collect_first,
+    find_conflict,
+    keep_evidence,
+    make_evidence,
+)
 from node.wire.records import BallotConflict, EvidenceItem, EvidenceStatus
 from tests.client.small_bank import signer
 from tests.ledger import booth
+from tests.ledger.settling import OPENER
 from tests.regulator.conftest import MakeWorld, World
 
 
@@ -167,3 +177,26 @@ async def test_without_the_whole_key_a_conflict_waits_for_the_officers(
 
     assert world.supervision[0].taken == []
     assert await world.database.audit_rows() == ()
+
+
+async def test_two_of_three_officers_convict_together(make_world: MakeWorld) -> None:
+    world = await make_world(None)
+    conflict = await conflict_of(world, 2)
+    world.banks[1].conflicts.append(conflict)
+    tag = ballot_tag(conflict.first)
+    found = await find_conflict(world.endpoints, world.credentials, tag)
+    assert found == conflict
+    assert await find_conflict(world.endpoints, world.credentials, bytes(96)) is None
+
+    genesis = world.ledger.chain.genesis
+    active = world.follower.active_set_at(Height(1))
+    assert active is not None
+    ballot = collect_first(genesis, conflict, active)
+    parts = [open_partially(ballot, share) for share in split_opener(OPENER, 2, 3)]
+    with pytest.raises(ProvingError):
+        make_evidence(genesis, conflict, active, parts[:1])
+    item = make_evidence(genesis, conflict, active, parts[1:])
+    assert item.bank == 2
+    await keep_evidence(world.database, item, "officer/olga")
+    await world.conflicts.look()
+    assert world.supervision[0].taken == [encode_item(item)]

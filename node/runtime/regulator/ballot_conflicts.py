@@ -12,7 +12,9 @@ import logging
 from collections.abc import Sequence
 
 from crypto.ballot import BallotContext, BallotKey, collect_ballot
-from crypto.ballot_opening import open_ballot
+from crypto.ballot_opening import join_opening, open_ballot
+from crypto.ballot_proof import CollectedBallot
+from crypto.opener_shares import PartialDecryption
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.errors import ClientError, LedgerError
 from node.client.ledger_client import LedgerClient
@@ -99,7 +101,7 @@ class ConflictDesk:
         active = self._follower.active_set_at(conflict.height)
         if active is None:
             return
-        if not await asyncio.to_thread(self._is_proven, conflict, active):
+        if not await asyncio.to_thread(is_proven, self._genesis, conflict, active):
             del self._waiting[tag]
             logger.warning(
                 "a conflict does not hold", extra={"height": conflict.height, "tag": tag.hex()}
@@ -113,38 +115,10 @@ class ConflictDesk:
             return
         if await self._is_convicted(conflict):
             return
-        item = await asyncio.to_thread(self._evidence, conflict, active, self._opener)
-        handled = HandledConflict(tag, item.height, item.bank, encode_item(item), handed_in=False)
-        await self._database.add_conflict(
-            handled,
-            {
-                "tag": tag.hex(),
-                "reason": "two ballots under one tag",
-                "order": "",
-                "height": item.height,
-                "view": item.view,
-                "bank": item.bank,
-                "opening": item.opening.encode().hex(),
-            },
-        )
+        item = await asyncio.to_thread(make_evidence, self._genesis, conflict, active, self._opener)
+        await keep_evidence(self._database, item, "regulator")
         del self._waiting[tag]
         logger.info("double ballot", extra={"height": item.height, "accused": item.bank})
-
-    def _is_proven(self, conflict: BallotConflict, active: ActiveSet) -> bool:
-        """Whether both ballots verify, with one tag and two messages."""
-        raws = (conflict.first, conflict.second)
-        verdicts = verify_ballots(
-            raws,
-            chain_id=self._genesis.chain_id,
-            height=conflict.height,
-            view=conflict.view,
-            active_set=active,
-        )
-        return (
-            all(isinstance(verdict, VerifiedBallot) for verdict in verdicts)
-            and ballot_tag(raws[0]) == ballot_tag(raws[1])
-            and ballot_message(raws[0]) != ballot_message(raws[1])
-        )
 
     async def _is_convicted(self, conflict: BallotConflict) -> bool:
         """Whether identified votes of this height and view convict as many banks."""
@@ -182,15 +156,6 @@ class ConflictDesk:
             return set()
         return {item.bank}
 
-    def _evidence(
-        self, conflict: BallotConflict, active: ActiveSet, opener: BallotKey
-    ) -> DoubleBallot:
-        first, second = sorted((conflict.first, conflict.second))
-        context = BallotContext(self._genesis.chain_id, conflict.height, conflict.view)
-        opening = open_ballot(collect_ballot(first, active.ballot_ring, context), opener)
-        bank = active.members[opening.index].bank
-        return DoubleBallot(bank, conflict.height, conflict.view, first, second, opening)
-
     async def _hand_in(self, handled: HandledConflict) -> None:
         for bank in self._banks:
             try:
@@ -201,3 +166,84 @@ class ConflictDesk:
                     continue
             await self._database.conflict_handed_in(handled.tag)
             return
+
+
+def first_of(conflict: BallotConflict) -> bytes:
+    """Return the ballot that is opened: the lower of the two."""
+    return min(conflict.first, conflict.second)
+
+
+def is_proven(genesis: Genesis, conflict: BallotConflict, active: ActiveSet) -> bool:
+    """Whether both ballots verify, with one tag and two messages."""
+    raws = (conflict.first, conflict.second)
+    verdicts = verify_ballots(
+        raws,
+        chain_id=genesis.chain_id,
+        height=conflict.height,
+        view=conflict.view,
+        active_set=active,
+    )
+    return (
+        all(isinstance(verdict, VerifiedBallot) for verdict in verdicts)
+        and ballot_tag(raws[0]) == ballot_tag(raws[1])
+        and ballot_message(raws[0]) != ballot_message(raws[1])
+    )
+
+
+def collect_first(genesis: Genesis, conflict: BallotConflict, active: ActiveSet) -> CollectedBallot:
+    """Return the ballot to open, for the opener or an officer; the pair was proven before."""
+    context = BallotContext(genesis.chain_id, conflict.height, conflict.view)
+    return collect_ballot(first_of(conflict), active.ballot_ring, context)
+
+
+def make_evidence(
+    genesis: Genesis,
+    conflict: BallotConflict,
+    active: ActiveSet,
+    opener: BallotKey | Sequence[PartialDecryption],
+) -> DoubleBallot:
+    """Return the E8 of a proven pair; `opener` is the whole key or officers' parts.
+
+    Raises `crypto.errors.ProvingError` for another key, or parts that do not hold.
+    """
+    first, second = sorted((conflict.first, conflict.second))
+    ballot = collect_first(genesis, conflict, active)
+    opening = (
+        open_ballot(ballot, opener)
+        if isinstance(opener, BallotKey)
+        else join_opening(ballot, opener)
+    )
+    bank = active.members[opening.index].bank
+    return DoubleBallot(bank, conflict.height, conflict.view, first, second, opening)
+
+
+async def keep_evidence(database: RegulatorDatabase, item: DoubleBallot, actor: str) -> None:
+    """Keep an E8 until a bank has taken it, with the opening's row of the audit log."""
+    tag = ballot_tag(item.first)
+    handled = HandledConflict(tag, item.height, item.bank, encode_item(item), handed_in=False)
+    said = {
+        "tag": tag.hex(),
+        "reason": "two ballots under one tag",
+        "order": "",
+        "height": item.height,
+        "view": item.view,
+        "bank": item.bank,
+        "opening": item.opening.encode().hex(),
+    }
+    await database.add_conflict(handled, said, actor)
+
+
+async def find_conflict(
+    endpoints: Sequence[Endpoint], credentials: ClientCredentials, tag: bytes
+) -> BallotConflict | None:
+    """Return the pair under a tag that some bank holds, unverified; None if none answers so."""
+    for endpoint in endpoints:
+        async with LedgerClient([endpoint], credentials) as ledger:
+            try:
+                async for page in ledger.ballot_conflicts():
+                    for conflict in page:
+                        if ballot_tag(conflict.first) == tag:
+                            return conflict
+            except ClientError as error:
+                logger.debug("a bank shows no conflicts", extra={"detail": str(error)})
+    return None

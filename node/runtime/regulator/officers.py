@@ -33,6 +33,7 @@ PART_FORMAT = "consortium/opener-part/1"
 OPENING = "opening"
 BLOCK_SUMS = "block-sums"
 CLAIM = "claim"
+CONFLICT = "conflict"
 
 
 class OfficersFailed(Exception):
@@ -74,7 +75,7 @@ class Part:
     """What one officer hands over."""
 
     purpose: str
-    """OPENING, BLOCK_SUMS or CLAIM."""
+    """OPENING, CONFLICT, BLOCK_SUMS or CLAIM."""
     subject: str
     """The tag, the fiscal year, or the claim, as text."""
     partials: Mapping[str, PartialDecryption]
@@ -107,7 +108,7 @@ class Part:
 
     @property
     def only(self) -> PartialDecryption:
-        """The partial of an opening or a claim; raises `OfficersFailed`."""
+        """The only partial of a part that is not of counting blocks; raises `OfficersFailed`."""
         if set(self.partials) != {""}:
             raise OfficersFailed("it is a part of counting blocks")
         return self.partials[""]

@@ -385,11 +385,13 @@ class RegulatorDatabase:
         rows = await self._rows(sa.select(HANDLED_CONFLICTS.c.tag).filter_by(tag=tag))
         return bool(rows)
 
-    async def add_conflict(self, conflict: HandledConflict, opening: Mapping[str, Any]) -> None:
+    async def add_conflict(
+        self, conflict: HandledConflict, opening: Mapping[str, Any], actor: str
+    ) -> None:
         """Keep the evidence made of two ballots; `opening` is what the audit log says of it."""
         async with self._transaction() as connection:
             await connection.execute(sa.insert(HANDLED_CONFLICTS).values(asdict(conflict)))
-            await self._audit(connection, "opening", "regulator", opening)
+            await self._audit(connection, "opening", actor, opening)
 
     async def conflicts_to_hand_in(self) -> tuple[HandledConflict, ...]:
         """Return evidence that no bank has taken yet."""
