@@ -7,15 +7,14 @@ import asyncio
 import click
 
 from node.cli.activity import activity
-from node.cli.failure import EXIT_FAILED, CommandFailed
+from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from node.cli.options import data_option, find_bank, json_option
-from node.cli.regulator_status import regulator_address
+from node.cli.regulator_status import regulator_address, regulator_client
 from node.cli.table import answer_fields
 from node.cli.terminal import answer_json
-from node.client import ClientCredentials
-from node.client.regulator_client import RegulatorClient
 from node.ledger.types import BankIndex, Height
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.wire.regulator_codec import MAX_REASON_CHARACTERS
 from node.wire.regulator_records import ChallengeOutcome
 
 RESULTS = {
@@ -37,14 +36,20 @@ def command(
     """Have the regulator verify the block at HEIGHT again, in the name of a bank.
 
     The regulator verifies signatures, proofs, ballots, evidence and roots from the bytes that
-    another bank stores. It keeps who challenged, why, and what came of it. Exit code 1 if the
-    challenge is upheld.
+    one bank stores, each time another. It keeps who challenged, why, and what came of it. Exit code
+    1 if the challenge is upheld.
 
     \b
     Example:
       consortium challenge 1200 --bank dunmere --reason "our copy looks odd"
     """
     challenger = find_bank(directory.genesis(), bank)
+    if not 0 < len(reason) <= MAX_REASON_CHARACTERS:
+        raise CommandFailed(
+            "there is no reason" if not reason else f"the reason has {len(reason)} characters",
+            f"give one of 1 to {MAX_REASON_CHARACTERS} characters",
+            EXIT_USAGE,
+        )
     outcome = asyncio.run(_challenge(directory, challenger, Height(height), reason))
     record = outcome.outcome
     if as_json:
@@ -81,7 +86,7 @@ def command(
 async def _challenge(
     directory: ConsortiumDirectory, bank: BankIndex, height: Height, reason: str
 ) -> ChallengeOutcome:
-    address = regulator_address(directory)
+    regulator_address(directory)
     keys = directory.bank(bank).keys
     if not keys.is_dir():
         raise CommandFailed(
@@ -90,5 +95,5 @@ async def _challenge(
         )
     with activity() as tell:
         tell(f"the regulator verifies block {height} again")
-        async with RegulatorClient(address, ClientCredentials.load(keys)) as regulator:
+        async with regulator_client(directory, keys) as regulator:
             return await regulator.challenge(height, reason)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from node.cli.activity import activity
+from node.cli.explorer import utc_time
 from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from node.cli.regulator_officers import read_partials
 from node.cli.table import answer_fields, answer_table
@@ -38,6 +39,9 @@ from node.storage.regulator.records import AuditRow
 SHORTEST_TAG = 8
 """Hexadecimal digits that name a tag, if no other begins with them."""
 SHOWN_TAGS = 5
+SHOWN_DIGITS = 16
+LONG_FIELDS = frozenset(("tag", "opening", "transaction_id"))
+"""Fields of the audit log that are hexadecimal digits: 16 are enough to tell one from another."""
 MAX_DOCUMENT_BYTES = 1 << 20
 
 
@@ -121,7 +125,7 @@ def open_tag(
     answer_fields(
         [
             ("tag", document["tag"]),
-            ("cast by", document["bank_name"]),
+            ("cast by", short_name(opened.bank)),
             ("decision", document["decision"]),
             ("block", f"{document['height']}, view {document['view']}"),
             ("proof", f"{len(opened.opening.encode())} bytes"),
@@ -213,10 +217,10 @@ def show_audit(directory: ConsortiumDirectory, *, as_json: bool) -> None:
             [
                 (
                     str(row.sequence),
-                    str(row.time_ms),
+                    utc_time(row.time_ms),
                     row.action,
                     row.actor,
-                    row.event_data[:100],
+                    about(row),
                 )
                 for row in rows
             ],
@@ -233,6 +237,15 @@ async def _audit(directory: ConsortiumDirectory) -> tuple[int, tuple[AuditRow, .
             return await access.database.check_audit_log(), rows, ""
         except AuditLogBroken as error:
             return len(rows), rows, str(error)
+
+
+def about(row: AuditRow) -> str:
+    """Return what a row is about, with hashes, tags and proofs cut short."""
+    return ", ".join(
+        f"{name} {value[:SHOWN_DIGITS] if name in LONG_FIELDS else value}"
+        for name, value in json.loads(row.event_data).items()
+        if value != ""
+    )
 
 
 def _row_object(row: AuditRow) -> dict[str, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from node.cli.failure import EXIT_UNREACHABLE, CommandFailed
 from node.cli.table import answer_fields, answer_table
 from node.cli.terminal import answer, answer_json
 from node.client import ClientCredentials
-from node.client.errors import LedgerError
+from node.client.errors import LedgerError, LedgerUnavailable
 from node.client.regulator_client import RegulatorClient
 from node.ledger.fiscal_year import label
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
@@ -38,13 +41,29 @@ def regulator_address(directory: ConsortiumDirectory) -> str:
     """Return where the regulator listens; raises `CommandFailed` if it does not run."""
     address = RegulatorPlace(directory).address()
     if address is None:
-        raise CommandFailed(
-            f"no regulator of {directory.root} runs",
-            f"`consortium up --data {directory.root}` starts it with the banks, "
-            "`consortium regulator run` alone",
-            EXIT_UNREACHABLE,
-        )
+        raise _down(directory, f"no regulator of {directory.root} runs")
     return address
+
+
+def _down(directory: ConsortiumDirectory, text: str) -> CommandFailed:
+    advice = (
+        f"`consortium up --data {directory.root}` starts it with the banks, "
+        "`consortium regulator run` alone"
+    )
+    return CommandFailed(text, advice, EXIT_UNREACHABLE)
+
+
+@asynccontextmanager
+async def regulator_client(
+    directory: ConsortiumDirectory, certificate: Path
+) -> AsyncIterator[RegulatorClient]:
+    """A client of the running regulator; raises `CommandFailed` if it does not answer."""
+    credentials = ClientCredentials.load(certificate)
+    async with RegulatorClient(regulator_address(directory), credentials) as regulator:
+        try:
+            yield regulator
+        except LedgerUnavailable as error:
+            raise _down(directory, f"the regulator does not answer: {error.message}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +72,17 @@ class RegulatorLook:
 
     status: RegulatorStatus | None
     """None if it does not answer."""
+    place: RegulatorPlace
 
     @property
     def line(self) -> str:
         """One line for people; an alarm is what nobody should overlook."""
         status = self.status
         if status is None:
-            return "the regulator does not answer; see its log"
+            return (
+                f"the regulator does not answer: its log is {self.place.log_file}; if it is down, "
+                f"`consortium regulator run --data {self.place.directory.root}` runs it again"
+            )
         text = f"the regulator has followed block {status.height}"
         if status.alarms:
             return f"{text} and raised {status.alarms} alarms: `consortium regulator status`"
@@ -73,16 +96,17 @@ class RegulatorLook:
 
 
 async def look_at_regulator(directory: ConsortiumDirectory) -> RegulatorLook | None:
-    """Ask the regulator how it is; None if none was started here."""
-    address = RegulatorPlace(directory).address()
+    """Ask the regulator how it is; None if none was ever started here."""
+    place = RegulatorPlace(directory)
+    address = place.address()
     if address is None:
-        return None
+        return RegulatorLook(None, place) if place.database_url_file.exists() else None
     credentials = ClientCredentials.load(directory.operator)
     async with RegulatorClient(address, credentials, deadline_ms=DEADLINE_MS) as regulator:
         try:
-            return RegulatorLook(await regulator.status())
+            return RegulatorLook(await regulator.status(), place)
         except LedgerError:
-            return RegulatorLook(None)
+            return RegulatorLook(None, place)
 
 
 def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:
@@ -125,8 +149,7 @@ def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:
 
 
 async def _ask(directory: ConsortiumDirectory) -> _Seen:
-    credentials = ClientCredentials.load(directory.operator)
-    async with RegulatorClient(regulator_address(directory), credentials) as regulator:
+    async with regulator_client(directory, directory.operator) as regulator:
         return _Seen(
             await regulator.status(),
             await regulator.alarms(),

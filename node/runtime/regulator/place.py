@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,10 @@ from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.secrets_directory import read_private
 
 DATABASE_NAME = "consortium_regulator"
+
+
+class RegulatorRunning(Exception):
+    """Another process is this regulator already; the message says how to see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,28 @@ class RegulatorPlace:
     def forget_address(self) -> None:
         """Take the address back."""
         self.address_file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one process that is this regulator; raises `RegulatorRunning`.
+
+        Two would settle, draw and count on one database, and the first to stop would take the
+        address of the other back.
+        """
+        self.directory.run.mkdir(parents=True, exist_ok=True)
+        path = self.directory.run / "regulator.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RegulatorRunning(
+                    f"the regulator of {self.directory.root} runs already in another process; "
+                    f"`consortium regulator status --data {self.directory.root}` shows it"
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
 
     def address(self) -> str | None:
         """Return where the regulator listens, None if it does not run."""

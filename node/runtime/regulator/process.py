@@ -29,7 +29,7 @@ from node.runtime.regulator.backend import RegulatorBackend
 from node.runtime.regulator.ballot_conflicts import ConflictDesk
 from node.runtime.regulator.certified_bins import CertifiedBins
 from node.runtime.regulator.follower import Follower
-from node.runtime.regulator.place import RegulatorPlace
+from node.runtime.regulator.place import RegulatorPlace, RegulatorRunning
 from node.runtime.regulator.reverification import Reverifier
 from node.runtime.regulator.secrets import RegulatorSecrets
 from node.runtime.regulator.settling import Settling
@@ -165,6 +165,7 @@ async def run_regulator_until(config: RegulatorConfig, stopping: asyncio.Event) 
     """Run the regulator until `stopping` is set or it cannot go on; return its exit code."""
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(config.place.lock())
             secrets = RegulatorSecrets.load(config.place.root, config.genesis)
             credentials = ClientCredentials.load(config.place.root)
             url = config.place.database_url()
@@ -181,7 +182,7 @@ async def run_regulator_until(config: RegulatorConfig, stopping: asyncio.Event) 
     except (ConfigurationError, CertificateInvalid, CredentialsInvalid, AddressUnusable) as error:
         logger.error("cannot start", extra={"detail": str(error)})
         return ExitCode.CONFIGURATION
-    except AuditLogBroken as violation:
+    except (AuditLogBroken, RegulatorRunning) as violation:
         logger.error("unsafe to run", extra={"detail": str(violation)})
         return ExitCode.UNSAFE
     except StorageError as error:
