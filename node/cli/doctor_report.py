@@ -159,7 +159,7 @@ class DoctorReport:
             f"{self.banks_answered} of {self.banks} banks examined up to height {self.height}: "
             f"{self.transactions} transactions, {self.notes} notes, {self.nullifiers} nullifiers",
             f"{self.seals_verified} seals and {self.ballots_verified} recorded ballots verified, "
-            f"{self.settlements_verified} settlements computed again",
+            f"settlements computed again: {self.settlements_verified}",
             f"{self.roots_recomputed} Merkle roots recomputed, {self.proofs_verified} "
             f"transactions verified here and {self.proofs_audited} by the banks themselves "
             f"({extent}), {self.seconds:.1f} s",

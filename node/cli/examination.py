@@ -55,7 +55,7 @@ from node.ledger.invariants import InvariantBroken, check_conservation
 from node.ledger.state import LedgerState
 from node.ledger.types import BankIndex, BlockId, Height
 from node.wire.operator_records import AuditExtent, AuditFailure, LedgerDigests, NodeReport
-from node.wire.records import PublishedState
+from node.wire.records import PublishedState, SettledYear
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class Examination:
             common = await self._compare(digests, height)
             self._check_records(digests, height)
             await self._each(level, "states", self._check_state)
-            await self._check_treasuries(level)
+            await self._check_treasuries(level, height)
             await self._replay_lists(level)
             await self._check_bodies(level, height)
             await self._each(level, "audits", self._audit)
@@ -339,17 +339,42 @@ class Examination:
             return None
         return state
 
-    async def _check_treasuries(self, banks: Sequence[BankIndex]) -> None:
-        """Add up every bank's rows, or else those of one that is sound; verify the settlements."""
+    async def _check_treasuries(self, banks: Sequence[BankIndex], height: Height) -> None:
+        """Add up every bank's rows, or else those of one that is sound; verify the settlements.
+
+        The settlements of the others must be the same.
+        """
         whole = [bank for bank in banks if not self._joined(bank)]
         sound: BankIndex | None = None
         for bank in random.sample(whole, len(whole)):
             if (await self._each([bank], "treasury", self._check_settlements)).get(bank):
                 sound = bank
                 break
+        others = [bank for bank in banks if bank != sound]
         if self._full:
-            others = [bank for bank in banks if bank != sound]
             await self._each(others, "treasuries", self._check_rows)
+        if sound is not None:
+            expected = await self._settlements(sound, height)
+            await self._each(others, "settlements", self._compare_settlements(expected, height))
+
+    async def _settlements(self, bank: BankIndex, height: Height) -> list[SettledYear]:
+        """Return the settlements that a bank lists, up to a height."""
+        pages = self._ledgers[bank].settlements()
+        return [item async for page in pages for item in page if item.height <= height]
+
+    def _compare_settlements(
+        self, expected: Sequence[SettledYear], height: Height
+    ) -> Callable[[BankIndex], Awaitable[bool]]:
+        async def compare(bank: BankIndex) -> bool:
+            first = self._checks[bank].first_height
+            held = [item for item in expected if item.height >= first]
+            if await self._settlements(bank, height) == held:
+                return True
+            text = "lists other settlements than the bank whose settlements were verified"
+            self._find(bank, FindingKind.SETTLEMENT, text, height)
+            return False
+
+        return compare
 
     async def _check_rows(self, bank: BankIndex) -> tuple[LedgerState, TreasuryBooks] | None:
         """Add up a bank's treasury rows with its own sealed state; None if they do not."""
@@ -380,12 +405,7 @@ class Examination:
         while len(check.block_ids) <= state.height:
             begin = Height(len(check.block_ids))
             await self._take_blocks(check, ledger, begin, state.height)
-        settled = [
-            item
-            async for page in ledger.settlements()
-            for item in page
-            if item.height <= state.height
-        ]
+        settled = await self._settlements(bank, state.height)
         settlements = SettlementCheck(self._verifier, check.set_changes, self._records, books)
         try:
             faults = await settlements.run(ledger, state, settled)

@@ -17,7 +17,7 @@ def test_a_clean_report() -> None:
     assert CLEAN.first_divergence is None
     assert CLEAN.lines() == [
         "12 of 12 banks examined up to height 9: 14 transactions, 48 notes, 5 nullifiers",
-        "108 seals and 80 recorded ballots verified, 1 settlements computed again",
+        "108 seals and 80 recorded ballots verified, settlements computed again: 1",
         "60 Merkle roots recomputed, 14 transactions verified here and 168 "
         "by the banks themselves (a sample), 1.2 s",
         f"clean: 12 identical ledgers, state root {'5a' * 32}",

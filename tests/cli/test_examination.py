@@ -202,7 +202,7 @@ DAMAGES = (
         "bank_id = 2",
         "amount + 1",
         FindingKind.TREASURY,
-        "the stake and penalty rows do not add up to what the banks' states say",
+        "differs from most banks in its treasury from here on",
     ),
     Damage(
         3,
@@ -229,6 +229,16 @@ async def test_damage_is_found_and_its_bank_is_named(running: RunningBanks, dama
     ]
     assert found, report.findings
     assert damage.height is None or found[0].height == damage.height
+
+
+async def test_section_18_with_full_every_banks_rows_are_added_up(running: RunningBanks) -> None:
+    (damage,) = [item for item in DAMAGES if item.table == "treasury"]
+    async with damaged(running, damage):
+        report = await examine(running, full=True)
+    assert "the stake and penalty rows do not add up to what the banks' states say" in [
+        item.message for item in report.findings
+    ]
+    assert {item.bank for item in report.findings} == {damage.bank}
 
 
 async def test_the_command_names_the_first_divergence_and_exits_with_1(
@@ -264,16 +274,6 @@ async def damaged(running: RunningBanks, damage: Damage) -> AsyncIterator[None]:
             row,
         )
         await running.forget_damage(damage.bank)
-
-
-async def test_a_bank_that_is_down_is_named(running: RunningBanks) -> None:
-    assert await running.stop(2) is ExitCode.STOPPED
-    report = await examine(running)
-    address = running.consortium.endpoints[2].address
-    assert report.findings == (Finding(0, 2, FindingKind.DOWN, f"does not answer at {address}"),)
-    assert not report.clean
-    assert not report.state_roots_identical
-    assert report.banks_answered == 3
 
 
 READS: dict[str, Any] = {
@@ -355,3 +355,13 @@ async def test_section_17_no_answer_shows_who_sealed_a_block(running: RunningBan
             assert not [item for item in secret if item in answer], name
             seen += answer
     assert any(raw in seen for raw in ballots), "what certifies the blocks is shown all the same"
+
+
+async def test_a_bank_that_is_down_is_named(running: RunningBanks) -> None:
+    assert await running.stop(2) is ExitCode.STOPPED
+    report = await examine(running)
+    address = running.consortium.endpoints[2].address
+    assert report.findings == (Finding(0, 2, FindingKind.DOWN, f"does not answer at {address}"),)
+    assert not report.clean
+    assert not report.state_roots_identical
+    assert report.banks_answered == 3
