@@ -56,9 +56,7 @@ def request(year: str, file: Path, directory: ConsortiumDirectory) -> None:
 @click.option("--as", "approver", required=True, metavar="BANK", help="Sign with this bank's key.")
 @data_option
 @json_option
-def approve_carry(
-    file: Path, approver: str, directory: ConsortiumDirectory, as_json: bool
-) -> None:
+def approve_carry(file: Path, approver: str, directory: ConsortiumDirectory, as_json: bool) -> None:
     """Add a bank's approval to FILE, signed with its consensus key.
 
     \b

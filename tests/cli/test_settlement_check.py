@@ -163,9 +163,7 @@ def test_section_18_rewards_that_do_not_follow_from_the_counts_are_named(
     rows[first] = replace(rows[first], amount=rows[first].amount + 1)
     rows[second] = replace(rows[second], amount=rows[second].amount - 1)
     faults, _ = examined.faults(rows=rows)
-    assert faults == [
-        "the settlement of FY2026: the reward rows are not those that follow from it"
-    ]
+    assert faults == ["the settlement of FY2026: the reward rows are not those that follow from it"]
 
 
 def test_section_18_a_settlement_is_held_to_the_ballots_on_record(examined: Examined) -> None:

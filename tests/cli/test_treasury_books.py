@@ -101,9 +101,7 @@ def test_a_pot_that_was_shared_out_is_gone() -> None:
 
 
 def test_a_carried_pot_is_in_the_later_year() -> None:
-    later = replace(
-        STATE, pots=(Pot(FiscalYear(2028), Amount(0), Amount(0), carried=Amount(70)),)
-    )
+    later = replace(STATE, pots=(Pot(FiscalYear(2028), Amount(0), Amount(0), carried=Amount(70)),))
     moved = [
         Row(None, 2026, 70, "fee"),
         Row(None, 2026, -70, "carry"),

@@ -92,9 +92,7 @@ def test_a_settlement_is_shown_as_a_transaction(settled: ServedConsortium) -> No
     (raw,) = settled.ledger.blocks[5].transactions
     answer = settled.ask("tx", transaction_id(raw).hex())
     assert (answer["kind"], answer["fiscal_year"], answer["height"]) == ("settlement", "FY2026", 5)
-    assert answer["counts"] == dict.fromkeys(
-        ("amberfield", "birchmoor", "cedarholm", "dunmere"), 3
-    )
+    assert answer["counts"] == dict.fromkeys(("amberfield", "birchmoor", "cedarholm", "dunmere"), 3)
     lines = settled.succeed("tx", transaction_id(raw).hex()).splitlines()
     assert "kind         settlement of FY2026" in lines
     assert "approvals    amberfield 3, birchmoor 3, cedarholm 3, dunmere 3" in lines
@@ -131,9 +129,7 @@ LIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_section_18_what_does_not_add_up_is_an_alarm(
-    settled: ServedConsortium, name: str
-) -> None:
+def test_section_18_what_does_not_add_up_is_an_alarm(settled: ServedConsortium, name: str) -> None:
     method, lie, fault = LIES[name]
     settled.banks[0].forge[method] = lie
     result = settled.run("treasury", "--json")

@@ -77,9 +77,7 @@ async def test_section_17_votes_are_pending_until_the_next_block(served: Served)
         status=VotingStatus.RECORDED,
         approved=BANKS,
         rejected=0,
-        votes=tuple(
-            RecordedVote(tag, True, raw) for tag, raw in zip(tags, raws, strict=True)
-        ),
+        votes=tuple(RecordedVote(tag, True, raw) for tag, raw in zip(tags, raws, strict=True)),
     )
     assert await backend.votes(Height(3), include_ballots=True) == expected
     tip = await backend.votes(Height(4), include_ballots=True)
