@@ -75,7 +75,9 @@ async def test_everybody_reads_what_the_regulator_found(world: World, connect: C
         assert (status.height, status.alarms, status.openings, status.challenges) == (2, 1, 0, 0)
         assert status.chain_id == world.ledger.chain.genesis.chain_id
         assert await client.alarms() == (
-            RegulatorAlarm("bytes-differ", "bank 1 lies", 1, 1, b"p", world.clock.ms()),  # type: ignore[arg-type]
+            RegulatorAlarm(
+                "bytes-differ", "bank 1 lies", BankIndex(1), Height(1), b"p", world.clock.ms()
+            ),
         )
         (opening,) = await client.openings()
         assert (opening.action, opening.event_data) == (

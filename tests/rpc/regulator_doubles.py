@@ -1,4 +1,4 @@
-"""What stands in for the regulator's and a bank's regulator-facing backends in tests of the RPCs."""
+"""What stands in for a bank's backend for the regulator in tests of the RPCs."""
 
 from __future__ import annotations
 
