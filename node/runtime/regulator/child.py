@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 import psutil
@@ -22,11 +23,14 @@ from node.runtime.exit_code import ExitCode
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.regulator.place import RegulatorPlace
 from node.runtime.running_consortium import NODE_MODULE
+from node.storage.postgres_errors import PostgresError
 
 TERMINATE_PATIENCE_S = 3.0
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_LONGEST_S = 15.0
 RESTARTS = 10
+STEADY_S = 30.0
+"""One that ran this long begins a new row of restarts."""
 
 
 class RegulatorChild:
@@ -85,12 +89,19 @@ class RegulatorChild:
         attempt = 0
         while True:
             assert self._process is not None, "it was started"
+            begun_s = time.monotonic()
             exit_code = await self._process.wait()
+            if time.monotonic() - begun_s > STEADY_S:
+                attempt = 0
             if exit_code == ExitCode.DATABASE and attempt < RESTARTS:
                 attempt += 1
                 delay_s = min(BACK_OFF_FIRST_S * 2 ** (attempt - 1), BACK_OFF_LONGEST_S)
                 self._tell(f"the regulator lost its database; it is started again in {delay_s:g} s")
                 await asyncio.sleep(delay_s)
+                # The server's port may be another one than before; one that is not back yet
+                # costs an attempt.
+                with contextlib.suppress(PostgresError):
+                    await asyncio.to_thread(self._databases.provide_regulator, self._place)
                 await self._launch()
                 continue
             self._place.forget_address()
