@@ -54,6 +54,7 @@ from node.runtime.regulator.officers import (
 from node.runtime.regulator.openings import OpeningDesk, OpeningRefused
 from node.runtime.regulator.place import RegulatorPlace
 from node.runtime.regulator.secrets import OPENER_FILE, load_opener
+from node.runtime.secrets_directory import write_private
 
 if TYPE_CHECKING:
     from node.cli.regulator_openings import RegulatorAccess
@@ -126,7 +127,8 @@ def make_partial(
 ) -> None:
     """Make one officer's part of an opening (a tag) or of a settlement (a fiscal year)."""
     part = asyncio.run(_make_partial(directory, subject, share_file, reason, of_conflict))
-    out.write_text(json.dumps(part.to_json_object()) + "\n", encoding="utf-8")
+    document = json.dumps(part.to_json_object()) + "\n"
+    write_private(out, document.encode("utf-8"))
     kinds = {
         OPENING: "opening the ballot",
         CONFLICT: "convicting who cast two ballots",
@@ -181,6 +183,7 @@ async def _partial_of_ballot(
 
 async def _partial_of_year(access: RegulatorAccess, year: FiscalYear, share: OpenerShare) -> Part:
     state = await _state(access)
+    _require_next(access, state, year)
     claim = _written_claim(access.place, year, state.height)
     if claim is None:
         blocks = await access.database.sums_of_year(year)
@@ -203,6 +206,15 @@ async def _state(access: RegulatorAccess) -> LedgerState:
     verifier = SealVerifier(access.genesis)
     _, state = verifier.verify_state(await access.ledger.sealed_state())
     return state
+
+
+def _require_next(access: RegulatorAccess, state: LedgerState, year: FiscalYear) -> None:
+    """Raise `CommandFailed` unless this year is settled next: no other part is of any use."""
+    if year_to_settle(access.genesis, state) != year:
+        raise CommandFailed(
+            f"{label(year)} is not the year to settle now",
+            "years are settled in their order, each after the first block of a later one",
+        )
 
 
 def settle_year(
@@ -237,17 +249,16 @@ async def _settle(
         first = require_same(parts)
         async with regulator_access(directory) as access:
             state = await _state(access)
-            if year_to_settle(access.genesis, state) != year:
-                raise CommandFailed(
-                    f"{label(year)} is not the year to settle now",
-                    "years are settled in their order, each after the first block of a later one",
-                )
+            _require_next(access, state, year)
             if first.purpose == BLOCK_SUMS and first.subject == str(year):
                 return await _count(access, year, parts, state)
             if first.purpose == CLAIM:
                 return await _prove(access, year, parts, state)
     except OfficersFailed as error:
-        raise CommandFailed(str(error), "have the officers make their parts again") from error
+        raise CommandFailed(
+            str(error),
+            "join parts that as many officers as the threshold have made anew for this",
+        ) from error
     raise CommandFailed(f"these are no parts of settling {label(year)}", "", EXIT_USAGE)
 
 

@@ -147,9 +147,10 @@ async def _open(
                     tag, reason=reason, order=order, actor=officer(), opener=opener
                 )
         except OpeningRefused as refused:
-            raise CommandFailed(
-                f"the ballot was not opened: {refused}", "the audit log has the refusal"
-            ) from refused
+            advice = "the audit log has the refusal"
+            if files:
+                advice += "; join parts that as many officers as the threshold made for this tag"
+            raise CommandFailed(f"the ballot was not opened: {refused}", advice) from refused
         document = opened.to_json_object(access.genesis)
         return opened, {**document, "reason": reason, "order": order}
 

@@ -133,6 +133,10 @@ def test_a_share_is_for_one_pair_of_eyes_and_one_key(tmp_path: Path) -> None:
         write_share(path, SHARES[0], OPENER.public, 2)
     with pytest.raises(ConfigurationError, match="is a share of another opener's key"):
         read_share(path, BallotKey(5).public)
+    whole = path.read_text()
+    path.write_text(whole.replace(SHARES[1].public.hex(), SHARES[0].public.hex()))
+    with pytest.raises(ConfigurationError, match="its secret does not fit its public key"):
+        read_share(path, OPENER.public)
     path.write_text("{}")
     with pytest.raises(ConfigurationError, match="is not an officer's share"):
         read_share(path, OPENER.public)

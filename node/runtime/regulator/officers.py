@@ -63,10 +63,13 @@ def read_share(path: Path, opener_key: bytes) -> OpenerShare:
             int(document["index"]), BallotKey.from_bytes(bytes.fromhex(document["share"]))
         )
         other = document["format"] != SHARE_FORMAT or document["opener_key"] != opener_key.hex()
+        damaged = document["share_key"] != share.public.hex()
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(f"{path} is not an officer's share") from None
     if other:
         raise ConfigurationError(f"{path} is a share of another opener's key")
+    if damaged:
+        raise ConfigurationError(f"{path} is damaged: its secret does not fit its public key")
     return share
 
 
