@@ -160,7 +160,8 @@ async def test_a_method_with_large_answers_has_a_limit_of_its_own(
 async def test_a_caller_that_calls_too_fast_is_told_when_to_come_back(
     node: ServedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CALL_RATES, Role.CLIENT, CallRate(per_s=1, burst=2))  # type: ignore[arg-type]
+    slow = CallRate(per_s=1, burst=2)
+    monkeypatch.setitem(CALL_RATES, Role.CLIENT, slow)  # type: ignore[arg-type]
     for _ in range(2):
         assert (await status_call(node)).bank_name == "Amberfield"
     refused = await fault_of_call(status_call(node))
