@@ -87,8 +87,8 @@ class Regulator:
         point = guide.disk.point
         assert isinstance(point, LedgerPoint), "years are settled on the production ledger"
         due = _oldest_unsettled(point.state)
-        if due is None:
-            return
+        if due is None or guide.height < self._counted:
+            return  # Whoever was further is down: its blocks come back.
         if self.settles and due < _year_of(point):
             self._settle(guide, point, due)
         if self.oversteps and self._random.random() < ATTEMPT_CHANCE:
