@@ -76,6 +76,7 @@ async def test_reflection_lists_the_services_and_describes_them(node: ServedNode
         "consortium.v1.Ledger",
         "consortium.v1.Operator",
         "consortium.v1.Peer",
+        "consortium.v1.Supervision",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
