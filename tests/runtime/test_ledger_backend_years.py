@@ -61,7 +61,8 @@ async def begin(served: Served, year: int) -> None:
 def settlement(served: Served, year: int, **stated: object) -> bytes:
     chain = chain_of(served)
     blocks = tally_of(chain.genesis, chain.state, FiscalYear(year)).blocks
-    return chain.settlement(year, dict.fromkeys(range(BANKS), blocks), **stated)  # type: ignore[arg-type]
+    counts = dict.fromkeys(range(BANKS), blocks)
+    return chain.settlement(year, counts, **stated)  # type: ignore[arg-type]
 
 
 async def test_section_17_votes_are_pending_until_the_next_block(served: Served) -> None:
