@@ -38,6 +38,8 @@ from node.simulation.production_ledger import LedgerPoint, ProductionLedger
 EXPIRY_HEIGHTS = 200
 ATTEMPT_CHANCE = 0.2
 """Of something that it may not do, in each period."""
+ACCOMPLICE_CHANCE = 0.1
+"""That a Byzantine bank puts it into its next block, which hides whatever else is wrong there."""
 
 
 class Regulator:
@@ -152,7 +154,7 @@ class Regulator:
         self._hand_in(guide, identifier)
         liars = [bank for bank in self._cluster.banks if bank.index in self._cluster.byzantine]
         for bank in liars[:1]:
-            if bank.up:
+            if bank.up and self._random.random() < ACCOMPLICE_CHANCE:
                 bank.poison.append(identifier)
                 bank.held.add(identifier)
 
