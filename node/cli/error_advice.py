@@ -29,6 +29,7 @@ _ADVICE: tuple[tuple[type[Exception], int, str], ...] = (
     (client.WalletExists, EXIT_USAGE, "choose another name"),
     (client.WalletNameInvalid, EXIT_USAGE, "choose another name"),
     (client.VerificationError, EXIT_FAILED, "ask another bank; run `consortium doctor`"),
+    (client.GovernanceInvalid, EXIT_FAILED, "see `consortium treasury` for stakes and years"),
     (client.ClientError, EXIT_FAILED, ""),
     (InitialisationRefused, EXIT_USAGE, ""),
     (ConfigurationError, EXIT_USAGE, ""),

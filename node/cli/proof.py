@@ -165,7 +165,7 @@ def command(
         raise CommandFailed(f"the proof of {source} is about {proof.transaction_id.hex()}")
     if verify:
         trusted = genesis_file or directory.genesis_file
-        verdict = verdict_of(proof, _load_genesis(directory, genesis_file), trusted, source)
+        verdict = verdict_of(proof, load_genesis(directory, genesis_file), trusted, source)
         if as_json:
             answer_json(verdict.to_json_object())
         else:
@@ -218,7 +218,8 @@ def _read(path: Path) -> ProofFile:
         ) from error
 
 
-def _load_genesis(directory: ConsortiumDirectory, path: Path | None) -> Genesis:
+def load_genesis(directory: ConsortiumDirectory, path: Path | None) -> Genesis:
+    """Load the trusted genesis; raises `ConfigurationError`."""
     if path is None:
         return directory.genesis()
     try:

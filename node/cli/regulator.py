@@ -99,18 +99,26 @@ def open_ballot(
 
 @command.command("verify-opening")
 @click.argument("file", type=FILE)
+@click.option(
+    "--genesis",
+    "genesis_file",
+    type=FILE,
+    help="Trust this genesis.  [default: that of the data directory]",
+)
 @data_option
 @json_option
-def verify_opening(file: Path, directory: ConsortiumDirectory, as_json: bool) -> None:
+def verify_opening(
+    file: Path, genesis_file: Path | None, directory: ConsortiumDirectory, as_json: bool
+) -> None:
     """Check offline, from genesis and FILE alone, who cast a ballot.
 
     \b
     Example:
-      consortium regulator verify-opening opening.json
+      consortium regulator verify-opening opening.json --genesis genesis.json
     """
     from node.cli.regulator_openings import verify_opening_file
 
-    verify_opening_file(directory, file, as_json=as_json)
+    verify_opening_file(directory, file, genesis_file, as_json=as_json)
 
 
 @command.command()

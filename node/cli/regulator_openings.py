@@ -15,6 +15,7 @@ from typing import Any
 from node.cli.activity import activity
 from node.cli.explorer import utc_time
 from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
+from node.cli.proof import load_genesis
 from node.cli.regulator_officers import read_partials
 from node.cli.table import answer_fields, answer_table
 from node.cli.terminal import answer, answer_json, say
@@ -164,9 +165,11 @@ def _keep(place: RegulatorPlace, document: dict[str, Any], out: Path | None) -> 
     return path
 
 
-def verify_opening_file(directory: ConsortiumDirectory, file: Path, *, as_json: bool) -> None:
+def verify_opening_file(
+    directory: ConsortiumDirectory, file: Path, genesis_file: Path | None, *, as_json: bool
+) -> None:
     """Check an opening from the genesis and the file alone."""
-    genesis = directory.genesis()
+    genesis = load_genesis(directory, genesis_file)
     try:
         if file.stat().st_size > MAX_DOCUMENT_BYTES:
             raise CommandFailed(f"{file} is larger than any opening", "", EXIT_USAGE)

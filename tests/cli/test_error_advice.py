@@ -25,6 +25,7 @@ from node.storage.postgres_errors import PostgresStartFailed
         (client.InsufficientFunds(5, 1, 0, 0), EXIT_FAILED),
         (client.WalletNotFound("no wallet"), EXIT_USAGE),
         (client.AmountInvalid("12,50"), EXIT_USAGE),
+        (client.GovernanceInvalid("FY2026 comes first"), EXIT_FAILED),
         (ConfigurationError("node.toml: no bank"), EXIT_USAGE),
         (ConsortiumRunning("it runs already"), EXIT_FAILED),
         (PostgresStartFailed("no room", ""), EXIT_FAILED),

@@ -123,7 +123,8 @@ def test_the_regulator_beside_four_banks(consortium: ConsortiumProcess) -> None:
         consortium, "regulator", "open", tag[:16], "--reason", "order", "--order", "17", "--json"
     )
     proof = str(place.root / "openings" / f"{tag[:16]}.json")
-    checked = ask(consortium, "regulator", "verify-opening", proof, "--json")
+    genesis = ("--genesis", str(consortium.directory.genesis_file))
+    checked = ask(consortium, "regulator", "verify-opening", proof, *genesis, "--json")
     assert (opened["tag"], checked["valid"]) == (tag, True)
     assert checked["bank"] == opened["bank_name"].lower()
     refused = command(consortium, "regulator", "open", "ab" * 96, "--reason", "order")
