@@ -230,6 +230,8 @@ def show_audit(directory: ConsortiumDirectory, *, as_json: bool) -> None:
             ],
             right=(0,),
         )
+        if not broken:
+            answer(f"{length} rows; the chain of their hashes holds")
     if broken:
         raise CommandFailed(broken, "find out who could write to the regulator's database")
 

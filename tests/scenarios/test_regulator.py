@@ -139,6 +139,8 @@ def test_the_regulator_beside_four_banks(consortium: ConsortiumProcess) -> None:
     split_and_settle(consortium, tag)
     log = ask(consortium, "regulator", "audit", "--json")
     assert log["chain_holds"] is True
+    said = command(consortium, "regulator", "audit").stdout.splitlines()
+    assert said[-1].endswith(" rows; the chain of their hashes holds")
     actions = [row["action"] for row in log["rows"]]
     assert {"challenge", "opening", "opening-refused", "partial", "counted"} <= set(actions)
     report = ask(consortium, "treasury", "--json")
