@@ -95,7 +95,7 @@ STYLES: Mapping[str, NamedStyle] = MappingProxyType(
             LockAmnesia, "gives up views as if it had never committed in them (E4)"
         ),
         "record-forger": NamedStyle(
-            RecordForger, "as leader records wrong ballots about the last block (E6)"
+            RecordForger, "as leader records wrong ballots about the last block (E5, E6)"
         ),
         "seal-withholder": NamedStyle(SealWithholder, "as leader shows seals to few or to nobody"),
         "silent": NamedStyle(Silent, "hears everything and says nothing"),

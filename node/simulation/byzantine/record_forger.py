@@ -1,4 +1,4 @@
-"""A leader that records other ballots about the parent than it may (BFT-12 17, E6)."""
+"""A leader that records other ballots about the parent than it may (BFT-12 17, E5 or E6)."""
 
 from __future__ import annotations
 
