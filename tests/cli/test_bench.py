@@ -22,7 +22,9 @@ def test_a_quick_benchmark_answers_with_one_json_object() -> None:
 def test_a_group_without_a_command_shows_what_there_is() -> None:
     result = CliRunner().invoke(main, ["bench", "--help"])
     assert result.exit_code == 0
-    assert "crypto  Measure proving, and verifying one proof and batches." in result.stdout
+    listed = " ".join(result.stdout.split())
+    assert "crypto Measure proving, and verifying one proof and batches." in listed
+    assert "settlement " in listed
 
 
 def test_vectors_are_checked_by_name(tmp_path: Path) -> None:
