@@ -47,11 +47,14 @@ class Notices:
         self.all.append(notice)
 
     async def next(self, kind: NoticeKind, bank: int | None = None) -> Notice:
-        """Wait for a notice and forget it and all that came before it."""
+        """Wait for a notice and forget it; what was told before it may still be asked for.
+
+        A bank's end and the loss of the quorum are found by two who do not wait for each other.
+        """
         while True:
             for position, notice in enumerate(self.all):
                 if notice.kind is kind and notice.bank == bank:
-                    del self.all[: position + 1]
+                    del self.all[position]
                     return notice
             await asyncio.sleep(0.02)
 
