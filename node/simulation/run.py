@@ -348,6 +348,7 @@ class Run:
         convictions = self.convictions
         if not self.schedule.readmission or not convictions.removed:
             return
+        self.clients.redeem_always = True
         if not self.cluster.run_until(lambda: convictions.readmitted > 0, READMISSION_LIMIT_MS):
             raise Violation(
                 "readmission",
