@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from crypto.ballot import BallotContext, ballot_bytes
@@ -291,8 +292,16 @@ def is_ballot_about(
     active_set: ActiveSet,
 ) -> bool:
     """Whether bytes have the length and the head of a ballot (IDX1 9.3) about this, no more."""
-    head = BallotContext(chain_id, height, view).encode() + block_id + decision.value
+    head = _ballot_head(chain_id, height, view, block_id, decision)
     return len(raw) == ballot_bytes(active_set.size) and raw.startswith(head)
+
+
+@lru_cache(maxsize=64)
+def _ballot_head(
+    chain_id: bytes, height: Height, view: View, block_id: BlockId, decision: BallotDecision
+) -> bytes:
+    """The ballots of a seal share their head."""
+    return BallotContext(chain_id, height, view).encode() + block_id + decision.value
 
 
 def verify_timeout_certificate(

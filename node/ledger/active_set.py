@@ -50,7 +50,7 @@ class ActiveSet:
         banks = [member.bank for member in self.members]
         assert banks == sorted(set(banks)), "members are distinct and in increasing bank index"
 
-    @property
+    @cached_property
     def size(self) -> int:
         return len(self.members)
 

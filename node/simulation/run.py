@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from dataclasses import dataclass, field
 from functools import partial
@@ -411,4 +412,12 @@ def _current_year(bank: Bank) -> FiscalYear:
 
 def play(schedule: Schedule, observers: tuple[Checker, ...] = ()) -> Outcome:
     """Play a schedule to its end."""
-    return Run(schedule, observers).play()
+    # What a run makes lives as long as the run does, and what is left over goes at once after it:
+    # looking for it meanwhile takes a tenth of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return Run(schedule, observers).play()
+    finally:
+        if collects:
+            gc.enable()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from node.consensus.certificates import Seal
-from node.consensus.effects import Effect, Validate
+from node.consensus.effects import Effect, KeepBallots, Validate
 from node.consensus.events import Event, MessageReceived, Rejected, Validated
 from node.consensus.evidence import StatementLog
 from node.consensus.messages import Commit, Proposal, Timeout, Vote
@@ -97,6 +97,7 @@ class EveryOffence(Checker):
         super().begin(cluster)
         self._memories: dict[BankIndex, _Memory] = {}
         self._sets: dict[Height, ActiveSet] = {Height(1): cluster.ledger.genesis.active_set}
+        self._proven: dict[tuple[bytes, bytes], PunishedOffence] = {}
         self.provable: dict[PunishedOffence, set[BankIndex]] = {}
         """Offences, and the correct banks that were shown a whole proof in their present life."""
 
@@ -253,12 +254,17 @@ class EveryOffence(Checker):
 
     def double_ballots(self, bank: Bank) -> list[PunishedOffence]:
         """Return what pairs of ballots on a disk prove once the regulator opened one (E8)."""
-        offences = []
-        for pair in bank.disk.ballot_conflicts.values():
+        return [self._opened(pair) for pair in bank.disk.ballot_conflicts.values()]
+
+    def _opened(self, pair: KeepBallots) -> PunishedOffence:
+        """Return what an opened pair proves; asked after every step, so it is opened once."""
+        offence = self._proven.get((pair.first, pair.second))
+        if offence is None:
             voter = self.cluster.ledger.ballot_oracle.voter(pair.first, self._sets[pair.height])
             assert voter is not None, "only verified ballots are kept"
-            offences.append(PunishedOffence(pair.height, voter, OffenceClass.VOTE))
-        return offences
+            offence = PunishedOffence(pair.height, voter, OffenceClass.VOTE)
+            self._proven[pair.first, pair.second] = offence
+        return offence
 
     def holders(self, offence: PunishedOffence) -> set[BankIndex]:
         """Return the banks that can prove an offence."""
