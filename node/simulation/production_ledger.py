@@ -27,12 +27,14 @@ from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
 from node.ledger.facts import BlockFacts, facts_needed
 from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceTransaction
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Rejection
 from node.ledger.rules import AdmissionView
 from node.ledger.state import LedgerState, genesis_header
-from node.ledger.types import BankIndex, TimeMs, TransactionId, View
+from node.ledger.transition import execute
+from node.ledger.types import BankIndex, Height, TimeMs, TransactionId, View
 from node.simulation.ballot_oracle import BallotOracle
 from node.simulation.evidence_desk import EvidenceDesk
 from node.simulation.ledger import Built, Examined, Valid
@@ -250,10 +252,29 @@ class ProductionLedger:
         if transaction_id not in known or not self._memoise:
             verdict = self.oracle.judge(transaction_id, point.view)
             if isinstance(verdict, VerifiedTransaction):
-                known[transaction_id] = True
+                known[transaction_id] = self._executable(point, verdict)
             else:
                 known[transaction_id] = None if verdict.reason.is_not_yet else False
         return known[transaction_id]
+
+    def _executable(self, point: LedgerPoint, verified: VerifiedTransaction) -> bool:
+        """Whether governance may stand in the next block: a node admits nothing else."""
+        if not isinstance(verified.transaction, GovernanceTransaction):
+            return True
+        state = point.state
+        try:
+            execute(
+                self.definition,
+                state,
+                height=Height(state.height + 1),
+                time_ms=TimeMs(state.time_ms + 1),
+                proposer=point.active_set.banks[0],
+                transactions=(verified,),
+                facts=BlockFacts(),
+            )
+        except Rejection:
+            return False
+        return True
 
     def bin_due_ms(self, point: LedgerPoint) -> int | None:
         """Ask the state, as the node does."""
