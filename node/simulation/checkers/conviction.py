@@ -103,8 +103,9 @@ class EveryOffence(Checker):
 
     def restarted(self, bank: Bank) -> None:
         """A new life remembers nothing of earlier heights but what is on disk."""
+        on_disk = {*bank.disk.evidence, *self.double_ballots(bank)}
         for offence, banks in self.provable.items():
-            if offence not in bank.disk.evidence and offence not in self.double_ballots(bank):
+            if offence not in on_disk:
                 banks.discard(bank.index)
         self._memories[bank.index] = _Memory(Height(bank.height + 1))
 
