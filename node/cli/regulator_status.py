@@ -144,6 +144,16 @@ def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:
             ],
             right=(1, 2),
         )
+    if status.challenge_counts:
+        answer("")
+        answer_table(
+            ("challenges of", "honest", "malicious", "open"),
+            [
+                (short_name(item.bank), str(item.honest), str(item.malicious), str(item.open))
+                for item in status.challenge_counts
+            ],
+            right=(1, 2, 3),
+        )
     for alarm in seen.alarms[:SHOWN]:
         answer(f"alarm: {alarm.text}")
 
@@ -166,6 +176,15 @@ def _json_object(seen: _Seen) -> dict[str, object]:
         "drawn_blocks": status.drawn_blocks,
         "reverified_blocks": status.reverified_blocks,
         "challenges": status.challenges,
+        "challenge_counts": [
+            {
+                "bank": short_name(item.bank),
+                "honest": item.honest,
+                "malicious": item.malicious,
+                "open": item.open,
+            }
+            for item in status.challenge_counts
+        ],
         "openings": status.openings,
         "alarms": status.alarms,
         "opener_is_split": status.opener_is_split,

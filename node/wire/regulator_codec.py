@@ -17,6 +17,7 @@ from node.wire.fields import (
 )
 from node.wire.regulator_records import (
     AuditRecord,
+    ChallengeCounts,
     ChallengeOutcome,
     RegulatorAlarm,
     RegulatorStatus,
@@ -39,13 +40,17 @@ def listed(limit: int) -> int:
 def status_to_stub(status: RegulatorStatus) -> regulator_pb2.RegulatorStatus:
     """Build the stub of the regulator's status."""
     settlements = [to_stub(item, regulator_pb2.SettlementStatus) for item in status.settlements]
-    return to_stub(status, regulator_pb2.RegulatorStatus, settlements=settlements)
+    counts = [to_stub(item, regulator_pb2.ChallengeCounts) for item in status.challenge_counts]
+    return to_stub(
+        status, regulator_pb2.RegulatorStatus, settlements=settlements, challenge_counts=counts
+    )
 
 
 def status_from_stub(stub: regulator_pb2.RegulatorStatus) -> RegulatorStatus:
     """Read the regulator's status."""
     settlements = tuple([from_stub(item, SettlementStatus) for item in stub.settlements])
-    return from_stub(stub, RegulatorStatus, settlements=settlements)
+    counts = tuple([from_stub(item, ChallengeCounts) for item in stub.challenge_counts])
+    return from_stub(stub, RegulatorStatus, settlements=settlements, challenge_counts=counts)
 
 
 def alarms_to_stub(alarms: Sequence[RegulatorAlarm]) -> regulator_pb2.AlarmList:

@@ -11,7 +11,7 @@ class GetRegulatorStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RegulatorStatus(_message.Message):
-    __slots__ = ("chain_id", "software_version", "height", "time_ms", "drawn_blocks", "reverified_blocks", "alarms", "openings", "challenges", "opener_is_split", "settlements", "waiting_for")
+    __slots__ = ("chain_id", "software_version", "height", "time_ms", "drawn_blocks", "reverified_blocks", "alarms", "openings", "challenges", "opener_is_split", "settlements", "waiting_for", "challenge_counts")
     CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,7 @@ class RegulatorStatus(_message.Message):
     OPENER_IS_SPLIT_FIELD_NUMBER: _ClassVar[int]
     SETTLEMENTS_FIELD_NUMBER: _ClassVar[int]
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_COUNTS_FIELD_NUMBER: _ClassVar[int]
     chain_id: bytes
     software_version: str
     height: int
@@ -36,7 +37,20 @@ class RegulatorStatus(_message.Message):
     opener_is_split: bool
     settlements: _containers.RepeatedCompositeFieldContainer[SettlementStatus]
     waiting_for: str
-    def __init__(self, chain_id: _Optional[bytes] = ..., software_version: _Optional[str] = ..., height: _Optional[int] = ..., time_ms: _Optional[int] = ..., drawn_blocks: _Optional[int] = ..., reverified_blocks: _Optional[int] = ..., alarms: _Optional[int] = ..., openings: _Optional[int] = ..., challenges: _Optional[int] = ..., opener_is_split: _Optional[bool] = ..., settlements: _Optional[_Iterable[_Union[SettlementStatus, _Mapping]]] = ..., waiting_for: _Optional[str] = ...) -> None: ...
+    challenge_counts: _containers.RepeatedCompositeFieldContainer[ChallengeCounts]
+    def __init__(self, chain_id: _Optional[bytes] = ..., software_version: _Optional[str] = ..., height: _Optional[int] = ..., time_ms: _Optional[int] = ..., drawn_blocks: _Optional[int] = ..., reverified_blocks: _Optional[int] = ..., alarms: _Optional[int] = ..., openings: _Optional[int] = ..., challenges: _Optional[int] = ..., opener_is_split: _Optional[bool] = ..., settlements: _Optional[_Iterable[_Union[SettlementStatus, _Mapping]]] = ..., waiting_for: _Optional[str] = ..., challenge_counts: _Optional[_Iterable[_Union[ChallengeCounts, _Mapping]]] = ...) -> None: ...
+
+class ChallengeCounts(_message.Message):
+    __slots__ = ("bank", "honest", "malicious", "open")
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    HONEST_FIELD_NUMBER: _ClassVar[int]
+    MALICIOUS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    bank: int
+    honest: int
+    malicious: int
+    open: int
+    def __init__(self, bank: _Optional[int] = ..., honest: _Optional[int] = ..., malicious: _Optional[int] = ..., open: _Optional[int] = ...) -> None: ...
 
 class SettlementStatus(_message.Message):
     __slots__ = ("fiscal_year", "transaction_id", "attempts", "sealed_height")

@@ -21,6 +21,16 @@ class SettlementStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeCounts:
+    """What came of a bank's challenges."""
+
+    bank: BankIndex
+    honest: int
+    malicious: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
 class RegulatorStatus:
     """How far the regulator is, and what it has done."""
 
@@ -36,6 +46,7 @@ class RegulatorStatus:
     opener_is_split: bool
     settlements: tuple[SettlementStatus, ...]
     waiting_for: str
+    challenge_counts: tuple[ChallengeCounts, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,8 +133,8 @@ async def test_a_challenge_is_answered_once_and_repeated_only_by_a_new_one(world
     world.seal()
     await world.follow()
     challenge = await world.database.add_challenge(Height(1), world.endpoints[1].bank, "odd")
-    first = await world.reverifier.verify_again(Height(1), challenge.challenge)
-    again = await world.reverifier.verify_again(Height(1), challenge.challenge)
+    first = await world.reverifier.verify_again(Height(1), challenge)
+    again = await world.reverifier.verify_again(Height(1), challenge)
 
     assert first == again
     assert first.challenge == challenge.challenge

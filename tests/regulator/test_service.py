@@ -24,7 +24,7 @@ from node.rpc.gate import Admittance
 from node.rpc.regulator_server import serve_regulator
 from node.runtime.regulator.backend import CHALLENGES_PER_HOUR, HOUR_MS, RegulatorBackend
 from node.storage.regulator.records import Alarm
-from node.wire.regulator_records import RegulatorAlarm
+from node.wire.regulator_records import ChallengeCounts, RegulatorAlarm
 from tests.regulator.conftest import BANKS, CONSORTIUM, World
 
 Connect = Callable[[str], RegulatorClient]
@@ -101,7 +101,9 @@ async def test_idx_64_a_bank_challenges_a_block_and_learns_what_came_of_it(
         "our copy looks odd",
     )
     assert await connect("client").reverifications() == (outcome.outcome,)
-    assert (await connect("client").status()).challenges == 1
+    status = await connect("client").status()
+    assert status.challenges == 1
+    assert status.challenge_counts == (ChallengeCounts(BankIndex(2), 0, 1, 0),)
 
 
 @pytest.mark.parametrize("party", ["client", "operator", "regulator"])

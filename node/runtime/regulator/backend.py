@@ -16,6 +16,7 @@ from node.storage.regulator.records import Reverification
 from node.wire.regulator_codec import MAX_LISTED
 from node.wire.regulator_records import (
     AuditRecord,
+    ChallengeCounts,
     ChallengeOutcome,
     RegulatorAlarm,
     RegulatorStatus,
@@ -75,6 +76,12 @@ class RegulatorBackend:
                 ]
             ),
             waiting_for=self._settling.waiting_for,
+            challenge_counts=tuple(
+                [
+                    ChallengeCounts(item.bank, item.honest, item.malicious, item.open)
+                    for item in await self._database.challenge_counts()
+                ]
+            ),
         )
 
     async def alarms(self, limit: int) -> Sequence[RegulatorAlarm]:
@@ -103,7 +110,7 @@ class RegulatorBackend:
             )
         challenge = await self._database.add_challenge(height, bank, reason)
         try:
-            outcome = await self._reverifier.verify_again(height, challenge.challenge)
+            outcome = await self._reverifier.verify_again(height, challenge)
         except NobodyAnswers as error:
             raise NotReady(f"challenge {challenge.challenge} is kept: {error}") from error
         return ChallengeOutcome(challenge.challenge, _record(outcome))

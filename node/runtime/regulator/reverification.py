@@ -49,6 +49,7 @@ from node.runtime.regulator.follower import Follower, RaiseAlarm
 from node.storage.regulator.database import RegulatorDatabase
 from node.storage.regulator.records import (
     Alarm,
+    Challenge,
     FollowedBlock,
     Reverification,
     ReverificationResult,
@@ -120,33 +121,52 @@ class Reverifier:
         """Verify every drawn block, and challenges that a restart left over, without end."""
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
-                for challenge in await self._database.unanswered_challenges():
-                    await self.verify_again(challenge.height, challenge.challenge)
-                for drawn in await self._database.drawn_pending(BLOCKS_AT_ONCE):
-                    await self.verify_again(drawn.height)
-            except NobodyAnswers as error:
-                logger.info("re-verification waits", extra={"detail": str(error)})
+            for challenge in await self._database.unanswered_challenges():
+                await self._try(challenge.height, challenge)
+            for drawn in await self._database.drawn_pending(BLOCKS_AT_ONCE):
+                await self._try(drawn.height)
 
-    async def verify_again(self, height: Height, challenge: int | None = None) -> Reverification:
+    async def _try(self, height: Height, challenge: Challenge | None = None) -> None:
+        """Verify a block if a bank shows it; one that none shows does not hold up the others."""
+        try:
+            await self.verify_again(height, challenge)
+        except NobodyAnswers as error:
+            logger.info("re-verification waits", extra={"detail": str(error)})
+
+    async def verify_again(
+        self, height: Height, challenge: Challenge | None = None
+    ) -> Reverification:
         """Verify a block at one bank after the other until one shows what was sealed.
 
-        Raises `NobodyAnswers`, `NotFound` for a height that was not followed. Every look is kept;
-        the last one is returned.
+        The bank that challenges is looked at last, and never alone. Raises `NobodyAnswers`,
+        `NotFound` for a height that was not followed. Every look is kept; the last one is returned.
         """
         async with self._busy:
             if challenge is not None:
-                known = await self._database.answer_to(challenge)
+                known = await self._database.answer_to(challenge.challenge)
                 if known is not None:
                     return known
             block = await self._database.block(height)
             return await self._at_some_bank(block, challenge)
 
-    async def _at_some_bank(self, block: FollowedBlock, challenge: int | None) -> Reverification:
+    def _in_turn(self, challenge: Challenge | None) -> list[LedgerClient]:
+        """Return the banks in the order to ask them, each time from the next one on."""
+        first = self._turn % len(self._banks)
+        self._turn += 1
+        in_turn = self._banks[first:] + self._banks[:first]
+        if challenge is None:
+            return in_turn
+        return sorted(in_turn, key=lambda bank: _is_of(challenge, bank))
+
+    async def _at_some_bank(
+        self, block: FollowedBlock, challenge: Challenge | None
+    ) -> Reverification:
         told: Reverification | None = None
-        for _ in self._banks:
-            bank = self._banks[self._turn % len(self._banks)]
-            self._turn += 1
+        for bank in self._in_turn(challenge):
+            if told is None and challenge is not None and _is_of(challenge, bank):
+                raise NobodyAnswers(
+                    f"no bank shows block {block.height} but the one that challenges it"
+                )
             try:
                 outcome = await self._look(block, bank)
             except LedgerFault as error:
@@ -167,7 +187,7 @@ class Reverifier:
     async def _keep(
         self,
         block: FollowedBlock,
-        challenge: int | None,
+        challenge: Challenge | None,
         endpoint: Endpoint,
         outcome: _Outcome,
     ) -> Reverification:
@@ -175,7 +195,7 @@ class Reverifier:
             height=block.height,
             block_id=block.block_id,
             fiscal_year=block.fiscal_year,
-            challenge=challenge,
+            challenge=None if challenge is None else challenge.challenge,
             bank=endpoint.bank,
             result=outcome.result,
             detail=outcome.detail,
@@ -344,3 +364,7 @@ class Reverifier:
                 )
             except Rejection as rejection:
                 raise _Invalid(f"evidence proves nothing: {rejection}") from rejection
+
+
+def _is_of(challenge: Challenge, bank: LedgerClient) -> bool:
+    return bank.endpoints[0].bank == challenge.challenged_by

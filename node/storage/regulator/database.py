@@ -24,6 +24,7 @@ from node.storage.regulator.records import (
     Alarm,
     AuditRow,
     Challenge,
+    ChallengeCounts,
     FollowedBin,
     FollowedBlock,
     FollowedSet,
@@ -318,6 +319,34 @@ class RegulatorDatabase:
             CHALLENGES.c.challenged_by == bank, CHALLENGES.c.time_ms >= time_ms
         )
         return int((await self._rows(statement))[0]["number"])
+
+    async def challenge_counts(self) -> tuple[ChallengeCounts, ...]:
+        """Return what came of the challenges of every bank that has made one, by bank.
+
+        Counted from the append-only rows each time, so no counter can drift from them.
+        """
+        is_wrong = sa.func.bool_or(
+            REVERIFICATIONS.c.result != ReverificationResult.CORRECT.value
+        ).label("is_wrong")
+        answers = (
+            sa.select(REVERIFICATIONS.c.challenge, is_wrong)
+            .where(REVERIFICATIONS.c.challenge.is_not(None))
+            .group_by(REVERIFICATIONS.c.challenge)
+            .subquery()
+        )
+        number, wrong = sa.func.count(), answers.c.is_wrong
+        statement = (
+            sa.select(
+                CHALLENGES.c.challenged_by.label("bank"),
+                number.filter(wrong.is_(True)).label("honest"),
+                number.filter(wrong.is_(False)).label("malicious"),
+                number.filter(wrong.is_(None)).label("open"),
+            )
+            .select_from(CHALLENGES.outerjoin(answers))
+            .group_by(CHALLENGES.c.challenged_by)
+            .order_by(CHALLENGES.c.challenged_by)
+        )
+        return tuple([ChallengeCounts(**row) for row in await self._rows(statement)])
 
     async def unanswered_challenges(self) -> tuple[Challenge, ...]:
         """Return challenges without a result, oldest first."""

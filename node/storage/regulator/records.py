@@ -104,6 +104,19 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeCounts:
+    """What came of a bank's challenges (IDX-64)."""
+
+    bank: BankIndex
+    honest: int
+    """Something was wrong: with the block, or with the bytes that some bank stores."""
+    malicious: int
+    """The block was found as it was sealed, and valid."""
+    open: int
+    """Not answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reverification:
     """A block that was verified again from the bytes that one bank stores."""
 
