@@ -1,0 +1,338 @@
+"""A load test in one file: a funded ledger, and transactions that are proven already.
+
+A load run should measure the ledger and not the prover, so `consortium load prepare` proves
+beforehand. The transactions are independent of one another: no note is spent twice, every ring is
+a bin that the funded ledger has closed. Any of them may be submitted, in any order, by anybody.
+
+Layout (canonical encoding of `node.ledger.encoding`), every part bound by SHA-256:
+
+    page of 4096 bytes: domain "consortium/workload" | version u16 = 1 | header | part lengths and
+        digests | SHA-256 of all that stands before it | zero bytes
+    digests: SHA-256 of each run of 256 transactions
+    transactions: each `transaction_bytes` long
+    archive: the funded ledger with the secrets of its banks (`node.runtime.funded_archive`)
+
+Page, digests and the file's length are checked when the file is opened; a run of transactions when
+one of it is first read, so that a million of them cost neither time nor memory. The archive holds
+private keys: the file's mode is 0600, and nobody's money may ever depend on these keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from crypto.layout import MAX_TRANSACTION_BYTES
+from node.client.errors import ClientError
+from node.ledger.encoding import MalformedEncoding, Reader, Writer
+from node.ledger.types import HASH_BYTES
+
+__all__ = [
+    "LOCAL",
+    "WIDE",
+    "Workload",
+    "WorkloadHeader",
+    "WorkloadInvalid",
+    "open_workload",
+    "write_workload",
+]
+
+LOCAL = "local"
+"""At most eight bins in every run of a hundred transactions."""
+WIDE = "wide"
+"""Every transaction of a run of a hundred spends from another bin."""
+
+DOMAIN = "consortium/workload"
+VERSION = 1
+PAGE_BYTES = 4096
+RUN = 256
+"""Transactions under one digest."""
+PRIVATE_MODE = 0o600
+
+_MAX_NAME = 64
+_MAX_COUNT = 1 << 32
+
+
+class WorkloadInvalid(ClientError):
+    """The file is no workload, cut short, altered, or of an unknown version."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadHeader:
+    """What a report says about the load it was measured with."""
+
+    chain_id: bytes
+    """Of the funded ledger, 32 bytes."""
+    name: str
+    """`LOCAL` or `WIDE`."""
+    ring_base: int
+    bank_count: int
+    transaction_count: int
+    bins: int
+    """That the transactions spend from."""
+    bins_per_block: int
+    """The most that a run of a hundred transactions (`Parameters.batch_limit`) touches."""
+    funded_height: int
+    """Of the last block of the funded ledger."""
+    asset_code: str
+    transaction_bytes: int
+    """Of each."""
+    expiry: int
+    """The last height at which the transactions are valid."""
+
+    def write(self, writer: Writer) -> Writer:
+        """Append the canonical encoding: the fields in the order of this class."""
+        return (
+            writer.fixed(self.chain_id, HASH_BYTES)
+            .text(self.name)
+            .u8(self.ring_base)
+            .u8(self.bank_count)
+            .u64(self.transaction_count)
+            .u64(self.bins)
+            .u32(self.bins_per_block)
+            .u64(self.funded_height)
+            .text(self.asset_code)
+            .u32(self.transaction_bytes)
+            .u64(self.expiry)
+        )
+
+    @staticmethod
+    def read(reader: Reader) -> WorkloadHeader:
+        """Read what `write` gave; raises `MalformedEncoding`."""
+        return WorkloadHeader(
+            chain_id=reader.fixed(HASH_BYTES),
+            name=reader.text(_MAX_NAME),
+            ring_base=reader.u8(),
+            bank_count=reader.u8(),
+            transaction_count=reader.u64(),
+            bins=reader.u64(),
+            bins_per_block=reader.u32(),
+            funded_height=reader.u64(),
+            asset_code=reader.text(_MAX_NAME),
+            transaction_bytes=reader.u32(),
+            expiry=reader.u64(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    header: WorkloadHeader
+    digests_digest: bytes
+    archive_bytes: int
+    archive_digest: bytes
+
+    @property
+    def run_count(self) -> int:
+        return -(-self.header.transaction_count // RUN)
+
+    @property
+    def transactions_at(self) -> int:
+        return PAGE_BYTES + HASH_BYTES * self.run_count
+
+    @property
+    def archive_at(self) -> int:
+        header = self.header
+        return self.transactions_at + header.transaction_count * header.transaction_bytes
+
+    @property
+    def file_bytes(self) -> int:
+        return self.archive_at + self.archive_bytes
+
+    def encode(self) -> bytes:
+        writer = self.header.write(Writer().text(DOMAIN).u16(VERSION))
+        body = (
+            writer.fixed(self.digests_digest, HASH_BYTES)
+            .u64(self.archive_bytes)
+            .fixed(self.archive_digest, HASH_BYTES)
+            .finish()
+        )
+        return (body + hashlib.sha256(body).digest()).ljust(PAGE_BYTES, b"\0")
+
+    @staticmethod
+    def decode(page: bytes) -> _Page:
+        reader = Reader(page)
+        if reader.text(len(DOMAIN)) != DOMAIN:
+            raise MalformedEncoding("it is no workload")
+        version = reader.u16()
+        if version != VERSION:
+            raise MalformedEncoding(f"it is a workload of version {version}, not {VERSION}")
+        found = _Page(
+            WorkloadHeader.read(reader),
+            digests_digest=reader.fixed(HASH_BYTES),
+            archive_bytes=reader.u64(),
+            archive_digest=reader.fixed(HASH_BYTES),
+        )
+        # One value has one page: its digest and the padding are compared with it.
+        if found.encode() != page:
+            raise MalformedEncoding("its first page was altered")
+        header = found.header
+        if (
+            header.name not in (LOCAL, WIDE)
+            or header.transaction_count > _MAX_COUNT
+            or not 1 <= header.transaction_bytes <= MAX_TRANSACTION_BYTES
+        ):
+            raise MalformedEncoding("its header is out of range")
+        return found
+
+
+class Workload:
+    """An open workload file; `with open_workload(path) as workload:`.
+
+    May be read by threads and by forked processes at the same time.
+    """
+
+    def __init__(self, path: Path, page: _Page, content: mmap.mmap) -> None:
+        self.path = path
+        self.header = page.header
+        self._page = page
+        self._content = content
+        self._digests = content[PAGE_BYTES : page.transactions_at]
+        self._sound: set[int] = set()
+
+    def __len__(self) -> int:
+        return self.header.transaction_count
+
+    def __getitem__(self, index: int) -> bytes:
+        """Return the canonical bytes of a transaction; raises `WorkloadInvalid`, IndexError."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"the workload has transactions 0 to {len(self) - 1}, not {index}")
+        run = index // RUN
+        if run not in self._sound:
+            self._check_run(run)
+        return self._transactions(index, index + 1)
+
+    def transactions(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield canonical bytes in file order; raises `WorkloadInvalid`."""
+        for index in range(start, len(self) if stop is None else min(stop, len(self))):
+            yield self[index]
+
+    def archive(self) -> bytes:
+        """Return the funded ledger with its secrets; raises `WorkloadInvalid`.
+
+        Refused if others may read the file.
+        """
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        if mode & 0o077:
+            raise WorkloadInvalid(
+                f"{self.path} holds private keys and may be read by others (mode {mode:04o}); "
+                f"run `chmod 600 {self.path}`"
+            )
+        archive = self._content[self._page.archive_at :]
+        if hashlib.sha256(archive).digest() != self._page.archive_digest:
+            raise self._altered("its funded ledger")
+        return archive
+
+    def verify(self) -> None:
+        """Check every byte now; raises `WorkloadInvalid`."""
+        for run in range(self._page.run_count):
+            self._check_run(run)
+        archive = self._content[self._page.archive_at :]
+        if hashlib.sha256(archive).digest() != self._page.archive_digest:
+            raise self._altered("its funded ledger")
+
+    def close(self) -> None:
+        """Release the file; nothing may be read after that."""
+        self._content.close()
+
+    def __enter__(self) -> Workload:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _transactions(self, start: int, stop: int) -> bytes:
+        at, length = self._page.transactions_at, self.header.transaction_bytes
+        return self._content[at + start * length : at + stop * length]
+
+    def _check_run(self, run: int) -> None:
+        raw = self._transactions(run * RUN, min((run + 1) * RUN, len(self)))
+        expected = self._digests[run * HASH_BYTES : (run + 1) * HASH_BYTES]
+        if hashlib.sha256(raw).digest() != expected:
+            raise self._altered(f"run {run} of its transactions")
+        self._sound.add(run)
+
+    def _altered(self, what: str) -> WorkloadInvalid:
+        return WorkloadInvalid(
+            f"{self.path}: {what} was altered; make the file again with `consortium load prepare`"
+        )
+
+
+def open_workload(path: Path) -> Workload:
+    """Open a workload file; raises `WorkloadInvalid` if it is missing, cut short or altered."""
+    try:
+        with path.open("rb") as file:
+            page = _Page.decode(file.read(PAGE_BYTES))
+            found = os.fstat(file.fileno()).st_size
+            if found != page.file_bytes:
+                raise MalformedEncoding(f"it has {found} bytes, not {page.file_bytes}")
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise WorkloadInvalid(f"{path} cannot be read: {error.strerror}") from error
+    except MalformedEncoding as error:
+        raise WorkloadInvalid(
+            f"{path}: {error}; `consortium load prepare` makes a workload"
+        ) from error
+    workload = Workload(path, page, content)
+    if hashlib.sha256(workload._digests).digest() != page.digests_digest:
+        workload.close()
+        raise workload._altered("its list of digests")
+    return workload
+
+
+def write_workload(
+    path: Path,
+    header: WorkloadHeader,
+    transactions: Iterable[bytes],
+    archive: bytes,
+    progress: Callable[[int], None] = lambda written: None,
+) -> None:
+    """Write a workload file of mode 0600, whole or not at all.
+
+    `transactions` are as many as the header says and of the length it says; they are taken one at
+    a time, and `progress` is told how many are written. Raises OSError.
+    """
+    assert len(header.chain_id) == HASH_BYTES, "a chain id is a hash"
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
+    try:
+        os.fchmod(descriptor, PRIVATE_MODE)
+        with os.fdopen(descriptor, "w+b") as file:
+            page = _Page(header, bytes(HASH_BYTES), len(archive), hashlib.sha256(archive).digest())
+            file.seek(page.transactions_at)
+            digests = []
+            run = hashlib.sha256()
+            written = 0
+            for raw in transactions:
+                assert len(raw) == header.transaction_bytes, "all transactions have one length"
+                file.write(raw)
+                run.update(raw)
+                written += 1
+                if written % RUN == 0 or written == header.transaction_count:
+                    digests.append(run.digest())
+                    run = hashlib.sha256()
+                progress(written)
+            assert written == header.transaction_count, "the header counts the transactions"
+            file.write(archive)
+            table = b"".join(digests)
+            whole = _Page(
+                header, hashlib.sha256(table).digest(), page.archive_bytes, page.archive_digest
+            )
+            file.seek(0)
+            file.write(whole.encode() + table)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
