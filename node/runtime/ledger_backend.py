@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from crypto.merkle import prove_inclusion_of_hashes
+from crypto.merkle import merkle_root_of_hashes, prove_inclusion_of_hashes
 from crypto.transaction import transaction_id as compute_transaction_id
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BlockId, Height, TransactionId
@@ -17,7 +17,7 @@ from node.runtime.chain import Chain
 from node.runtime.stored_blocks import (
     naming_the_snapshot,
     published_block,
-    published_seal,
+    published_certificate,
     published_set_change,
     stored_blocks,
 )
@@ -225,9 +225,11 @@ class LedgerBackend:
             raise NotFound(f"transaction {transaction_id.hex()} was not sealed")
         block = await self._database.block_by_height(sealed.height)
         leaves = await self._database.leaf_hashes(sealed.height)
+        if merkle_root_of_hashes(leaves) != self._database.header_of(block).transactions_root:
+            raise self._database.transactions_damaged(sealed.height)
         return InclusionProof(
             header=block.header,
-            certificate=published_seal(block.seal),
+            certificate=published_certificate(self._database, block.height, block.seal),
             proof=prove_inclusion_of_hashes(leaves, sealed.position),
             leaf_hash=sealed.leaf_hash,
             set_changes=await self._set_changes(sealed.height),
@@ -236,7 +238,7 @@ class LedgerBackend:
     async def _set_changes(self, height: Height) -> tuple[PublishedSetChange, ...]:
         """Return what leads from the genesis set to the set of a height."""
         changes = await self._database.set_changes(height)
-        return tuple([published_set_change(item) for item in changes])
+        return tuple([published_set_change(self._database, item) for item in changes])
 
     def notes(
         self, from_sequence: int, limit: int | None
@@ -336,7 +338,7 @@ class LedgerBackend:
         header, seal, state = self._chain.header, self._chain.seal, self._chain.state
         return PublishedState(
             header=header.encode(),
-            certificate=published_seal(seal),
+            certificate=published_certificate(self._database, header.height, seal),
             state=state.encode(),
             set_changes=await self._set_changes(header.height),
         )

@@ -57,11 +57,21 @@ async def published_block(
     transactions: tuple[bytes, ...] = ()
     if include_transactions:
         transactions = await database.block_transactions(stored.height)
-    try:
-        certificate = published_seal(stored.seal)
-    except MalformedEncoding as error:
-        raise database.seal_damaged(stored, str(error)) from error
+    certificate = published_certificate(database, stored.height, stored.seal)
     return PublishedBlock(stored.header, stored.encoded, certificate, transactions)
+
+
+def published_certificate(database: Database, height: Height, seal: bytes) -> bytes:
+    """Return the ballot certificate of the seal stored for a height; empty for genesis.
+
+    Raises `IntegrityViolation` for a seal that is none any more.
+    """
+    if height == 0:
+        return b""
+    try:
+        return Seal.decode(seal).published().encode()
+    except MalformedEncoding as error:
+        raise database.seal_damaged(height, str(error)) from error
 
 
 def published_seal(seal: bytes) -> bytes:
@@ -72,9 +82,9 @@ def published_seal(seal: bytes) -> bytes:
     return Seal.decode(seal).published().encode() if seal else b""
 
 
-def published_set_change(stored: StoredSetChange) -> PublishedSetChange:
-    """Return a change of the active set as anybody gets it."""
-    certificate = published_seal(stored.seal)
+def published_set_change(database: Database, stored: StoredSetChange) -> PublishedSetChange:
+    """Return a change of the active set as anybody gets it; raises `IntegrityViolation`."""
+    certificate = published_certificate(database, stored.height, stored.seal)
     return PublishedSetChange(stored.header, certificate, stored.active_set)
 
 

@@ -196,9 +196,15 @@ class ChainReader(SnapshotReader):
         except MalformedEncoding as error:
             raise self._violation("blocks", stored.height, f"the lists: {error}") from error
 
-    def seal_damaged(self, stored: StoredBlock, detail: str) -> IntegrityViolation:
+    def seal_damaged(self, height: Height, detail: str) -> IntegrityViolation:
         """Report that a stored seal is damaged, which only consensus can tell; to be raised."""
-        return self._violation("blocks", stored.height, f"the seal: {detail}")
+        return self._violation("blocks", height, f"the seal: {detail}")
+
+    def transactions_damaged(self, height: Height) -> IntegrityViolation:
+        """Report that a block's transactions are not those of its header; to be raised."""
+        return self._violation(
+            "transactions", height, "they do not have the Merkle root of the header"
+        )
 
     async def held_block(self, block_id: bytes) -> bytes:
         """Return the canonical block held for a vote at this height; raises `NotFound`."""
@@ -248,7 +254,12 @@ class ChainReader(SnapshotReader):
             .where(SetChangeRow.block_number < min(below_height, MAX_BIGINT))
             .order_by(SetChangeRow.block_number)
         )
-        return tuple([StoredSetChange(Height(row[0]), row[1], row[2], row[3]) for row in rows])
+        return tuple(
+            [
+                StoredSetChange(Height(height), header, seal or b"", active_set)
+                for height, header, seal, active_set in rows
+            ]
+        )
 
     async def leaf_hashes(self, height: int) -> tuple[bytes, ...]:
         """Return the leaves of a block's Merkle tree in order (IDX1 11.1); empty if no block."""

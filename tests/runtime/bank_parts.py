@@ -92,6 +92,8 @@ class Bank:
     """Every report of work to the consensus."""
     blamed: list[tuple[str, str]]
     """Sources whose proofs failed, with the reason."""
+    url: str
+    """Of the database."""
 
     async def seal(self, *raws: bytes, after_ms: int = 1_000) -> BuiltBlock:
         """Seal a block of these transactions and bring this bank up to date."""
@@ -163,6 +165,7 @@ async def open_bank(
             pool,
             available,
             blamed,
+            url,
         )
     finally:
         running.cancel()

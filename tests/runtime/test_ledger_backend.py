@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import grpc
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -17,10 +19,12 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState
 from node.ledger.types import BlockId, Height, TransactionId
 from node.rpc.backend import NotFound, NotReady, NotYet, Overloaded
+from node.rpc.errors import fault_of
 from node.runtime import ledger_backend as ledger_backend_module
 from node.runtime.block_feed import BlockFeed
 from node.runtime.ledger_backend import LedgerBackend
 from node.runtime.mempool import MempoolLimits
+from node.storage.errors import IntegrityViolation
 from node.wire.identity import Identity, Role
 from node.wire.records import Receipt, StoredBlock, TransactionState
 from tests.ledger.chain import BASE, Chain
@@ -183,6 +187,53 @@ async def test_an_inclusion_proof_is_there_when_the_seal_is(served: Served) -> N
     assert certificate == Seal.decode(chain.seal).published()
     verify_ballot_certificate(certificate, chain.genesis.chain_id, chain.active_set)
     verify_inclusion(raws[1], proof.proof, header.transactions_root, size=3)
+
+
+CUT = "UPDATE blocks SET seal = substr(seal, 1, 40) WHERE block_number = 1"
+EMPTIED = "UPDATE blocks SET seal = ''::bytea WHERE block_number = 1"
+LEAF = "UPDATE transactions SET leaf_hash = sha256(leaf_hash) WHERE batch_id = 1"
+ENDS_EARLY = "damaged row in blocks at height 1: the seal: "
+ANOTHER_ROOT = (
+    "damaged row in transactions at height 1: they do not have the Merkle root of the header"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "of_block", "says"),
+    [
+        (CUT, 1, ENDS_EARLY),
+        (EMPTIED, 1, ENDS_EARLY),
+        (LEAF, 1, ANOTHER_ROOT),
+        # A removal by block 1 that every later proof rests on.
+        (CUT, 3, ENDS_EARLY),
+        (CUT, None, ENDS_EARLY),
+    ],
+)
+async def test_what_rests_on_a_damaged_row_is_data_loss_and_an_alarm(
+    served: Served, statement: str, of_block: int | None, says: str
+) -> None:
+    """`of_block` is where a transaction is to be proven, None for the state of the tip."""
+    bank, told = served.bank, list[IntegrityViolation]()
+    bank.database._on_violation = told.append
+    last = bank.ledger.mint([7])
+    await served.seal(last)
+    first = (await bank.database.transactions(0, 1))[0].transaction_id
+    with psycopg.connect(bank.url) as connection:
+        if of_block != 1:
+            encoded = bank.chain.active_set.encode()
+            connection.execute("INSERT INTO set_changes VALUES (1, %s)", (encoded,))
+        connection.execute(statement)
+
+    with pytest.raises(IntegrityViolation) as refused:
+        if of_block is None:
+            await served.backend.sealed_state()
+        else:
+            await served.backend.inclusion_proof(first if of_block == 1 else identity(last))
+    assert str(refused.value).startswith(says)
+    assert told == [refused.value]
+    fault = fault_of(refused.value)
+    assert fault is not None
+    assert (fault.code, fault.reason) == (grpc.StatusCode.DATA_LOSS, "damaged")
 
 
 async def test_a_refused_transaction_has_no_proof(served: Served) -> None:
