@@ -64,6 +64,11 @@ class ConsortiumDirectory:
         return self.root / "genesis.json"
 
     @property
+    def pending_ledger_file(self) -> Path:
+        """Present while a ledger that was made elsewhere is being installed."""
+        return self.root / "ledger.pending"
+
+    @property
     def certificates(self) -> Path:
         return self.root / "certificates"
 

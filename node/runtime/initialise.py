@@ -2,38 +2,25 @@
 
 Everything is built in a sibling directory and renamed into place, so that an interrupted attempt
 leaves nothing that looks like a consortium; the next attempt clears its remains. Secrets are
-files of mode 0600 in directories of mode 0700; the genesis holds public keys alone. The chain id
-does not cover the proofs of possession of the ballot keys, which are bound to it (IDX1 9.1).
+files of mode 0600 in directories of mode 0700; the genesis holds public keys alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from crypto.ballot import BallotKey, prove_possession
 from node.ledger.active_set import MINIMUM_BANKS
-from node.ledger.definitions import (
-    MAX_BANKS,
-    POSSESSION_BYTES,
-    AssetDefinition,
-    BankDefinition,
-    Sector,
-)
+from node.ledger.definitions import MAX_BANKS
 from node.ledger.genesis import Genesis
 from node.ledger.parameters import Parameters
-from node.ledger.types import ASSET_BYTES, Amount, AssetId, BankIndex, TimeMs
+from node.ledger.types import BankIndex, TimeMs
 from node.rpc.certificates import CertificateAuthority, utc_now
 from node.rpc.credentials import TlsFiles
 from node.runtime.config import (
@@ -44,27 +31,17 @@ from node.runtime.config import (
     render_node_config,
 )
 from node.runtime.consortium_directory import (
-    BANK_NAMES,
-    PUBLIC_SHARE,
     BankDirectory,
     ConsortiumDirectory,
     short_name,
 )
 from node.runtime.draw_seeds import DrawSeeds
+from node.runtime.founding import DEFAULT_NAME, BankKeys, ConsortiumKeys, make_genesis
 from node.runtime.ports import LOOPBACK, choose_ports
-from node.runtime.secrets_directory import SECRET_BYTES, write_private
+from node.runtime.secrets_directory import write_private
 from node.wire.identity import Identity, Role, consortium_slug
 
-DEFAULT_NAME = "Interbank Ledger"
 DEFAULT_BANKS = 12
-
-PUBLIC_STAKE = Amount(100_000_000_000)
-"""Minor units: one billion rupees."""
-PRIVATE_STAKE = Amount(50_000_000_000)
-
-INR_ISSUANCE_LIMIT = Amount(100_000_000_000_000)
-"""Minor units: a trillion rupees a bank."""
-USD_ISSUANCE_LIMIT = Amount(1_000_000_000_000)
 
 LOCAL_POOL_SIZE = 4
 LOCAL_MAX_OVERFLOW = 2
@@ -78,21 +55,6 @@ its own subdirectory; all others have DIRECTORY_MODE."""
 
 class InitialisationRefused(Exception):
     """A consortium cannot be made here; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class _BankKeys:
-    consensus: bytes = field(repr=False)
-    ballot: BallotKey = field(repr=False)
-    issuer: bytes = field(repr=False)
-
-    @staticmethod
-    def generate() -> _BankKeys:
-        return _BankKeys(
-            consensus=secrets.token_bytes(SECRET_BYTES),
-            ballot=BallotKey.generate(),
-            issuer=secrets.token_bytes(SECRET_BYTES),
-        )
 
 
 def create_consortium(
@@ -116,94 +78,63 @@ def create_consortium(
             f"a consortium has {MINIMUM_BANKS} to {MAX_BANKS} banks, not {bank_count}"
         )
     with _staging(directory) as staged:
-        for place in (
-            staged.banks,
-            staged.certificates,
-            staged.operator,
-            staged.regulator,
-            staged.clients,
-            staged.wallets,
-            staged.run,
-        ):
-            _make_directory(place)
-        keys = [_BankKeys.generate() for _ in range(bank_count)]
-        opener = None
-        if opener_key is None:
-            opener = BallotKey.generate()
-            opener_key = opener.public
-        seeds = DrawSeeds.generate()
-        genesis = _make_genesis(
-            name,
-            TimeMs(int(time.time() * 1000) if time_ms is None else time_ms),
-            Parameters() if parameters is None else parameters,
+        keys = ConsortiumKeys.generate(bank_count, with_opener=opener_key is None)
+        seeds = DrawSeeds(keys.draw_root)
+        genesis = make_genesis(
             keys,
-            opener_key,
-            seeds.commitment,
+            name=name,
+            time_ms=TimeMs(int(time.time() * 1000) if time_ms is None else time_ms),
+            parameters=Parameters() if parameters is None else parameters,
+            opener_key=_opener_key(keys, opener_key),
+            draw_commitment=seeds.commitment,
         )
-        ports = choose_ports(bank_count)
-        for bank, bank_keys in enumerate(keys):
-            _write_bank(staged, bank, bank_keys, ports)
-        _write_certificates(staged, genesis)
-        if opener is not None:
-            write_private(staged.regulator / "opener.key", _hexadecimal(opener.to_bytes()))
-        seeds.save(staged.regulator)
-        document = json.dumps(genesis.to_json_object(), indent=2) + "\n"
-        staged.genesis_file.write_text(document, encoding="utf-8")
+        _write_parties(staged, genesis, keys)
     return genesis
 
 
-def _make_genesis(
-    name: str,
-    time_ms: TimeMs,
-    parameters: Parameters,
-    keys: Sequence[_BankKeys],
-    opener_key: bytes,
-    draw_commitment: bytes,
-) -> Genesis:
-    count = len(keys)
-    public_banks = count * PUBLIC_SHARE[0] // PUBLIC_SHARE[1]
-    genesis = Genesis(
-        name=name,
-        time_ms=time_ms,
-        parameters=parameters,
-        banks=tuple(
-            BankDefinition(
-                index=BankIndex(index),
-                name=BANK_NAMES[index],
-                sector=Sector.PUBLIC if index < public_banks else Sector.PRIVATE,
-                consensus_key=_ed25519_public(bank.consensus),
-                ballot_key=bank.ballot.public,
-                ballot_possession=bytes(POSSESSION_BYTES),
-                issuer_key=_ed25519_public(bank.issuer),
-                initial_stake=PUBLIC_STAKE if index < public_banks else PRIVATE_STAKE,
-            )
-            for index, bank in enumerate(keys)
-        ),
-        assets=(
-            _asset("INR", INR_ISSUANCE_LIMIT, count, is_base=True),
-            _asset("USD", USD_ISSUANCE_LIMIT, count, is_base=False),
-        ),
-        opener_key=opener_key,
-        draw_commitment=draw_commitment,
-    )
-    return genesis.with_possessions(
-        [prove_possession(bank.ballot, genesis.chain_id, index) for index, bank in enumerate(keys)]
-    )
+def restore_consortium(
+    directory: ConsortiumDirectory, genesis: Genesis, keys: ConsortiumKeys
+) -> None:
+    """Make a consortium in `directory` whose genesis and keys exist already, as `keys` says.
+
+    Certificates, addresses and passwords are made anew. `directory.pending_ledger_file` says from
+    the beginning that the ledger itself is still to come (`ledger_installation`). Raises
+    `InitialisationRefused` as `create_consortium` does.
+    """
+    with _staging(directory) as staged:
+        _write_parties(staged, genesis, keys)
+        staged.pending_ledger_file.touch()
 
 
-def _asset(code: str, limit: Amount, bank_count: int, *, is_base: bool) -> AssetDefinition:
-    digest = hashlib.sha256(b"consortium/asset/" + code.encode("ascii")).digest()
-    return AssetDefinition(
-        asset_id=AssetId(digest[:ASSET_BYTES]),
-        code=code,
-        decimals=2,
-        is_base=is_base,
-        issuance_limits={BankIndex(bank): limit for bank in range(bank_count)},
-    )
+def _opener_key(keys: ConsortiumKeys, given: bytes | None) -> bytes:
+    if given is not None:
+        return given
+    assert keys.opener is not None, "without officers the opener's key is made whole"
+    return keys.opener.public
 
 
-def _ed25519_public(seed: bytes) -> bytes:
-    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+def _write_parties(
+    staged: ConsortiumDirectory, genesis: Genesis, keys: ConsortiumKeys
+) -> None:
+    for place in (
+        staged.banks,
+        staged.certificates,
+        staged.operator,
+        staged.regulator,
+        staged.clients,
+        staged.wallets,
+        staged.run,
+    ):
+        _make_directory(place)
+    ports = choose_ports(len(keys.banks))
+    for bank, bank_keys in enumerate(keys.banks):
+        _write_bank(staged, bank, bank_keys, ports)
+    _write_certificates(staged, genesis)
+    if keys.opener is not None:
+        write_private(staged.regulator / "opener.key", _hexadecimal(keys.opener.to_bytes()))
+    DrawSeeds(keys.draw_root).save(staged.regulator)
+    document = json.dumps(genesis.to_json_object(), indent=2) + "\n"
+    staged.genesis_file.write_text(document, encoding="utf-8")
 
 
 def _hexadecimal(secret: bytes) -> bytes:
@@ -215,7 +146,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _write_bank(
-    directory: ConsortiumDirectory, bank: int, keys: _BankKeys, ports: Sequence[int]
+    directory: ConsortiumDirectory, bank: int, keys: BankKeys, ports: Sequence[int]
 ) -> None:
     place = directory.bank(bank)
     _make_directory(place.root)
