@@ -26,6 +26,7 @@ from node.consensus.evidence_items import (
     DoubleVote,
     LockViolation,
     RejectedProposal,
+    SealedInvalid,
     SignedAnswer,
     decode_item,
 )
@@ -259,6 +260,11 @@ def _statements(found: Examined) -> list[str]:
             return [
                 f"proposed {item.block_id.hex()}",
                 f"{len(item.rejections)} banks rejected it: {', '.join(reasons)}",
+            ]
+        case SealedInvalid():
+            return [
+                f"proposed {item.block_id.hex()}, with {len(item.proof)} bytes of disproof",
+                f"view {item.view}: {len(item.ballots)} banks sealed it, as their ballots show",
             ]
         case DoubleBallot():
             return [f"view {item.view}: {_ballot(raw)}" for raw in (item.first, item.second)]

@@ -145,6 +145,9 @@ Where this differs from the specification, and why
 - Two ballots under one tag are stored by every bank that saw them and accuse nobody by themselves.
   E8 (`DoubleBallot`) carries an opening of one of them with its proof, which only the regulator can
   make; it travels, and is punished, like any other evidence.
+- An E5 may show the creator by the seal of its block in place of its own signature
+  (`SealedInvalid`), which nobody keeps past the height: the regulator finds such blocks later. It
+  is as safe as the validity of sealed blocks; `evidence_verification` has the argument.
 - Catching up verifies the ballots of the next queued seal while a block is being applied, unless
   that block changes the active set and thereby the ring.
 

@@ -381,10 +381,16 @@ def write_place(writer: Writer, height: Height, view: View) -> Writer:
 
 def read_place(reader: Reader) -> tuple[Height, View]:
     """Read height and view; raises `MalformedEncoding` for a view that `hqv` could not name."""
-    height, view = reader.u64(), reader.u32()
+    height = Height(reader.u64())
+    return height, read_view(reader)
+
+
+def read_view(reader: Reader) -> View:
+    """Read a view; raises `MalformedEncoding` for one that `hqv` could not name."""
+    view = reader.u32()
     if view > MAX_VIEW:
         raise MalformedEncoding(f"view {view} exceeds {MAX_VIEW}")
-    return Height(height), View(view)
+    return View(view)
 
 
 def read_highest_view(reader: Reader) -> View:

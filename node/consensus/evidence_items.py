@@ -4,7 +4,8 @@ An item is one kind byte and the fields below. It names the accused and holds ev
 its proof needs, and nothing that was attached to a statement without being signed. A pair stands
 in increasing order of its encoded halves and a list in increasing bank index, so that one misdeed
 found twice in the same way is the same bytes. The two ballots of an E8 name nobody: the regulator
-opens one, and the item carries the opening with its proof.
+opens one, and the item carries the opening with its proof. An E5 has two forms: its header is
+signed by the accused, or sealed by a quorum.
 
 Decoding checks the form alone. What an item proves is for `node.consensus.evidence_verification`.
 """
@@ -25,10 +26,18 @@ from node.consensus.certificates import (
     read_highest_view,
     read_place,
     read_reason,
+    read_view,
     write_place,
 )
 from node.consensus.signing import Decision
-from node.ledger.blocks import HEADER_BYTES, MAX_BALLOT_BYTES, MAX_EVIDENCE_BYTES, Header
+from node.ledger.ballots import BallotCertificate
+from node.ledger.blocks import (
+    HEADER_BYTES,
+    MAX_BALLOT_BYTES,
+    MAX_EVIDENCE_BYTES,
+    MAX_PARENT_BALLOTS,
+    Header,
+)
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.offences import Offence
 from node.ledger.state_records import PunishedOffence
@@ -36,6 +45,8 @@ from node.ledger.types import HASH_BYTES, SIGNATURE_BYTES, BankIndex, BlockId, H
 
 MAX_PROOF_BYTES = MAX_EVIDENCE_BYTES - 1024
 """Largest proof in an E5: an E7 around it stays within `MAX_EVIDENCE_BYTES`."""
+MAX_SEALED_PROOF_BYTES = MAX_PROOF_BYTES - MAX_PARENT_BALLOTS * (4 + MAX_BALLOT_BYTES)
+"""The same where the ballots of a seal stand beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +275,59 @@ class RejectedProposal:
         return RejectedProposal(proposal, rejections)
 
 
-InvalidBlock = InvalidProposal | RejectedProposal
-"""The two ways to show that a block is invalid."""
+@dataclass(frozen=True, slots=True)
+class SealedInvalid:
+    """E5 after the fact: a block that its own bytes show to be invalid, and that a quorum sealed.
+
+    The creator's signature on its proposal is kept nowhere past its height. In its place stands
+    what everybody has of a sealed block: its ballots (`evidence_verification` says why that
+    convicts the creator and nobody else).
+    """
+
+    header: Header
+    view: View
+    """In which it was sealed."""
+    ballots: tuple[bytes, ...]
+    """Exactly a quorum of approvals, sorted by tag."""
+    proof: bytes
+    """`node.ledger.invalidity`."""
+
+    @property
+    def offence(self) -> Offence:
+        return Offence.INVALID_PROPOSAL
+
+    @property
+    def bank(self) -> BankIndex:
+        return self.header.proposer
+
+    @property
+    def height(self) -> Height:
+        return self.header.height
+
+    @property
+    def block_id(self) -> BlockId:
+        return self.header.block_id
+
+    @staticmethod
+    def of(header: Header, certificate: BallotCertificate, proof: bytes) -> SealedInvalid | None:
+        """Return the item; None if the proof is too long to be carried."""
+        if len(proof) > MAX_SEALED_PROOF_BYTES:
+            return None
+        return SealedInvalid(header, certificate.view, certificate.ballots, proof)
+
+    def write(self, writer: Writer) -> Writer:
+        writer.fixed(self.header.encode(), HEADER_BYTES).u32(self.view)
+        return writer.many(self.ballots, Writer.blob).blob(self.proof)
+
+    @staticmethod
+    def read(reader: Reader) -> SealedInvalid:
+        header, view = Header.read(reader), read_view(reader)
+        ballots = reader.many(MAX_BANKS, lambda r: r.blob(MAX_BALLOT_BYTES))
+        return SealedInvalid(header, view, ballots, reader.blob(MAX_SEALED_PROOF_BYTES))
+
+
+InvalidBlock = InvalidProposal | RejectedProposal | SealedInvalid
+"""The ways to show that a block is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +409,13 @@ EvidenceItem = (
     | RejectedProposal
     | ApprovedInvalid
     | DoubleBallot
+    | SealedInvalid
 )
 
 _INVALID_BLOCK_READERS: dict[int, Callable[[Reader], InvalidBlock]] = {
     5: InvalidProposal.read,
     6: RejectedProposal.read,
+    9: SealedInvalid.read,
 }
 _READERS: dict[int, Callable[[Reader], EvidenceItem]] = {
     1: DoubleVote.read,
@@ -371,6 +435,7 @@ _KINDS: dict[type[EvidenceItem], int] = {
     RejectedProposal: 6,
     ApprovedInvalid: 7,
     DoubleBallot: 8,
+    SealedInvalid: 9,
 }
 
 

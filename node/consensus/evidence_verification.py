@@ -6,6 +6,35 @@ that no bank signs that follows the protocol and keeps what it signed (D1 to D4)
 offences: a timeout repeated with a higher claim, a vote for another block in a later view, a
 rejection of a block that is sealed later, any rejection because of the clock, a timeout of a view
 before that of a commit.
+
+Whom an E5 by the seal convicts, and when that is sound
+--------------------------------------------------------
+Such an item (`SealedInvalid`) holds a header that its own bytes show to be invalid, and q ballots
+about it with distinct tags: q banks of that height committed to it. It accuses the creator whom the
+header names, without that bank's signature, so the ballots must stand for it.
+
+* Ballots cannot be made for another bank, and one bank has one tag in a view: q tags are q banks.
+  A ballot that approves is cast with a Commit alone, and a correct bank commits to nothing that it
+  did not find valid (P5). So as long as b <= q-1 banks are Byzantine there is no such item at all:
+  9 of 12, and thus for the 7 up to which agreement holds. Up to there no correct bank can be
+  convicted. It is safe exactly as far as the validity of sealed blocks is.
+* What exists in practice is a defect that banks share: they validate wrongly and do everything else
+  as they should. Then the creator did propose the block, however many share the defect. Of the
+  first view in which q banks approved the block each correct one had a proposal for it signed by
+  that view's leader (P3), and since no earlier certificate of it exists, it was a new block, whose
+  header names that leader and that view (`justification`). So one bank among q that keeps the rules
+  of voting, be its validation right or wrong, is enough for the name to be true.
+* With q or more banks that vote against the rules a correct creator could be named falsely. Those
+  banks can seal whatever they like, and own the ledger already.
+
+Every bank judges the item by its bytes and the ring of that height, also one that sealed the block
+itself: the verdict is the same for all whose validation is right. A bank that still has the defect
+finds nothing wrong, rejects a block with the item in it and refuses the item. While more than n-q
+banks do that the item is not recorded; so first the software is put right everywhere, then the item
+is handed in, and the evidence window is the time there is for it.
+
+An E7 needs none of this: whoever signed an approval of a block that is shown to be invalid is
+convicted by his own signature, whoever created the block.
 """
 
 from __future__ import annotations
@@ -16,6 +45,7 @@ from typing import Protocol
 
 from crypto.ballot import BallotContext, BallotOpening, verify_ballot_opening
 from crypto.errors import OpeningInvalid
+from node.consensus.certificates import required_ballots
 from node.consensus.evidence_items import (
     ApprovedInvalid,
     DoubleBallot,
@@ -27,6 +57,7 @@ from node.consensus.evidence_items import (
     InvalidProposal,
     LockViolation,
     RejectedProposal,
+    SealedInvalid,
     SignedHeader,
     decode_item,
 )
@@ -39,6 +70,7 @@ from node.ledger.ballots import (
     ballot_message,
     ballot_tag,
     ballot_view,
+    check_approvals,
     verify_ballots,
 )
 from node.ledger.blocks import Header
@@ -147,7 +179,7 @@ class _Court:
                 self._double_commit(item)
             case LockViolation():
                 self._lock_violation(item)
-            case InvalidProposal() | RejectedProposal():
+            case InvalidProposal() | RejectedProposal() | SealedInvalid():
                 self._invalid_block(item)
             case ApprovedInvalid():
                 self._approval(item)
@@ -195,16 +227,39 @@ class _Court:
         self._signed(item.bank, timeout, item.timeout_signature)
 
     def _invalid_block(self, item: InvalidBlock) -> None:
-        header = item.proposal.header
+        header = item.header if isinstance(item, SealedInvalid) else item.proposal.header
         if header.proposer not in self.active_set:
             raise _proves_nothing(f"the block's creator, bank {header.proposer}, was not active")
-        self._proposed(header.proposer, header.original_view, item.proposal)
+        if isinstance(item, SealedInvalid):
+            self._sealed(item)
+        else:
+            self._proposed(header.proposer, header.original_view, item.proposal)
         if isinstance(item, RejectedProposal):
             self._rejected(item)
             return
         reason = self.disprove(header, item.proof)
         if not reason.is_deterministic:
             raise _proves_nothing(f"{reason.value} is not a reason that all banks share")
+
+    def _sealed(self, item: SealedInvalid) -> None:
+        """A quorum of the ring of this height approved the header, in one view (BFT-12 17)."""
+        header = item.header
+        if header.chain_id != self.context.chain_id:
+            raise _proves_nothing("a header is of another chain")
+        if item.view < header.original_view:
+            raise _proves_nothing("the block was sealed before the view of its creation")
+        try:
+            check_approvals(item.ballots, header.block_id, required_ballots(self.active_set))
+        except Rejection as rejection:
+            raise _proves_nothing(f"the seal does not hold: {rejection.message}") from rejection
+        self._ballots_hold(item.ballots, item.view)
+
+    def _ballots_hold(self, raws: Sequence[bytes], view: View) -> None:
+        height, active_set = self.context.height, self.active_set
+        verdicts = self.ballot_judge.verify(raws, height=height, view=view, active_set=active_set)
+        for verdict in verdicts:
+            if isinstance(verdict, Rejection):
+                raise _proves_nothing(f"a ballot does not verify: {verdict}")
 
     def _rejected(self, item: RejectedProposal) -> None:
         if len(item.rejections) != self.active_set.quorum:
@@ -234,15 +289,7 @@ class _Court:
 
     def _double_ballot(self, item: DoubleBallot) -> None:
         """The proofs tell that one bank cast both, the opening which bank it was."""
-        verdicts = self.ballot_judge.verify(
-            (item.first, item.second),
-            height=item.height,
-            view=item.view,
-            active_set=self.active_set,
-        )
-        for verdict in verdicts:
-            if isinstance(verdict, Rejection):
-                raise _proves_nothing(f"a ballot does not verify: {verdict}")
+        self._ballots_hold((item.first, item.second), item.view)
         if ballot_tag(item.first) != ballot_tag(item.second):
             raise _proves_nothing("the two ballots have different tags")
         if ballot_message(item.first) == ballot_message(item.second):

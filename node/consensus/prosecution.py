@@ -30,6 +30,7 @@ from node.consensus.evidence_items import (
     InvalidBlock,
     InvalidProposal,
     RejectedProposal,
+    SealedInvalid,
     decode_item,
     encode_item,
     key_of,
@@ -212,7 +213,7 @@ def _convict_creator(state: State, item: InvalidBlock | None) -> None:
 def _learn(state: State, item: EvidenceItem) -> None:
     """A block was shown to be invalid: whoever approved it answers for that (E7)."""
     match item:
-        case InvalidProposal() | RejectedProposal():
+        case InvalidProposal() | RejectedProposal() | SealedInvalid():
             if state.set_of(item.height) is not None:
                 state.prosecution.invalid.setdefault(item.block_id, item)
                 _accuse_approvers(state, item.block_id)

@@ -13,7 +13,12 @@ from crypto.opener_shares import PartialDecryption
 from node.consensus.accusations import approved_invalid, invalid_proposal, pair_of
 from node.consensus.accusations import rejected_proposal as rejected
 from node.consensus.certificates import RejectionEntry, SignatureEntry, TimeoutEntry
-from node.consensus.evidence_items import DoubleBallot, EvidenceItem, encode_item
+from node.consensus.evidence_items import (
+    DoubleBallot,
+    EvidenceItem,
+    SealedInvalid,
+    encode_item,
+)
 from node.consensus.messages import (
     BlockRequest,
     BlockResponse,
@@ -230,6 +235,8 @@ def evidence() -> dict[str, EvidenceItem]:
         for index in (1, 3)
     )
     opened_by_officers = dataclasses.replace(cast_twice, opening=BallotOpening(2, officers))
+    sealed = SealedInvalid.of(block().header, seal().published(), b"proof")
+    assert sealed is not None
     items: dict[str, EvidenceItem | None] = {
         "E1": pair_of(rejection(1), approval(1, VIEW)),
         "E2": pair_of(first, second),
@@ -241,6 +248,8 @@ def evidence() -> dict[str, EvidenceItem]:
         "E7 on E6": approved_invalid(approval(0, View(2)), voted_down),
         "E8": cast_twice,
         "E8 by officers": opened_by_officers,
+        "E5 by the seal": sealed,
+        "E7 on E5 by the seal": approved_invalid(approval(1, VIEW), sealed),
     }
     return {name: item for name, item in items.items() if item is not None}
 

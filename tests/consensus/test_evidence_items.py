@@ -15,17 +15,20 @@ from hypothesis import strategies as st
 from crypto.ballot import BallotOpening
 from node.consensus.evidence_items import (
     MAX_PROOF_BYTES,
+    MAX_SEALED_PROOF_BYTES,
     ApprovedInvalid,
     DoubleBallot,
     DoubleVote,
     InvalidProposal,
     RejectedProposal,
+    SealedInvalid,
     decode_item,
     encode_item,
     in_order,
     key_of,
 )
-from node.ledger.blocks import MAX_EVIDENCE_BYTES
+from node.ledger.ballots import BallotCertificate
+from node.ledger.blocks import MAX_BALLOT_BYTES, MAX_EVIDENCE_BYTES
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.offences import OffenceClass
 from node.ledger.state_records import PunishedOffence
@@ -40,7 +43,7 @@ ITEMS = samples.evidence()
 
 def test_vectors_cover_every_kind() -> None:
     assert [vector["name"] for vector in VECTORS] == list(ITEMS)
-    assert {encode_item(item)[0] for item in ITEMS.values()} == set(range(1, 9))
+    assert {encode_item(item)[0] for item in ITEMS.values()} == set(range(1, 10))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -97,6 +100,10 @@ def test_section_9_keys() -> None:
         "E7 on E6": PunishedOffence(samples.HEIGHT, BankIndex(0), OffenceClass.APPROVAL),
         "E8": PunishedOffence(samples.HEIGHT, BankIndex(2), OffenceClass.VOTE),
         "E8 by officers": PunishedOffence(samples.HEIGHT, BankIndex(2), OffenceClass.VOTE),
+        "E5 by the seal": PunishedOffence(samples.HEIGHT, creator, OffenceClass.INVALID_PROPOSAL),
+        "E7 on E5 by the seal": PunishedOffence(
+            samples.HEIGHT, BankIndex(1), OffenceClass.APPROVAL
+        ),
     }
 
 
@@ -147,6 +154,20 @@ def test_approvals_nested_in_approvals_are_refused_at_once() -> None:
         decode_item(raw)
 
 
+def test_the_largest_proof_beside_a_seal_still_fits_into_an_approval_of_it() -> None:
+    sealed = ITEMS["E5 by the seal"]
+    assert isinstance(sealed, SealedInvalid)
+    ballots = tuple([bytes([index]) * MAX_BALLOT_BYTES for index in range(16)])
+    certificate = BallotCertificate(sealed.height, sealed.view, sealed.block_id, ballots)
+    largest = SealedInvalid.of(sealed.header, certificate, bytes(MAX_SEALED_PROOF_BYTES))
+    assert largest is not None
+    outer = ApprovedInvalid(BankIndex(0), View(0), bytes(64), largest)
+    encoded = encode_item(outer)
+    assert len(encoded) <= MAX_EVIDENCE_BYTES
+    assert decode_item(encoded) == outer
+    assert SealedInvalid.of(largest.header, certificate, bytes(MAX_SEALED_PROOF_BYTES + 1)) is None
+
+
 def test_the_largest_proof_still_fits_into_an_approval_of_it() -> None:
     shown = ITEMS["E5"]
     assert isinstance(shown, InvalidProposal)
@@ -159,7 +180,7 @@ def test_the_largest_proof_still_fits_into_an_approval_of_it() -> None:
         decode_item(encode_item(replace(shown, proof=bytes(MAX_PROOF_BYTES + 1))))
 
 
-@pytest.mark.parametrize("kind", [0, 9, 255])
+@pytest.mark.parametrize("kind", [0, 10, 255])
 def test_kinds_that_are_none_are_refused(kind: int) -> None:
     with pytest.raises(MalformedEncoding, match=rf"^unknown kind of evidence {kind}$"):
         decode_item(bytes([kind]))

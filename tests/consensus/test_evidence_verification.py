@@ -25,6 +25,7 @@ from node.consensus.evidence_items import (
     InvalidProposal,
     LockViolation,
     RejectedProposal,
+    SealedInvalid,
     SignedAnswer,
     SignedBlockId,
     SignedHeader,
@@ -75,6 +76,7 @@ def verify(
         active_set_at=active_set_at,
         verifier=verifier,
         disprove=disprove,
+        ballot_judge=C.ballot_judge,
     )
 
 
@@ -85,6 +87,13 @@ def present(item: EvidenceItem | None) -> EvidenceItem:
 
 def shown(header: Header = POISON.header) -> InvalidProposal:
     item = invalid_proposal(C.proposal(POISON), proof_against(header))
+    assert item is not None
+    return item
+
+
+def sealed() -> SealedInvalid:
+    certificate = C.seal(POISON, 1).published()
+    item = SealedInvalid.of(POISON.header, certificate, proof_against(POISON.header))
     assert item is not None
     return item
 
@@ -106,8 +115,10 @@ GUILTY: dict[str, EvidenceItem] = {
     "E4 same view": present(pair_of(C.commit(ME, BLOCK, 2), C.timeout(ME, 2, claim=1))),
     "E4 later view": present(pair_of(C.timeout(ME, 9), C.commit(ME, BLOCK, 2))),
     "E5": shown(),
+    "E5 by the seal": sealed(),
     "E6": voted_down(),
     "E7 on E5": present(approved_invalid(C.approve(ME, POISON), shown())),
+    "E7 on E5 by the seal": present(approved_invalid(C.approve(ME, POISON), sealed())),
     "E7 on E6": present(approved_invalid(C.approve(11, POISON), voted_down())),
     "E7 in a later view": present(approved_invalid(C.approve(ME, POISON, 4), shown())),
 }
@@ -138,11 +149,15 @@ def test_every_change_of_a_byte_is_refused_with_a_reason(
     )
 
 
-@pytest.mark.parametrize("name", [name for name in samples.evidence() if "E8" not in name])
+IDENTIFIED = [name for name in samples.evidence() if "E8" not in name and "seal" not in name]
+
+
+@pytest.mark.parametrize("name", IDENTIFIED)
 def test_real_signatures(name: str) -> None:
     """The items of the vectors, under Ed25519; their proof of E5 is a stand-in.
 
-    The ballots of their E8 are stand-ins too; `test_ballot_attacks` judges real ones.
+    Their ballots are stand-ins too; `test_ballot_attacks` and `test_sealed_evidence` judge real
+    ones.
     """
     item = samples.evidence()[name]
     if "E5" in name:

@@ -23,7 +23,13 @@ from node.consensus.events import (
     TransactionsAvailable,
     Validated,
 )
-from node.consensus.evidence_items import EvidenceItem, decode_item, encode_item, key_of
+from node.consensus.evidence_items import (
+    EvidenceItem,
+    SealedInvalid,
+    decode_item,
+    encode_item,
+    key_of,
+)
 from node.consensus.evidence_pool import MAX_EXAMINATIONS_PER_PEER, MAX_REFUSALS_PER_PEER
 from node.consensus.messages import Evidence
 from node.consensus.record import RecordInvalid
@@ -333,6 +339,21 @@ def test_e7_by_evidence_that_others_found() -> None:
     assert examined(desk) == [E6]
     accept(desk, E6)
     assert examined(desk) == [approved_invalid(C.approve(2, POISON), E6)]
+
+
+def test_e7_by_a_block_that_was_sealed_although_it_is_invalid() -> None:
+    """My host found it valid, as those of all who sealed it; what the seal shows is no opinion."""
+    desk = Desk(C, ME)
+    desk.receive(C.approve(2, POISON))
+    sealed = SealedInvalid.of(POISON.header, C.seal(POISON).published(), PROOF)
+    assert sealed is not None
+    desk.receive(Evidence(encode_item(sealed)))
+    assert examined(desk) == [sealed]
+    accept(desk, sealed)
+    assert examined(desk) == [approved_invalid(C.approve(2, POISON), sealed)]
+    assert pending(desk) == [sealed]
+    desk.receive(Evidence(encode_item(E5)))
+    assert examined(desk) == []
 
 
 def test_the_proof_inside_an_e7_convicts_the_creator_too() -> None:

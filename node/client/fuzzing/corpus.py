@@ -20,6 +20,7 @@ from node.consensus.evidence_items import (
     EvidenceItem,
     InvalidProposal,
     LockViolation,
+    SealedInvalid,
     SignedAnswer,
     SignedBlockId,
     SignedHeader,
@@ -171,6 +172,7 @@ def _evidence(block: Block, seal: Seal) -> Iterator[EvidenceItem]:
         signature,
     )
     yield InvalidProposal(SignedHeader(block.header, signature), b"\x00" * 40)
+    yield SealedInvalid(block.header, seal.view, seal.ballots, b"\x00" * 40)
 
 
 async def collect(
