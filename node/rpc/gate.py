@@ -48,6 +48,7 @@ from node.rpc.errors import (
 from node.rpc.identity_check import caller_identity, check_role
 from node.rpc.revocation import RELOAD_S, Revocations
 from node.rpc.roles import METHODS, MethodRule
+from node.rpc.traffic import Traffic
 from node.wire.identity import Identity, IdentityInvalid, Role
 
 CALL_QUOTAS = {Role.BANK: 256, Role.REGULATOR: 64, Role.CLIENT: 256, Role.OPERATOR: 64}
@@ -137,7 +138,9 @@ class Gate(grpc.aio.ServerInterceptor):
         admittance: Admittance,
         revocations: Revocations,
         methods: Mapping[str, MethodRule] = METHODS,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic or Traffic()
         self._admittance = admittance
         self._revocations = revocations
         self._methods = methods
@@ -358,9 +361,8 @@ class _Guarded:
             (False, True): (grpc.unary_stream_rpc_method_handler, self._stream),
             (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
         }[shape]
-        return make(
-            behaviour, request_deserializer=None, response_serializer=inner.response_serializer
-        )
+        serializer = self._gate.traffic.counting(self._method, inner.response_serializer)
+        return make(behaviour, request_deserializer=None, response_serializer=serializer)
 
     async def _respond(self, request: Any, context: Context) -> Any:
         call = _Call(self._gate, self._method, self._rule, context)
@@ -410,6 +412,7 @@ class _Guarded:
             yield self._parse(raw)
 
     def _parse(self, raw: bytes) -> Any:
+        self._gate.traffic.received(self._method, len(raw))
         if len(raw) > self._rule.request_limit_bytes:
             raise refuse(
                 grpc.StatusCode.INVALID_ARGUMENT,

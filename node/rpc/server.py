@@ -22,6 +22,7 @@ from node.rpc.peer_service import PeerService
 from node.rpc.regulator_supervision import SupervisionBackend, SupervisionService
 from node.rpc.revocation import Revocations
 from node.rpc.roles import HEALTH, LEDGER, OPERATOR, PEER, REFLECTION, SUPERVISION
+from node.rpc.traffic import Traffic
 from node.rpc.transport import SERVER_OPTIONS
 from node.wire.ledger_pb2_grpc import add_LedgerServicer_to_server
 from node.wire.operator_pb2_grpc import add_OperatorServicer_to_server
@@ -84,15 +85,19 @@ class NodeServer:
 
 
 async def serve(
-    backends: Backends, tls: TlsFiles, address: str, admittance: Admittance
+    backends: Backends,
+    tls: TlsFiles,
+    address: str,
+    admittance: Admittance,
+    traffic: Traffic | None = None,
 ) -> NodeServer:
-    """Start serving on `address` (`host:port`; port 0 picks one).
+    """Start serving on `address` (`host:port`; port 0 picks one); count bytes in `traffic`.
 
     Raises `CertificateInvalid` if the TLS files cannot be used and `AddressUnusable` if the
     address is taken or not ours.
     """
     credentials = server_credentials(tls, utc_now())
-    gate = Gate(admittance, Revocations(tls))
+    gate = Gate(admittance, Revocations(tls), traffic=traffic)
     server = grpc.aio.server(
         interceptors=(gate,),
         options=SERVER_OPTIONS,

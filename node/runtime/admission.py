@@ -59,7 +59,9 @@ class Admission:
         random_bytes: RandomBytes,
         clock: Clock,
         on_blame: Callable[[str, Rejection], None],
+        thread: ThreadPoolExecutor | None = None,
     ) -> None:
+        """`thread` has one worker, where batches are verified."""
         self._chain = chain
         self._random_bytes = random_bytes
         self._clock = clock
@@ -70,7 +72,7 @@ class Admission:
         self._verdicts: OrderedDict[TransactionId, VerifiedTransaction] = OrderedDict()
         self._arrived = asyncio.Event()
         self._last_batch_s = clock.monotonic_s() - BUSY_S
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify")
+        self._thread = thread or ThreadPoolExecutor(1, "verify")
         self.counters = AdmissionCounters()
 
     @property

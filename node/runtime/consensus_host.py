@@ -67,6 +67,7 @@ ALARMS_KEPT = 100
 BODIES_DEADLINE_S = 10.0
 """Longest search for the bodies of one block; the view has usually ended by then."""
 
+
 def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
     """Return the timing that the genesis prescribes."""
     parameters = genesis.parameters

@@ -21,7 +21,6 @@ from node.consensus.core import Consensus
 from node.consensus.effects import Effect
 from node.consensus.events import TransactionsAvailable, WorkDue, WorkKind
 from node.consensus.messages import Seal
-from node.consensus.parameters import ConsensusParameters
 from node.consensus.signatures import Ed25519Verifier
 from node.ledger.block_validity import next_bin_due_ms
 from node.ledger.blocks import Block
@@ -32,6 +31,7 @@ from node.rpc.certificates import CertificateInvalid
 from node.rpc.credentials import TlsFiles
 from node.rpc.gate import Admittance
 from node.rpc.server import AddressUnusable, Backends, NodeServer, serve
+from node.rpc.traffic import Traffic
 from node.runtime.admission import Admission
 from node.runtime.audit import Audit
 from node.runtime.bank_signers import BankSigners, load_signers
@@ -40,7 +40,8 @@ from node.runtime.catch_up import CatchUp
 from node.runtime.chain import Chain
 from node.runtime.clock import SystemClock
 from node.runtime.config import SNAPSHOT, ConfigurationError, NodeConfig
-from node.runtime.consensus_host import ConsensusHost
+from node.runtime.consensus_host import ConsensusHost, consensus_parameters
+from node.runtime.cpu_account import CpuAccount, CpuCategory
 from node.runtime.driver import ConsensusDriver
 from node.runtime.evidence_examiner import EvidenceExaminer
 from node.runtime.exit_code import ExitCode
@@ -119,20 +120,6 @@ def load_genesis(config: NodeConfig) -> Genesis:
     return genesis
 
 
-def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
-    """Return the timing that the genesis prescribes."""
-    parameters = genesis.parameters
-    return ConsensusParameters(
-        view_timeout_ms=parameters.view_timeout_ms,
-        view_timeout_growth_numerator=parameters.view_timeout_growth.numerator,
-        view_timeout_growth_denominator=parameters.view_timeout_growth.denominator,
-        view_timeout_max_ms=parameters.view_timeout_max_ms,
-        heartbeat_ms=parameters.heartbeat_ms,
-        batch_limit=parameters.batch_limit,
-        batch_wait_ms=parameters.batch_wait_ms,
-    )
-
-
 def silent_through(
     guard: SignaturePoint | None, tip: Height, record: StoredConsensus | None
 ) -> Height | None:
@@ -162,8 +149,11 @@ class Node:
         chain: Chain,
         integrity: Integrity,
         stopping: asyncio.Event,
+        cpu: CpuAccount,
     ) -> None:
         self._config = config
+        self._cpu = cpu
+        self._traffic = Traffic()
         self._chain = chain
         self._database = database
         self._guard = guard
@@ -195,7 +185,8 @@ class Node:
             self._clock,
             self._on_linked,
         )
-        self._admission = Admission(chain, os.urandom, self._clock, self._on_blame)
+        verifying = cpu.executor(CpuCategory.VERIFY, max_workers=1, thread_name_prefix="verify")
+        self._admission = Admission(chain, os.urandom, self._clock, self._on_blame, verifying)
         self._catch_up = CatchUp(chain, self._admission, database, self._network)
         self._pool = self._make_pool()
         self._examiner = EvidenceExaminer(chain, Ed25519Verifier())
@@ -210,6 +201,8 @@ class Node:
             self._clock,
             self._on_applied,
         )
+        cpu.measure_calls(self._host, CpuCategory.CONSENSUS)
+        cpu.measure_calls(self._pool, CpuCategory.OTHER, ("submit", "take_gossip"))
         integrity.on_alarm(self._host.halt)
         self._driver = ConsensusDriver(self._core, self._host)
         self._peer_backend = self._make_peer_backend()
@@ -277,6 +270,8 @@ class Node:
             self._clock,
             self._unready_reason,
             self._begin_stop,
+            self._cpu,
+            self._traffic,
         )
 
     def _unready_reason(self) -> str | None:
@@ -356,7 +351,9 @@ class Node:
             self._tls,
             self._config.listen,
             Admittance(self._consortium, banks=[bank.index for bank in self._chain.genesis.banks]),
+            self._traffic,
         )
+        self._cpu.serving()
         self._network.start()
         self._started = True
         await server.set_ready(True)
@@ -372,7 +369,7 @@ class Node:
         try:
             await self._run_until_stopped(
                 self._decide(initial, server),
-                self._admission.run(),
+                self._cpu.measured(CpuCategory.OTHER, self._admission.run()),
                 self._repeat_gossip(),
                 self._watch_parent(os.getppid()),
             )
@@ -411,7 +408,9 @@ class Node:
         What is cancelled may be a statement whose record was just written: it is never sent.
         """
         if self._integrity.violation is None:
-            await run_unless_damaged(self._integrity, self._driver.run(initial), self._scrub())
+            deciding = self._cpu.measured(CpuCategory.CONSENSUS, self._driver.run(initial))
+            scrubbing = self._cpu.measured(CpuCategory.OTHER, self._scrub())
+            await run_unless_damaged(self._integrity, deciding, scrubbing)
         self._driver.end()
         await server.set_ready(False)
         await self._remember_damage()
@@ -514,11 +513,16 @@ async def run_node(config: NodeConfig) -> ExitCode:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    return await run_node_until(config, stopping)
+    cpu = CpuAccount()
+    loop.set_default_executor(cpu.executor())
+    return await run_node_until(config, stopping, cpu)
 
 
-async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCode:
+async def run_node_until(
+    config: NodeConfig, stopping: asyncio.Event, cpu: CpuAccount | None = None
+) -> ExitCode:
     """Run one bank's node until `stopping` is set or it cannot go on; return its exit code."""
+    cpu = cpu or CpuAccount()
     lost = asyncio.Event()
     integrity = Integrity(config.short_name)
     try:
@@ -542,7 +546,8 @@ async def run_node_until(config: NodeConfig, stopping: asyncio.Event) -> ExitCod
                 integrity.report(violation)
             check_tip(genesis, tip, Ed25519Verifier())
             chain = Chain(genesis, database, tip.header, tip.state, tip.seal)
-            node = Node(config, genesis, signers, guard, database, chain, integrity, stopping)
+            cpu.measure_calls(database, CpuCategory.DATABASE)
+            node = Node(config, genesis, signers, guard, database, chain, integrity, stopping, cpu)
             await _run_unless_lost(node, lost, stopping)
     except (
         ConfigurationError,

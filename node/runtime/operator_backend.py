@@ -14,12 +14,14 @@ from node.consensus.status import ConsensusStatus
 from node.consensus.waiting import WaitingFor
 from node.ledger.types import BlockId, Height
 from node.rpc.backend import NotFound
+from node.rpc.traffic import Traffic
 from node.runtime.admission import Admission
 from node.runtime.audit import Audit
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.config import NodeConfig
 from node.runtime.consensus_host import ConsensusHost
+from node.runtime.cpu_account import CpuAccount
 from node.runtime.fault_injection import FaultInjection
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.stored_blocks import naming_the_snapshot, published_block, stored_blocks
@@ -41,6 +43,7 @@ from node.wire.operator_records import (
     NodeReport,
     ProcessReport,
     RefusedReport,
+    TrafficReport,
 )
 from node.wire.records import PublishedBlock
 
@@ -70,6 +73,8 @@ class OperatorBackend:
         clock: Clock,
         unready_reason: Callable[[], str | None],
         stop: Callable[[str], None],
+        cpu: CpuAccount | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._config = config
         self._chain = chain
@@ -84,6 +89,8 @@ class OperatorBackend:
         self._clock = clock
         self._unready_reason = unready_reason
         self._stop = stop
+        self._cpu = cpu or CpuAccount()
+        self._traffic = traffic or Traffic()
         self._started_s = clock.monotonic_s()
         self._process = psutil.Process(os.getpid())
         self._size_bytes = 0
@@ -112,6 +119,19 @@ class OperatorBackend:
             alarms=tuple(self._host.alarms),
             faults=self._faults.reports(),
             faults_allowed=self._faults.allowed,
+            cpu=self._cpu.report(),
+            traffic=self._traffic_report(),
+        )
+
+    def _traffic_report(self) -> TrafficReport:
+        """What was served, and what the links of this bank wrote."""
+        linked_bytes = sum(peer.sent_bytes for peer in self._network.reports())
+        served = self._traffic
+        return TrafficReport(
+            peers_sent_bytes=served.peers_sent_bytes + linked_bytes,
+            peers_received_bytes=served.peers_received_bytes,
+            clients_sent_bytes=served.clients_sent_bytes,
+            clients_received_bytes=served.clients_received_bytes,
         )
 
     def _consensus(self) -> ConsensusReport:
@@ -152,6 +172,7 @@ class OperatorBackend:
             capacity_bytes=self._config.mempool_bytes,
             admitted=counters.verified,
             refused=counters.refused,
+            batches=counters.batches,
         )
 
     def _process_report(self) -> ProcessReport:

@@ -23,6 +23,7 @@ from node.wire.operator_records import (
     AuditReport,
     ByzantineFault,
     ConsensusReport,
+    CpuReport,
     DatabaseReport,
     FaultReport,
     LedgerDigests,
@@ -33,6 +34,7 @@ from node.wire.operator_records import (
     PeerReport,
     ProcessReport,
     RefusedReport,
+    TrafficReport,
 )
 
 MAX_BANKS = 16
@@ -52,6 +54,8 @@ def report_to_stub(report: NodeReport) -> operator_pb2.NodeReport:
         database=to_stub(report.database, operator_pb2.DatabaseReport),
         alarms=[to_stub(alarm, operator_pb2.AlarmReport) for alarm in report.alarms],
         faults=[to_stub(fault, operator_pb2.FaultReport) for fault in report.faults],
+        cpu=to_stub(report.cpu, operator_pb2.CpuReport),
+        traffic=to_stub(report.traffic, operator_pb2.TrafficReport),
     )
 
 
@@ -76,6 +80,8 @@ def report_from_stub(stub: operator_pb2.NodeReport) -> NodeReport:
         database=from_stub(stub.database, DatabaseReport),
         alarms=tuple(from_stub(alarm, AlarmReport) for alarm in stub.alarms),
         faults=tuple(from_stub(fault, FaultReport) for fault in stub.faults),
+        cpu=from_stub(stub.cpu, CpuReport),
+        traffic=from_stub(stub.traffic, TrafficReport),
     )
 
 

@@ -24,7 +24,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class NodeReport(_message.Message):
-    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "state_root", "time_ms", "last_seal_age_ms", "ready", "halted", "consensus", "peers", "mempool", "process", "database", "alarms", "faults", "faults_allowed")
+    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "state_root", "time_ms", "last_seal_age_ms", "ready", "halted", "consensus", "peers", "mempool", "process", "database", "alarms", "faults", "faults_allowed", "cpu", "traffic")
     BANK_FIELD_NUMBER: _ClassVar[int]
     BANK_NAME_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,8 @@ class NodeReport(_message.Message):
     ALARMS_FIELD_NUMBER: _ClassVar[int]
     FAULTS_FIELD_NUMBER: _ClassVar[int]
     FAULTS_ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    CPU_FIELD_NUMBER: _ClassVar[int]
+    TRAFFIC_FIELD_NUMBER: _ClassVar[int]
     bank: int
     bank_name: str
     software_version: str
@@ -63,7 +65,9 @@ class NodeReport(_message.Message):
     alarms: _containers.RepeatedCompositeFieldContainer[AlarmReport]
     faults: _containers.RepeatedCompositeFieldContainer[FaultReport]
     faults_allowed: bool
-    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ..., faults_allowed: _Optional[bool] = ...) -> None: ...
+    cpu: CpuReport
+    traffic: TrafficReport
+    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ..., faults_allowed: _Optional[bool] = ..., cpu: _Optional[_Union[CpuReport, _Mapping]] = ..., traffic: _Optional[_Union[TrafficReport, _Mapping]] = ...) -> None: ...
 
 class ConsensusReport(_message.Message):
     __slots__ = ("height", "view", "leader", "active_banks", "quorum", "has_work", "approvals", "rejections", "commits", "timed_out", "missing", "margin", "highest_view", "refused", "last_refusal", "waiting_for", "behind", "active", "accused")
@@ -150,20 +154,22 @@ class PeerReport(_message.Message):
     def __init__(self, bank: _Optional[int] = ..., address: _Optional[str] = ..., linked_out: _Optional[bool] = ..., linked_in: _Optional[bool] = ..., height: _Optional[int] = ..., last_heard_ms: _Optional[int] = ..., queued_items: _Optional[int] = ..., queued_bytes: _Optional[int] = ..., sent_frames: _Optional[int] = ..., sent_items: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., dropped_transactions: _Optional[int] = ..., dropped_messages: _Optional[int] = ..., connections: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class MempoolReport(_message.Message):
-    __slots__ = ("transactions", "bytes", "capacity_transactions", "capacity_bytes", "admitted", "refused")
+    __slots__ = ("transactions", "bytes", "capacity_transactions", "capacity_bytes", "admitted", "refused", "batches")
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
     transactions: int
     bytes: int
     capacity_transactions: int
     capacity_bytes: int
     admitted: int
     refused: int
-    def __init__(self, transactions: _Optional[int] = ..., bytes: _Optional[int] = ..., capacity_transactions: _Optional[int] = ..., capacity_bytes: _Optional[int] = ..., admitted: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+    batches: int
+    def __init__(self, transactions: _Optional[int] = ..., bytes: _Optional[int] = ..., capacity_transactions: _Optional[int] = ..., capacity_bytes: _Optional[int] = ..., admitted: _Optional[int] = ..., refused: _Optional[int] = ..., batches: _Optional[int] = ...) -> None: ...
 
 class ProcessReport(_message.Message):
     __slots__ = ("pid", "uptime_ms", "resident_bytes", "cpu_ms")
@@ -176,6 +182,34 @@ class ProcessReport(_message.Message):
     resident_bytes: int
     cpu_ms: int
     def __init__(self, pid: _Optional[int] = ..., uptime_ms: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., cpu_ms: _Optional[int] = ...) -> None: ...
+
+class CpuReport(_message.Message):
+    __slots__ = ("verify_ms", "consensus_ms", "database_ms", "network_ms", "other_ms", "total_ms")
+    VERIFY_MS_FIELD_NUMBER: _ClassVar[int]
+    CONSENSUS_MS_FIELD_NUMBER: _ClassVar[int]
+    DATABASE_MS_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_MS_FIELD_NUMBER: _ClassVar[int]
+    OTHER_MS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MS_FIELD_NUMBER: _ClassVar[int]
+    verify_ms: int
+    consensus_ms: int
+    database_ms: int
+    network_ms: int
+    other_ms: int
+    total_ms: int
+    def __init__(self, verify_ms: _Optional[int] = ..., consensus_ms: _Optional[int] = ..., database_ms: _Optional[int] = ..., network_ms: _Optional[int] = ..., other_ms: _Optional[int] = ..., total_ms: _Optional[int] = ...) -> None: ...
+
+class TrafficReport(_message.Message):
+    __slots__ = ("peers_sent_bytes", "peers_received_bytes", "clients_sent_bytes", "clients_received_bytes")
+    PEERS_SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PEERS_RECEIVED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CLIENTS_SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CLIENTS_RECEIVED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    peers_sent_bytes: int
+    peers_received_bytes: int
+    clients_sent_bytes: int
+    clients_received_bytes: int
+    def __init__(self, peers_sent_bytes: _Optional[int] = ..., peers_received_bytes: _Optional[int] = ..., clients_sent_bytes: _Optional[int] = ..., clients_received_bytes: _Optional[int] = ...) -> None: ...
 
 class DatabaseReport(_message.Message):
     __slots__ = ("connected", "server_version", "size_bytes")

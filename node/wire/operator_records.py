@@ -84,6 +84,8 @@ class MempoolReport:
     capacity_bytes: int
     admitted: int
     refused: int
+    batches: int = 0
+    """In which those were verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,29 @@ class ProcessReport:
     uptime_ms: int
     resident_bytes: int
     cpu_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuReport:
+    """CPU time of the process by what it was used for; see `node.runtime.cpu_account`."""
+
+    verify_ms: int = 0
+    consensus_ms: int = 0
+    database_ms: int = 0
+    network_ms: int = 0
+    other_ms: int = 0
+    total_ms: int = 0
+    """The sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficReport:
+    """Bytes of messages since the start, without the framing of HTTP/2 and TLS."""
+
+    peers_sent_bytes: int = 0
+    peers_received_bytes: int = 0
+    clients_sent_bytes: int = 0
+    clients_received_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +168,8 @@ class NodeReport:
     """What was broken on purpose and not healed yet."""
     faults_allowed: bool = False
     """Whether the node's configuration lets its operators break it."""
+    cpu: CpuReport = CpuReport()
+    traffic: TrafficReport = TrafficReport()
 
 
 class LinkDirection(Enum):

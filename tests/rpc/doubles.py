@@ -30,6 +30,7 @@ from node.wire.operator_records import (
     AuditReport,
     ByzantineFault,
     ConsensusReport,
+    CpuReport,
     DatabaseReport,
     FaultReport,
     LedgerDigests,
@@ -39,6 +40,7 @@ from node.wire.operator_records import (
     PeerReport,
     ProcessReport,
     RefusedReport,
+    TrafficReport,
 )
 from node.wire.records import (
     BallotConflict,
@@ -280,12 +282,14 @@ REPORT = NodeReport(
             last_error="",
         ),
     ),
-    mempool=MempoolReport(3, 18_954, 4_000, 40 << 20, 10, 2),
+    mempool=MempoolReport(3, 18_954, 4_000, 40 << 20, 10, 2, 4),
     process=ProcessReport(4_711, 60_000, 90 << 20, 1_500),
     database=DatabaseReport(True, "18.4", 12 << 20),
     alarms=(AlarmReport("certified-invalid", "block 4", TimeMs(1_700_000_000_001)),),
     faults=FAULTS,
     faults_allowed=True,
+    cpu=CpuReport(900, 200, 100, 250, 50, 1_500),
+    traffic=TrafficReport(30_000, 31_000, 2_000, 19_000),
 )
 DIGESTS = LedgerDigests(
     from_height=Height(4),

@@ -31,7 +31,12 @@ from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_network import PeerNetwork
 from node.storage.errors import WriterLost
 from node.wire.identity import Identity, Role
-from node.wire.operator_records import AlarmReport, AuditExtent, MempoolReport
+from node.wire.operator_records import (
+    AlarmReport,
+    AuditExtent,
+    MempoolReport,
+    TrafficReport,
+)
 from node.wire.records import Hello
 from tests.ledger.chain import Chain, ballot_key
 from tests.runtime.bank_parts import BANK, Bank, forged, funded, open_bank
@@ -161,7 +166,10 @@ async def test_the_report_is_of_this_moment(operated: Operated) -> None:
         capacity_bytes=7_777,
         admitted=1,
         refused=1,
+        batches=2,
     )
+    assert report.cpu.total_ms > 0
+    assert report.traffic == TrafficReport()
     assert (report.last_seal_age_ms, report.process.uptime_ms) == (2_500, 2_500)
     assert (report.ready, report.halted, report.peers) == (True, "", ())
     assert report.alarms == (
