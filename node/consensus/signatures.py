@@ -17,8 +17,9 @@ from crypto.ballot import BallotContext, BallotKey, Decision, sign_ballot
 from node.ledger.active_set import ActiveSet
 from node.ledger.types import KEY_BYTES, SIGNATURE_BYTES, BlockId, Height, View
 
-MAX_CACHED_SIGNATURES = 8192
-"""About thirty heights of twelve banks; a certificate repeats signatures seen one by one."""
+MAX_CACHED_SIGNATURES = 2048
+"""About forty heights of twelve banks, 0.4 MB; a certificate repeats signatures seen one by one,
+within its height or when it is synchronised."""
 MAX_CACHED_KEYS = 64
 """Four times the largest consortium: keys of removed banks age out."""
 
