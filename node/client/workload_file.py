@@ -10,7 +10,8 @@ Layout (canonical encoding of `node.ledger.encoding`), every part bound by SHA-2
         digests | SHA-256 of all that stands before it | zero bytes
     digests: SHA-256 of each run of 256 transactions
     transactions: each `transaction_bytes` long
-    archive: the funded ledger with the secrets of its banks (`node.runtime.funded_archive`)
+    archive: parts with their lengths as u32, which hold the funded ledger and the secrets of its
+        banks (`node.runtime.ledger_archive`)
 
 Page, digests and the file's length are checked when the file is opened; a run of transactions when
 one of it is first read, so that a million of them cost neither time nor memory. The archive holds
@@ -23,7 +24,7 @@ import hashlib
 import mmap
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +40,8 @@ __all__ = [
     "Workload",
     "WorkloadHeader",
     "WorkloadInvalid",
+    "WorkloadWriter",
     "open_workload",
-    "write_workload",
 ]
 
 LOCAL = "local"
@@ -57,6 +58,8 @@ PRIVATE_MODE = 0o600
 
 _MAX_NAME = 64
 _MAX_COUNT = 1 << 32
+_LENGTH_BYTES = 4
+_READ_BYTES = 1 << 24
 
 
 class WorkloadInvalid(ClientError):
@@ -212,10 +215,10 @@ class Workload:
         for index in range(start, len(self) if stop is None else min(stop, len(self))):
             yield self[index]
 
-    def archive(self) -> bytes:
-        """Return the funded ledger with its secrets; raises `WorkloadInvalid`.
+    def archive(self) -> Iterator[bytes]:
+        """Yield the parts of the funded ledger with its secrets, all checked before the first.
 
-        Refused if others may read the file.
+        Raises `WorkloadInvalid`, also if others may read the file.
         """
         mode = stat.S_IMODE(self.path.stat().st_mode)
         if mode & 0o077:
@@ -223,18 +226,14 @@ class Workload:
                 f"{self.path} holds private keys and may be read by others (mode {mode:04o}); "
                 f"run `chmod 600 {self.path}`"
             )
-        archive = self._content[self._page.archive_at :]
-        if hashlib.sha256(archive).digest() != self._page.archive_digest:
-            raise self._altered("its funded ledger")
-        return archive
+        self._check_archive()
+        return self._parts()
 
     def verify(self) -> None:
         """Check every byte now; raises `WorkloadInvalid`."""
         for run in range(self._page.run_count):
             self._check_run(run)
-        archive = self._content[self._page.archive_at :]
-        if hashlib.sha256(archive).digest() != self._page.archive_digest:
-            raise self._altered("its funded ledger")
+        self._check_archive()
 
     def close(self) -> None:
         """Release the file; nothing may be read after that."""
@@ -261,6 +260,22 @@ class Workload:
         if hashlib.sha256(raw).digest() != expected:
             raise self._altered(f"run {run} of its transactions")
         self._sound.add(run)
+
+    def _check_archive(self) -> None:
+        digest = hashlib.sha256()
+        for at in range(self._page.archive_at, self._page.file_bytes, _READ_BYTES):
+            digest.update(self._content[at : at + _READ_BYTES])
+        if digest.digest() != self._page.archive_digest:
+            raise self._altered("its funded ledger")
+
+    def _parts(self) -> Iterator[bytes]:
+        at, end = self._page.archive_at, self._page.file_bytes
+        while at < end:
+            length = int.from_bytes(self._content[at : at + _LENGTH_BYTES], "big")
+            at += _LENGTH_BYTES + length
+            if at > end:
+                raise self._altered("the list of parts of its funded ledger")
+            yield self._content[at - length : at]
 
     def _altered(self, what: str) -> WorkloadInvalid:
         return WorkloadInvalid(
@@ -290,49 +305,73 @@ def open_workload(path: Path) -> Workload:
     return workload
 
 
-def write_workload(
-    path: Path,
-    header: WorkloadHeader,
-    transactions: Iterable[bytes],
-    archive: bytes,
-    progress: Callable[[int], None] = lambda written: None,
-) -> None:
-    """Write a workload file of mode 0600, whole or not at all.
+class WorkloadWriter:
+    """A workload file in the making: mode 0600, there whole or not at all.
 
-    `transactions` are as many as the header says and of the length it says; they are taken one at
-    a time, and `progress` is told how many are written. Raises OSError.
+    `with WorkloadWriter(path, count, transaction_bytes) as writer:`, then `append` for the parts
+    of the archive in order, `put` for the transactions in any order, and `finish`; without it
+    nothing stays. All raise OSError.
     """
-    assert len(header.chain_id) == HASH_BYTES, "a chain id is a hash"
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
-    try:
+
+    def __init__(self, path: Path, transaction_count: int, transaction_bytes: int) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + ".new")
+        self._count = transaction_count
+        self._length = transaction_bytes
+        self._transactions_at = PAGE_BYTES + HASH_BYTES * -(-transaction_count // RUN)
+        self._missing = bytearray(b"\1" * transaction_count)
+        self._archive = hashlib.sha256()
+        self._archive_bytes = 0
+        self._finished = False
+        descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
         os.fchmod(descriptor, PRIVATE_MODE)
-        with os.fdopen(descriptor, "w+b") as file:
-            page = _Page(header, bytes(HASH_BYTES), len(archive), hashlib.sha256(archive).digest())
-            file.seek(page.transactions_at)
-            digests = []
-            run = hashlib.sha256()
-            written = 0
-            for raw in transactions:
-                assert len(raw) == header.transaction_bytes, "all transactions have one length"
-                file.write(raw)
-                run.update(raw)
-                written += 1
-                if written % RUN == 0 or written == header.transaction_count:
-                    digests.append(run.digest())
-                    run = hashlib.sha256()
-                progress(written)
-            assert written == header.transaction_count, "the header counts the transactions"
-            file.write(archive)
-            table = b"".join(digests)
-            whole = _Page(
-                header, hashlib.sha256(table).digest(), page.archive_bytes, page.archive_digest
-            )
-            file.seek(0)
-            file.write(whole.encode() + table)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        self._file = os.fdopen(descriptor, "w+b")
+
+    def append(self, part: bytes) -> None:
+        """Add one part to the archive."""
+        self._file.seek(self._transactions_at + self._count * self._length + self._archive_bytes)
+        for piece in (Writer().u32(len(part)).finish(), part):
+            self._file.write(piece)
+            self._archive.update(piece)
+            self._archive_bytes += len(piece)
+
+    def put(self, index: int, transaction: bytes) -> None:
+        """Write the transaction that stands at this place."""
+        assert len(transaction) == self._length, "all transactions have one length"
+        assert self._missing[index], "one transaction a place"
+        self._missing[index] = 0
+        self._file.seek(self._transactions_at + index * self._length)
+        self._file.write(transaction)
+
+    def finish(self, header: WorkloadHeader) -> None:
+        """Write the digests and the first page, and give the file its name."""
+        assert not any(self._missing), "every place was written"
+        assert header.transaction_count == self._count, "the header counts the transactions"
+        assert header.transaction_bytes == self._length, "the header knows their length"
+        self._file.seek(self._transactions_at)
+        digests = b"".join(
+            hashlib.sha256(self._file.read(min(RUN, self._count - first) * self._length)).digest()
+            for first in range(0, self._count, RUN)
+        )
+        page = _Page(
+            header, hashlib.sha256(digests).digest(), self._archive_bytes, self._archive.digest()
+        )
+        self._file.seek(0)
+        self._file.write(page.encode() + digests)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        os.replace(self._temporary, self._path)
+        self._finished = True
+
+    def __enter__(self) -> WorkloadWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if not self._finished:
+            self._temporary.unlink(missing_ok=True)
