@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from node.cli.access import Consortium
 from node.cli.failure import EXIT_USAGE, CommandFailed
-from node.client.governance import ApprovedTerms, approve
-from node.ledger.governance import Approval
+from node.client.governance import approve
+from node.ledger.governance import Approval, ApprovedTerms
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex
 from node.runtime.config import ConfigurationError
@@ -20,7 +20,7 @@ from node.runtime.secrets_directory import read_secret
 
 CONSENSUS_KEY_FILE = "consensus.key"
 
-T = TypeVar("T", bound=ApprovedTerms)
+T = TypeVar("T", bound=ApprovedTerms[Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from node.cli.access import Consortium, bank_names
-from node.cli.activity import activity
-from node.cli.governance_run import Sealed, hand_in, reach
-from node.cli.options import data_option, find_bank, json_option
+from node.cli.access import Consortium
+from node.cli.governance_run import Sealed
+from node.cli.options import data_option, json_option
 from node.cli.payment_run import timeout_option
-from node.cli.petition import Petition, read_petition, require_this_ledger
-from node.cli.terminal import answer, answer_json
+from node.cli.petition import Petition
+from node.cli.petition_run import Cause, approve_file, begin_round, petition_for
+from node.cli.petition_run import submit as submit_petition
 from node.cli.treasury import read_year
 from node.client.governance import pot_carry_terms
 from node.ledger.fiscal_year import label
-from node.ledger.settlement import PotCarryTerms, assemble_pot_carry
+from node.ledger.settlement import PotCarryTerms
 from node.ledger.types import BankIndex, FiscalYear
 from node.runtime.consortium_directory import ConsortiumDirectory
 
-CarryPetition = Petition[PotCarryTerms]
 HOME = BankIndex(0)
+
+
+def _about(terms: PotCarryTerms) -> Mapping[str, object]:
+    return {"fiscal_year": label(terms.year)}
+
+
+def _show(sealed: Sealed, petition: Petition[PotCarryTerms], approvers: str, as_json: bool) -> None:
+    year = label(petition.terms.year)
+    text = f"the pot of {year} was carried forward, approved by {approvers}"
+    about = {**_about(petition.terms), "approved_by": petition.approvers}
+    sealed.show_about(about, text, as_json=as_json)
+
+
+CAUSE = Cause(
+    command="pot-carry",
+    request_form="YEAR",
+    purpose="a pot to be carried forward",
+    decode=PotCarryTerms.decode,
+    about=_about,
+    home=lambda terms: HOME,
+    show=_show,
+)
 
 
 @click.group()
@@ -47,8 +68,7 @@ def request(year: str, file: Path, directory: ConsortiumDirectory) -> None:
       consortium pot-carry request FY2026 carry.json
     """
     consortium = Consortium.load(directory)
-    _write(asyncio.run(_petition(consortium, read_year(year))), file)
-    answer(f"{file}: have it approved with `consortium pot-carry approve {file} --as BANK`")
+    begin_round(CAUSE, _petition(consortium, read_year(year)), file)
 
 
 @command.command("approve")
@@ -63,16 +83,7 @@ def approve_carry(file: Path, approver: str, directory: ConsortiumDirectory, as_
     Example:
       consortium pot-carry approve carry.json --as cedarholm
     """
-    consortium = Consortium.load(directory)
-    petition = _read(file)
-    require_this_ledger(consortium, petition, file)
-    petition = petition.approved(consortium, find_bank(consortium.genesis, approver))
-    _write(petition, file)
-    if as_json:
-        year = label(petition.terms.year)
-        answer_json({"fiscal_year": year, "approved_by": petition.approvers})
-    else:
-        answer(f"{file}: approved by {', '.join(petition.approvers)}")
+    approve_file(CAUSE, Consortium.load(directory), file, approver, as_json=as_json)
 
 
 @command.command("submit")
@@ -87,7 +98,8 @@ def submit(file: Path, timeout_s: int, directory: ConsortiumDirectory, as_json: 
     Example:
       consortium pot-carry submit carry.json
     """
-    _finish(Consortium.load(directory), _read(file), timeout_s, as_json=as_json)
+    consortium = Consortium.load(directory)
+    submit_petition(CAUSE, consortium, CAUSE.read(file), timeout_s, as_json=as_json)
 
 
 @command.command("now")
@@ -103,42 +115,9 @@ def now(year: str, timeout_s: int, directory: ConsortiumDirectory, as_json: bool
       consortium pot-carry now FY2026
     """
     consortium = Consortium.load(directory)
-    petition = asyncio.run(_petition(consortium, read_year(year)))
-    _finish(consortium, petition.approved_by_all(consortium), timeout_s, as_json=as_json)
+    petition = _petition(consortium, read_year(year)).approved_by_all(consortium)
+    submit_petition(CAUSE, consortium, petition, timeout_s, as_json=as_json)
 
 
-def _read(file: Path) -> CarryPetition:
-    advice = "make one with `consortium pot-carry request YEAR FILE`"
-    return read_petition(file, PotCarryTerms.decode, "a pot to be carried forward", advice)
-
-
-def _write(petition: CarryPetition, file: Path) -> None:
-    terms = petition.terms
-    petition.write(file, {"fiscal_year": label(terms.year), "expiry_height": terms.expiry})
-
-
-async def _petition(consortium: Consortium, year: FiscalYear) -> CarryPetition:
-    with activity() as tell:
-        tell("reading the sealed state")
-        async with consortium.ledger(HOME) as ledger:
-            await reach(consortium, ledger)
-            return Petition(await pot_carry_terms(ledger, year))
-
-
-def _finish(
-    consortium: Consortium, petition: CarryPetition, timeout_s: int, *, as_json: bool
-) -> None:
-    sealed = asyncio.run(_submit(consortium, petition, timeout_s))
-    approvers = bank_names(sorted(item.bank for item in petition.approvals))
-    year = label(petition.terms.year)
-    text = f"the pot of {year} was carried forward, approved by {approvers}"
-    about = {"fiscal_year": year, "approved_by": petition.approvers}
-    sealed.show_about(about, text, as_json=as_json)
-
-
-async def _submit(consortium: Consortium, petition: CarryPetition, timeout_s: int) -> Sealed:
-    raw = assemble_pot_carry(petition.terms, petition.approvals)
-    with activity() as tell:
-        async with consortium.ledger(HOME) as ledger:
-            await reach(consortium, ledger)
-            return await hand_in(consortium, ledger, raw, timeout_s, tell)
+def _petition(consortium: Consortium, year: FiscalYear) -> Petition[PotCarryTerms]:
+    return petition_for(consortium, HOME, lambda ledger: pot_carry_terms(ledger, year))

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
 
-from node.cli.access import Consortium, bank_names
-from node.cli.activity import activity
-from node.cli.governance_run import Sealed, hand_in, reach
+from node.cli.access import Consortium
+from node.cli.governance_run import Sealed
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.payment_run import timeout_option
-from node.cli.petition import Petition, read_petition, require_this_ledger
-from node.cli.terminal import answer, answer_json
+from node.cli.petition import Petition
+from node.cli.petition_run import Cause, approve_file, begin_round, petition_for
+from node.cli.petition_run import submit as submit_petition
 from node.client.governance import readmission_terms
-from node.ledger.governance import ReadmissionTerms, assemble_readmission
+from node.ledger.governance import ReadmissionTerms
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 
-ReadmissionPetition = Petition[ReadmissionTerms]
+
+def _show(
+    sealed: Sealed, petition: Petition[ReadmissionTerms], approvers: str, as_json: bool
+) -> None:
+    bank = petition.terms.bank
+    text = f"{short_name(bank)} is back in the active set, approved by {approvers}"
+    sealed.show(bank, text, as_json=as_json)
+
+
+CAUSE = Cause(
+    command="readmit",
+    request_form="BANK",
+    purpose="readmission",
+    decode=ReadmissionTerms.decode,
+    about=lambda terms: {"bank": short_name(terms.bank)},
+    home=lambda terms: terms.bank,
+    show=_show,
+)
 
 
 @click.group()
@@ -45,8 +61,7 @@ def request(bank: str, file: Path, directory: ConsortiumDirectory) -> None:
     """
     consortium = Consortium.load(directory)
     index = find_bank(consortium.genesis, bank)
-    _write(asyncio.run(_petition(consortium, index)), file)
-    answer(f"{file}: have it approved with `consortium readmit approve {file} --as BANK`")
+    begin_round(CAUSE, _petition(consortium, index), file)
 
 
 @command.command("approve")
@@ -63,16 +78,7 @@ def approve_petition(
     Example:
       consortium readmit approve petition.json --as cedarholm
     """
-    consortium = Consortium.load(directory)
-    petition = _read(file)
-    require_this_ledger(consortium, petition, file)
-    petition = petition.approved(consortium, find_bank(consortium.genesis, approver))
-    _write(petition, file)
-    if as_json:
-        bank = short_name(petition.terms.bank)
-        answer_json({"bank": bank, "approved_by": petition.approvers})
-    else:
-        answer(f"{file}: approved by {', '.join(petition.approvers)}")
+    approve_file(CAUSE, Consortium.load(directory), file, approver, as_json=as_json)
 
 
 @command.command("submit")
@@ -88,7 +94,7 @@ def submit(file: Path, timeout_s: int, directory: ConsortiumDirectory, as_json: 
       consortium readmit submit petition.json
     """
     consortium = Consortium.load(directory)
-    _finish(consortium, _read(file), timeout_s, as_json=as_json)
+    submit_petition(CAUSE, consortium, CAUSE.read(file), timeout_s, as_json=as_json)
 
 
 @command.command("now")
@@ -105,43 +111,9 @@ def now(bank: str, timeout_s: int, directory: ConsortiumDirectory, as_json: bool
     """
     consortium = Consortium.load(directory)
     index = find_bank(consortium.genesis, bank)
-    petition = asyncio.run(_petition(consortium, index))
-    petition = petition.approved_by_all(consortium, besides=index)
-    _finish(consortium, petition, timeout_s, as_json=as_json)
+    petition = _petition(consortium, index).approved_by_all(consortium, besides=index)
+    submit_petition(CAUSE, consortium, petition, timeout_s, as_json=as_json)
 
 
-def _read(file: Path) -> ReadmissionPetition:
-    advice = "make one with `consortium readmit request BANK FILE`"
-    return read_petition(file, ReadmissionTerms.decode, "readmission", advice)
-
-
-def _write(petition: ReadmissionPetition, file: Path) -> None:
-    terms = petition.terms
-    petition.write(file, {"bank": short_name(terms.bank), "expiry_height": terms.expiry})
-
-
-async def _petition(consortium: Consortium, bank: BankIndex) -> ReadmissionPetition:
-    with activity() as tell:
-        tell("reading the sealed state")
-        async with consortium.ledger(bank) as ledger:
-            await reach(consortium, ledger)
-            return Petition(await readmission_terms(ledger, bank))
-
-
-def _finish(
-    consortium: Consortium, petition: ReadmissionPetition, timeout_s: int, *, as_json: bool
-) -> None:
-    sealed = asyncio.run(_submit(consortium, petition, timeout_s))
-    approvers = bank_names(sorted(item.bank for item in petition.approvals))
-    bank = petition.terms.bank
-    text = f"{short_name(bank)} is back in the active set, approved by {approvers}"
-    sealed.show(bank, text, as_json=as_json)
-
-
-async def _submit(consortium: Consortium, petition: ReadmissionPetition, timeout_s: int) -> Sealed:
-    raw = assemble_readmission(petition.terms, petition.approvals)
-    bank = petition.terms.bank
-    with activity() as tell:
-        async with consortium.ledger(bank) as ledger:
-            await reach(consortium, ledger)
-            return await hand_in(consortium, ledger, raw, timeout_s, tell)
+def _petition(consortium: Consortium, bank: BankIndex) -> Petition[ReadmissionTerms]:
+    return petition_for(consortium, bank, lambda ledger: readmission_terms(ledger, bank))

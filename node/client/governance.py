@@ -6,7 +6,7 @@ whenever an answer was lost.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TypeVar
 
 from node.client.errors import GovernanceInvalid
 from node.client.ledger_client import LedgerClient
@@ -16,13 +16,17 @@ from node.ledger.fiscal_year import fiscal_year, label
 from node.ledger.genesis import Genesis
 from node.ledger.governance import (
     Approval,
+    ApprovedTerms,
     GovernanceKind,
     ReadmissionTerms,
+    approve_terms,
     sign_stake_movement,
 )
 from node.ledger.settlement import PotCarryTerms
 from node.ledger.state import LedgerState
 from node.ledger.types import Amount, BankIndex, FiscalYear, Height
+
+Subject = TypeVar("Subject", bound=int)
 
 EXPIRY_HEIGHTS = 1_000
 """A readmission waits for the hands of ten operators."""
@@ -71,7 +75,7 @@ async def readmission_terms(
         )
     return ReadmissionTerms(
         chain_id=genesis.chain_id,
-        bank=bank,
+        subject=bank,
         set_hash=state.active_set(genesis).set_hash,
         nonce=state.governance_nonce,
         expiry=_expiry(genesis, state),
@@ -100,34 +104,18 @@ async def pot_carry_terms(
         )
     return PotCarryTerms(
         chain_id=genesis.chain_id,
-        year=year,
+        subject=year,
         set_hash=state.active_set(genesis).set_hash,
         nonce=state.governance_nonce,
         expiry=_expiry(genesis, state),
     )
 
 
-class ApprovedTerms(Protocol):
-    """What a quorum of the banks approves, whatever it is."""
-
-    @property
-    def chain_id(self) -> bytes:
-        """Of the ledger it is made for, 32 bytes."""
-        ...
-
-    @property
-    def statement(self) -> bytes:
-        """The bytes under every approval."""
-        ...
-
-    def encode(self) -> bytes:
-        """Return the bytes before the approvals."""
-        ...
-
-
-def approve(terms: ApprovedTerms, approver: BankIndex, consensus_secret: bytes) -> Approval:
+def approve(
+    terms: ApprovedTerms[Subject], approver: BankIndex, consensus_secret: bytes
+) -> Approval:
     """Return a bank's approval; `consensus_secret` is its 32-byte Ed25519 seed."""
-    return Approval(approver, Ed25519Signer(consensus_secret).sign(terms.statement))
+    return approve_terms(terms, approver, Ed25519Signer(consensus_secret).sign)
 
 
 async def _verified_state(

@@ -23,26 +23,26 @@ which makes every replay invalid. SETTLEMENT and POT_CARRY are in `settlement`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crypto.errors import SignatureInvalid
 from crypto.signature import sign, verify_signature
 from crypto.transaction import Mint, Output, Transfer, TransferInput, transaction_id
-from node.ledger.definitions import AMOUNT_LIMIT, MAX_BANKS
+from node.ledger.definitions import AMOUNT_LIMIT
 from node.ledger.encoding import Reader, Writer
 from node.ledger.genesis import Genesis
 from node.ledger.governance_form import (
-    APPROVAL_BYTES,
-    COUNT_BYTES,
     PREFIX_BYTES,
     VERSION,
     Approval,
+    ApprovedTerms,
+    ApprovedTransaction,
     GovernanceKind,
-    read_count,
+    approve_terms,
+    assemble_approved,
     require_kind,
     require_length,
-    write_approvals,
 )
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.settlement import (
@@ -55,14 +55,15 @@ from node.ledger.types import HASH_BYTES, SIGNATURE_BYTES, Amount, BankIndex, He
 
 __all__ = [
     "Approval",
+    "ApprovedTerms",
     "GovernanceKind",
     "GovernanceTransaction",
     "LedgerTransaction",
     "Readmission",
     "ReadmissionTerms",
     "StakeMovement",
-    "approve_readmission",
-    "assemble_readmission",
+    "approve_terms",
+    "assemble_approved",
     "decode_governance",
     "is_governance",
     "sign_stake_movement",
@@ -75,7 +76,6 @@ _STAKE_KINDS = (GovernanceKind.STAKE_TOP_UP, GovernanceKind.STAKE_WITHDRAWAL)
 
 _STAKE_UNSIGNED_BYTES = PREFIX_BYTES + HASH_BYTES + 2 + 3 * 8
 STAKE_MOVEMENT_BYTES = _STAKE_UNSIGNED_BYTES + SIGNATURE_BYTES
-_TERMS_BYTES = PREFIX_BYTES + HASH_BYTES + 2 + HASH_BYTES + 2 * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,79 +105,22 @@ class StakeMovement:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadmissionTerms:
+class ReadmissionTerms(ApprovedTerms[BankIndex]):
     """What the banks approve: this bank, under this set, once, before the expiry."""
 
-    chain_id: bytes
-    bank: BankIndex
-    set_hash: bytes
-    """Of the active set whose members approve."""
-    nonce: int
-    """The state's `governance_nonce`."""
-    expiry: int
-    """Last height at which the readmission is valid."""
-
-    def encode(self) -> bytes:
-        """Return the bytes before the approvals; also how the request for approvals travels."""
-        return (
-            Writer()
-            .u8(VERSION)
-            .u8(GovernanceKind.READMISSION)
-            .fixed(self.chain_id, HASH_BYTES)
-            .u16(self.bank)
-            .fixed(self.set_hash, HASH_BYTES)
-            .u64(self.nonce)
-            .u64(self.expiry)
-            .finish()
-        )
-
-    @staticmethod
-    def decode(data: bytes) -> ReadmissionTerms:
-        """Decode what `encode` gave; raises `Rejection`."""
-        require_kind(data, (GovernanceKind.READMISSION,))
-        require_length(data, _TERMS_BYTES)
-        return _read_terms(data)
+    KIND = GovernanceKind.READMISSION
+    DOMAIN = READMISSION_DOMAIN
+    SUBJECT_BYTES = 2
 
     @property
-    def statement(self) -> bytes:
-        """The bytes under every approval."""
-        return Writer().blob(READMISSION_DOMAIN).finish() + self.encode()
+    def bank(self) -> BankIndex:
+        """Who returns."""
+        return self.subject
 
 
 @dataclass(frozen=True, slots=True)
-class Readmission:
+class Readmission(ApprovedTransaction[ReadmissionTerms]):
     """A decoded READMISSION."""
-
-    raw: bytes
-    transaction_id: bytes
-    """Hash of all bytes, by the rule of IDX1 5.5."""
-    terms: ReadmissionTerms
-    approvals: tuple[Approval, ...]
-
-    @property
-    def kind(self) -> GovernanceKind:
-        """READMISSION."""
-        return GovernanceKind.READMISSION
-
-    @property
-    def chain_id(self) -> bytes:
-        """The ledger's id, 32 bytes."""
-        return self.terms.chain_id
-
-    @property
-    def expiry(self) -> int:
-        """Last height at which it is valid."""
-        return self.terms.expiry
-
-    @property
-    def inputs(self) -> tuple[TransferInput, ...]:
-        """Spends no note."""
-        return ()
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """Creates no note."""
-        return ()
 
 
 GovernanceTransaction = StakeMovement | Readmission | Settlement | PotCarry
@@ -199,7 +142,7 @@ def decode_governance(raw: bytes) -> GovernanceTransaction:
     kind = require_kind(raw, tuple(GovernanceKind))
     match kind:
         case GovernanceKind.READMISSION:
-            return _decode_readmission(raw)
+            return Readmission.of_terms(raw, ReadmissionTerms)
         case GovernanceKind.SETTLEMENT:
             return decode_settlement(raw)
         case GovernanceKind.POT_CARRY:
@@ -220,28 +163,6 @@ def decode_governance(raw: bytes) -> GovernanceTransaction:
     if movement.amount == 0:
         raise Rejection(Reason.FIELD, "an amount of zero")
     return movement
-
-
-def _decode_readmission(raw: bytes) -> Readmission:
-    count = read_count(raw, _TERMS_BYTES, MAX_BANKS, "approvals")
-    require_length(raw, _TERMS_BYTES + COUNT_BYTES + count * APPROVAL_BYTES)
-    return Readmission(
-        raw=raw,
-        transaction_id=transaction_id(raw),
-        terms=_read_terms(raw),
-        approvals=Reader(raw[_TERMS_BYTES:]).many(MAX_BANKS, Approval.read),
-    )
-
-
-def _read_terms(data: bytes) -> ReadmissionTerms:
-    reader = Reader(data[PREFIX_BYTES:])
-    return ReadmissionTerms(
-        chain_id=reader.fixed(HASH_BYTES),
-        bank=BankIndex(reader.u16()),
-        set_hash=reader.fixed(HASH_BYTES),
-        nonce=reader.u64(),
-        expiry=reader.u64(),
-    )
 
 
 def verify_signatures(transaction: GovernanceTransaction, genesis: Genesis) -> None:
@@ -322,15 +243,3 @@ def sign_stake_movement(
         .finish()
     )
     return unsigned + sign(issuer_secret, _stake_statement(unsigned))
-
-
-def approve_readmission(
-    terms: ReadmissionTerms, approver: BankIndex, sign_statement: Callable[[bytes], bytes]
-) -> Approval:
-    """Return a bank's approval; `sign_statement` signs with its consensus key (Ed25519)."""
-    return Approval(approver, sign_statement(terms.statement))
-
-
-def assemble_readmission(terms: ReadmissionTerms, approvals: Iterable[Approval]) -> bytes:
-    """Return the bytes of a READMISSION from approvals in any order, one per bank."""
-    return terms.encode() + write_approvals(approvals)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
+from crypto.transaction import Output, TransferInput, transaction_id
+from node.ledger.definitions import MAX_BANKS
 from node.ledger.encoding import Reader, Writer
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.types import SIGNATURE_BYTES, BankIndex
+from node.ledger.types import HASH_BYTES, SIGNATURE_BYTES, BankIndex
 
 VERSION = 0x01
 PREFIX_BYTES = 2
@@ -42,6 +45,135 @@ class Approval:
     def read(reader: Reader) -> Approval:
         """Read what `write` wrote; raises `MalformedEncoding`."""
         return Approval(BankIndex(reader.u16()), reader.fixed(SIGNATURE_BYTES))
+
+
+Subject = TypeVar("Subject", bound=int)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedTerms(Generic[Subject]):
+    """What a quorum of the banks approves: something done to one subject, under one set, once.
+
+    Canonical bytes: version, kind, chain id 32, subject, set hash 32, nonce u64, expiry u64.
+    """
+
+    KIND: ClassVar[GovernanceKind]
+    DOMAIN: ClassVar[bytes]
+    """Opens the statement that is signed."""
+    SUBJECT_BYTES: ClassVar[int]
+
+    chain_id: bytes
+    subject: Subject
+    """The bank or the fiscal year that it is about."""
+    set_hash: bytes
+    """Of the active set whose members approve."""
+    nonce: int
+    """The state's `governance_nonce`."""
+    expiry: int
+    """Last height at which the transaction is valid."""
+
+    @classmethod
+    def encoded_bytes(cls) -> int:
+        """Return the length of the encoding."""
+        return PREFIX_BYTES + HASH_BYTES + cls.SUBJECT_BYTES + HASH_BYTES + 2 * 8
+
+    def encode(self) -> bytes:
+        """Return the bytes before the approvals; also how the request for approvals travels."""
+        return (
+            Writer()
+            .u8(VERSION)
+            .u8(self.KIND)
+            .fixed(self.chain_id, HASH_BYTES)
+            .fixed(self.subject.to_bytes(self.SUBJECT_BYTES, "big"), self.SUBJECT_BYTES)
+            .fixed(self.set_hash, HASH_BYTES)
+            .u64(self.nonce)
+            .u64(self.expiry)
+            .finish()
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode what `encode` gave; raises `Rejection`: LENGTH, TRAILING, VERSION, KIND."""
+        require_kind(data, (cls.KIND,))
+        require_length(data, cls.encoded_bytes())
+        reader = Reader(data[PREFIX_BYTES:])
+        return cls(
+            chain_id=reader.fixed(HASH_BYTES),
+            subject=cast(Subject, int.from_bytes(reader.fixed(cls.SUBJECT_BYTES), "big")),
+            set_hash=reader.fixed(HASH_BYTES),
+            nonce=reader.u64(),
+            expiry=reader.u64(),
+        )
+
+    @property
+    def statement(self) -> bytes:
+        """The bytes under every approval."""
+        return Writer().blob(self.DOMAIN).finish() + self.encode()
+
+
+Terms = TypeVar("Terms", bound=ApprovedTerms[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedTransaction(Generic[Terms]):
+    """A decoded transaction of terms and the approvals of them."""
+
+    raw: bytes
+    transaction_id: bytes
+    """Hash of all bytes, by the rule of IDX1 5.5."""
+    terms: Terms
+    approvals: tuple[Approval, ...]
+
+    @property
+    def kind(self) -> GovernanceKind:
+        """That of the terms."""
+        return self.terms.KIND
+
+    @property
+    def chain_id(self) -> bytes:
+        """The ledger's id, 32 bytes."""
+        return self.terms.chain_id
+
+    @property
+    def expiry(self) -> int:
+        """Last height at which it is valid."""
+        return self.terms.expiry
+
+    @property
+    def inputs(self) -> tuple[TransferInput, ...]:
+        """Spends no note."""
+        return ()
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Creates no note."""
+        return ()
+
+    @classmethod
+    def of_terms(cls, raw: bytes, kind: type[Terms]) -> Self:
+        """Decode canonical bytes; raises `Rejection`: LENGTH, TRAILING, VERSION, KIND, COUNT."""
+        require_kind(raw, (kind.KIND,))
+        end = kind.encoded_bytes()
+        count = read_count(raw, end, MAX_BANKS, "approvals")
+        require_length(raw, end + COUNT_BYTES + count * APPROVAL_BYTES)
+        return cls(
+            raw=raw,
+            transaction_id=transaction_id(raw),
+            terms=kind.decode(raw[:end]),
+            approvals=Reader(raw[end:]).many(MAX_BANKS, Approval.read),
+        )
+
+
+def approve_terms(
+    terms: ApprovedTerms[Subject], approver: BankIndex, sign_statement: Callable[[bytes], bytes]
+) -> Approval:
+    """Return a bank's approval; `sign_statement` signs with its consensus key (Ed25519)."""
+    return Approval(approver, sign_statement(terms.statement))
+
+
+def assemble_approved(terms: ApprovedTerms[Subject], approvals: Iterable[Approval]) -> bytes:
+    """Return the transaction's bytes from approvals in any order, one per bank."""
+    return terms.encode() + write_approvals(approvals)
 
 
 def write_approvals(approvals: Iterable[Approval]) -> bytes:

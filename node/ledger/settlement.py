@@ -32,7 +32,7 @@ carried into that of the year of the block.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.ballot import BallotKey
@@ -44,16 +44,15 @@ from node.ledger.definitions import MAX_BANKS
 from node.ledger.encoding import Reader, Writer
 from node.ledger.genesis import Genesis
 from node.ledger.governance_form import (
-    APPROVAL_BYTES,
     COUNT_BYTES,
     PREFIX_BYTES,
     VERSION,
-    Approval,
+    ApprovedTerms,
+    ApprovedTransaction,
     GovernanceKind,
     read_count,
     require_kind,
     require_length,
-    write_approvals,
 )
 from node.ledger.state_records import Pot
 from node.ledger.types import (
@@ -72,8 +71,6 @@ __all__ = [
     "SettlementClaim",
     "SettlementOutcome",
     "SettlementRow",
-    "approve_pot_carry",
-    "assemble_pot_carry",
     "assemble_settlement",
     "decode_pot_carry",
     "decode_settlement",
@@ -87,7 +84,6 @@ POT_CARRY_DOMAIN = b"consortium/pot-carry/1"
 
 _YEAR_END = PREFIX_BYTES + HASH_BYTES + 8
 _COUNT_ITEM_BYTES = 2 + 8
-_CARRY_TERMS_BYTES = _YEAR_END + HASH_BYTES + 2 * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,84 +181,27 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class PotCarryTerms:
+class PotCarryTerms(ApprovedTerms[FiscalYear]):
     """What the banks approve: that this year's pot moves on, under this set, once."""
 
-    chain_id: bytes
-    year: FiscalYear
-    set_hash: bytes
-    """Of the active set whose members approve."""
-    nonce: int
-    """The state's `governance_nonce`."""
-    expiry: int
-    """Last height at which the carry is valid."""
-
-    def encode(self) -> bytes:
-        """Return the bytes before the approvals; also how the request for approvals travels."""
-        return (
-            Writer()
-            .u8(VERSION)
-            .u8(GovernanceKind.POT_CARRY)
-            .fixed(self.chain_id, HASH_BYTES)
-            .u64(self.year)
-            .fixed(self.set_hash, HASH_BYTES)
-            .u64(self.nonce)
-            .u64(self.expiry)
-            .finish()
-        )
-
-    @staticmethod
-    def decode(data: bytes) -> PotCarryTerms:
-        """Decode what `encode` gave; raises `Rejection`."""
-        require_kind(data, (GovernanceKind.POT_CARRY,))
-        require_length(data, _CARRY_TERMS_BYTES)
-        return _read_carry_terms(data)
+    KIND = GovernanceKind.POT_CARRY
+    DOMAIN = POT_CARRY_DOMAIN
+    SUBJECT_BYTES = 8
 
     @property
-    def statement(self) -> bytes:
-        """The bytes under every approval."""
-        return Writer().blob(POT_CARRY_DOMAIN).finish() + self.encode()
+    def year(self) -> FiscalYear:
+        """The year whose pot moves on."""
+        return self.subject
 
 
 @dataclass(frozen=True, slots=True)
-class PotCarry:
+class PotCarry(ApprovedTransaction[PotCarryTerms]):
     """A decoded POT_CARRY."""
-
-    raw: bytes
-    transaction_id: bytes
-    """Hash of all bytes, by the rule of IDX1 5.5."""
-    terms: PotCarryTerms
-    approvals: tuple[Approval, ...]
-
-    @property
-    def kind(self) -> GovernanceKind:
-        """POT_CARRY."""
-        return GovernanceKind.POT_CARRY
-
-    @property
-    def chain_id(self) -> bytes:
-        """The ledger's id, 32 bytes."""
-        return self.terms.chain_id
 
     @property
     def year(self) -> FiscalYear:
         """The year whose pot moves on."""
         return self.terms.year
-
-    @property
-    def expiry(self) -> int:
-        """Last height at which it is valid."""
-        return self.terms.expiry
-
-    @property
-    def inputs(self) -> tuple[TransferInput, ...]:
-        """Spends no note."""
-        return ()
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """Creates no note."""
-        return ()
 
 
 def decode_settlement(raw: bytes) -> Settlement:
@@ -284,15 +223,7 @@ def decode_settlement(raw: bytes) -> Settlement:
 
 def decode_pot_carry(raw: bytes) -> PotCarry:
     """Decode canonical bytes; raises `Rejection` as `decode_settlement`."""
-    require_kind(raw, (GovernanceKind.POT_CARRY,))
-    count = read_count(raw, _CARRY_TERMS_BYTES, MAX_BANKS, "approvals")
-    require_length(raw, _CARRY_TERMS_BYTES + COUNT_BYTES + count * APPROVAL_BYTES)
-    return PotCarry(
-        raw=raw,
-        transaction_id=transaction_id(raw),
-        terms=_read_carry_terms(raw),
-        approvals=Reader(raw[_CARRY_TERMS_BYTES:]).many(MAX_BANKS, Approval.read),
-    )
+    return PotCarry.of_terms(raw, PotCarryTerms)
 
 
 def _claim_bytes(raw: bytes) -> int:
@@ -308,17 +239,6 @@ def _read_claim(data: bytes) -> SettlementClaim:
         counts=reader.many(MAX_BANKS, lambda r: BankCount(BankIndex(r.u16()), r.u64())),
         draw_seed=reader.fixed(HASH_BYTES),
         expiry=Height(reader.u64()),
-    )
-
-
-def _read_carry_terms(data: bytes) -> PotCarryTerms:
-    reader = Reader(data[PREFIX_BYTES:])
-    return PotCarryTerms(
-        chain_id=reader.fixed(HASH_BYTES),
-        year=FiscalYear(reader.u64()),
-        set_hash=reader.fixed(HASH_BYTES),
-        nonce=reader.u64(),
-        expiry=reader.u64(),
     )
 
 
@@ -372,18 +292,6 @@ def assemble_settlement(
 
 def _with_proof(claim: SettlementClaim, proof: bytes) -> bytes:
     return claim.encode() + Writer().blob(proof).finish()
-
-
-def approve_pot_carry(
-    terms: PotCarryTerms, approver: BankIndex, sign_statement: Callable[[bytes], bytes]
-) -> Approval:
-    """Return a bank's approval; `sign_statement` signs with its consensus key (Ed25519)."""
-    return Approval(approver, sign_statement(terms.statement))
-
-
-def assemble_pot_carry(terms: PotCarryTerms, approvals: Iterable[Approval]) -> bytes:
-    """Return the bytes of a POT_CARRY from approvals in any order, one per bank."""
-    return terms.encode() + write_approvals(approvals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from crypto.signature import sign
 from node.ledger.governance import (
     GovernanceKind,
     ReadmissionTerms,
-    approve_readmission,
-    assemble_readmission,
+    approve_terms,
+    assemble_approved,
     sign_stake_movement,
 )
-from node.ledger.settlement import PotCarryTerms, approve_pot_carry, assemble_pot_carry
+from node.ledger.settlement import PotCarryTerms
 from node.ledger.settlement_rules import year_to_settle
 from node.ledger.state import BankState
 from node.ledger.types import Amount, FiscalYear, Height, TransactionId
@@ -86,31 +86,31 @@ class Operators:
         active = point.active_set
         terms = PotCarryTerms(
             chain_id=point.genesis.chain_id,
-            year=year,
+            subject=year,
             set_hash=active.set_hash,
             nonce=point.state.governance_nonce,
             expiry=Height(point.header.height + GOVERNANCE_EXPIRY_HEIGHTS),
         )
         approvals = [
-            approve_pot_carry(terms, bank, partial(sign, secret_key(bank)))
+            approve_terms(terms, bank, partial(sign, secret_key(bank)))
             for bank in active.banks[: active.quorum]
         ]
-        self._hand_in(guide, assemble_pot_carry(terms, approvals))
+        self._hand_in(guide, assemble_approved(terms, approvals))
 
     def _readmission(self, point: LedgerPoint, removed: BankState, expiry: Height) -> bytes:
         active = point.active_set
         terms = ReadmissionTerms(
             chain_id=point.genesis.chain_id,
-            bank=removed.index,
+            subject=removed.index,
             set_hash=active.set_hash,
             nonce=point.state.governance_nonce,
             expiry=expiry,
         )
         approvals = [
-            approve_readmission(terms, bank, partial(sign, secret_key(bank)))
+            approve_terms(terms, bank, partial(sign, secret_key(bank)))
             for bank in active.banks[: active.quorum]
         ]
-        return assemble_readmission(terms, approvals)
+        return assemble_approved(terms, approvals)
 
     def _hand_in(self, guide: Bank, raw: bytes) -> TransactionId:
         identifier = self._ledger.oracle.register(raw, owned=True)

@@ -34,8 +34,8 @@ from node.ledger.governance import (
     GovernanceKind,
     LedgerTransaction,
     ReadmissionTerms,
-    approve_readmission,
-    assemble_readmission,
+    approve_terms,
+    assemble_approved,
     sign_stake_movement,
 )
 from node.ledger.offences import Offence, VerifiedEvidence
@@ -172,7 +172,7 @@ def refusal(rejection: Rejection) -> tuple[Reason, str, int | None]:
 
 
 def approve(terms: ReadmissionTerms, bank: int) -> Approval:
-    return approve_readmission(
+    return approve_terms(
         terms, BankIndex(bank), lambda statement: sign(consensus_secret(bank), statement)
     )
 
@@ -318,7 +318,7 @@ class Chain:
         """Approved by these banks, or by as many of the active ones as it takes."""
         active = self.state.active_set(self.genesis)
         chosen = active.banks[: active.quorum] if approvers is None else approvers
-        return assemble_readmission(terms, [approve(terms, bank) for bank in chosen])
+        return assemble_approved(terms, [approve(terms, bank) for bank in chosen])
 
     # What a bank does
 

@@ -16,6 +16,7 @@ from node.ledger.block_validity import BuiltBlock
 from node.ledger.encoding import Writer
 from node.ledger.fiscal_year import fiscal_year
 from node.ledger.genesis import Genesis
+from node.ledger.governance import approve_terms, assemble_approved
 from node.ledger.invariants import check_conservation
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.parameters import Parameters
@@ -24,8 +25,6 @@ from node.ledger.settlement import (
     BankCount,
     PotCarryTerms,
     SettlementClaim,
-    approve_pot_carry,
-    assemble_pot_carry,
 )
 from node.ledger.settlement_rules import tally_of
 from node.ledger.state import LedgerState
@@ -176,7 +175,7 @@ class SettlingChain(Chain):
     def carry_terms(self, year: int, **other: object) -> PotCarryTerms:
         terms = PotCarryTerms(
             chain_id=self.genesis.chain_id,
-            year=FiscalYear(year),
+            subject=FiscalYear(year),
             set_hash=self.state.active_set(self.genesis).set_hash,
             nonce=self.state.governance_nonce,
             expiry=FAR,
@@ -188,10 +187,10 @@ class SettlingChain(Chain):
         terms = self.carry_terms(year, **other)
         active = self.state.active_set(self.genesis)
         chosen = active.banks[: active.quorum] if approvers is None else approvers
-        return assemble_pot_carry(
+        return assemble_approved(
             terms,
             [
-                approve_pot_carry(
+                approve_terms(
                     terms,
                     BankIndex(bank),
                     lambda statement, bank=bank: sign(consensus_secret(bank), statement),

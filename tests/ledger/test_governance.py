@@ -18,7 +18,7 @@ from node.ledger.governance import (
     Readmission,
     ReadmissionTerms,
     StakeMovement,
-    assemble_readmission,
+    assemble_approved,
     decode_governance,
     is_governance,
 )
@@ -84,7 +84,7 @@ def test_section_18_the_bytes_of_a_readmission() -> None:
     assert terms.statement == (24).to_bytes(4, "big") + b"consortium/readmission/1" + encoded
     first, second = approve(terms, 1), approve(terms, 3)
     assert first == Approval(BankIndex(1), sign(consensus_secret(1), terms.statement))
-    raw = assemble_readmission(terms, [second, first])
+    raw = assemble_approved(terms, [second, first])
     assert raw == (
         encoded + b"\x00\x00\x00\x02" + b"\x00\x01" + first.signature
         + b"\x00\x03" + second.signature
@@ -263,7 +263,7 @@ REFUSED_ALONE: list[tuple[str, Callable[[Chain], bytes], Reason, str]] = [
     ),
     (
         "approvals of another bank's return",
-        lambda chain: assemble_readmission(
+        lambda chain: assemble_approved(
             chain.terms(5), [approve(chain.terms(3), bank) for bank in range(5)]
         ),
         Reason.SIGNATURE,
@@ -271,7 +271,7 @@ REFUSED_ALONE: list[tuple[str, Callable[[Chain], bytes], Reason, str]] = [
     ),
     (
         "approved with the issuer key",
-        lambda chain: assemble_readmission(
+        lambda chain: assemble_approved(
             chain.terms(5),
             [Approval(BankIndex(0), sign(issuer_secret(0), chain.terms(5).statement))],
         ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crypto.transaction import transaction_id
 from node.ledger.governance import GovernanceKind, decode_governance, is_governance
-from node.ledger.governance_form import Approval
+from node.ledger.governance_form import Approval, assemble_approved
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.settlement import (
     BankCount,
@@ -18,7 +18,6 @@ from node.ledger.settlement import (
     PotCarryTerms,
     Settlement,
     SettlementClaim,
-    assemble_pot_carry,
     decode_pot_carry,
     decode_settlement,
 )
@@ -39,7 +38,7 @@ APPROVALS = (
     Approval(BankIndex(1), bytes([1]) * 64),
     Approval(BankIndex(4), bytes([4]) * 64),
 )
-CARRY = assemble_pot_carry(TERMS, APPROVALS[::-1])
+CARRY = assemble_approved(TERMS, APPROVALS[::-1])
 
 hashes = st.binary(min_size=32, max_size=32)
 u16, u64 = st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1)
@@ -122,7 +121,7 @@ def test_every_settlement_has_one_encoding(claim: SettlementClaim, proof: bytes)
 @given(terms, approvals)
 def test_every_carry_has_one_encoding(terms: PotCarryTerms, approvals: list[Approval]) -> None:
     assert PotCarryTerms.decode(terms.encode()) == terms
-    raw = assemble_pot_carry(terms, approvals)
+    raw = assemble_approved(terms, approvals)
     decoded = decode_pot_carry(raw)
     in_order = tuple(sorted(approvals, key=lambda approval: approval.bank))
     assert (decoded.raw, decoded.terms, decoded.approvals) == (raw, terms, in_order)

@@ -24,7 +24,7 @@ from node.client.payment_order import recipient
 from node.client.verification import SealedPlace
 from node.client.wallet import Wallet
 from node.client.wallet_file import Passphrase
-from node.ledger.governance import GovernanceKind, assemble_readmission
+from node.ledger.governance import GovernanceKind, assemble_approved
 from node.ledger.invariants import check_conservation
 from node.ledger.rejection import Reason
 from node.ledger.state import BankState, LedgerState
@@ -187,7 +187,7 @@ async def readmit(cluster: Cluster, ledger: LedgerClient) -> None:
         for bank in HONEST
     ]
     with pytest.raises(TransactionRefused) as refused:
-        await hand_in(cluster, ledger, assemble_readmission(terms, approvals[:3]))
+        await hand_in(cluster, ledger, assemble_approved(terms, approvals[:3]))
     assert refused.value.reason is Reason.APPROVAL_COUNT
-    await hand_in(cluster, ledger, assemble_readmission(terms, approvals))
+    await hand_in(cluster, ledger, assemble_approved(terms, approvals))
     assert (await state_at(cluster, 0)).banks[LIAR].active
