@@ -5,18 +5,12 @@ There is no failover: a question about one bank is answered by that bank or not 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from types import TracebackType
-from typing import Any, TypeVar
-
-import grpc
+from collections.abc import AsyncGenerator
 
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import LedgerError, LedgerFault
-from node.client.status import error_of_call
+from node.client.service_client import ServiceClient
 from node.ledger.types import Height
 from node.wire import codec, operator_codec, operator_pb2, operator_pb2_grpc
-from node.wire.fields import MalformedMessage
 from node.wire.operator_records import (
     AuditExtent,
     AuditReport,
@@ -28,8 +22,6 @@ from node.wire.operator_records import (
 )
 from node.wire.records import PublishedBlock
 
-T = TypeVar("T")
-
 DEFAULT_DEADLINE_MS = 5_000
 SCAN_DEADLINE_MS = 300_000
 """For answers that read everything a bank stores."""
@@ -37,7 +29,7 @@ AUDIT_DEADLINE_MS = 3_600_000
 """For verifying everything again, as long as the bank allows."""
 
 
-class OperatorClient:
+class OperatorClient(ServiceClient):
     """Client of one bank's Operator service; `async with OperatorClient(...) as bank:`.
 
     All methods raise `LedgerError` subclasses.
@@ -50,26 +42,10 @@ class OperatorClient:
         *,
         deadline_ms: int = DEFAULT_DEADLINE_MS,
     ) -> None:
-        """`credentials` are those of an operator. The connection is made when first needed."""
+        """`credentials` are those of an operator."""
+        channel = credentials.open_channel(endpoint)
+        super().__init__(channel, operator_pb2_grpc.OperatorStub, str(endpoint), deadline_ms)
         self.endpoint = endpoint
-        self._channel = credentials.open_channel(endpoint)
-        self._stub: Any = operator_pb2_grpc.OperatorStub(self._channel)
-        self._deadline_s = deadline_ms / 1000
-
-    async def __aenter__(self) -> OperatorClient:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._channel.close()
 
     async def report(self) -> NodeReport:
         """Return everything about the node's health."""
@@ -91,7 +67,7 @@ class OperatorClient:
             "GetDigests",
             request,
             operator_codec.digests_from_stub,
-            deadline_s=SCAN_DEADLINE_MS / 1000,
+            deadline_ms=SCAN_DEADLINE_MS,
         )
 
     def blocks(
@@ -127,35 +103,3 @@ class OperatorClient:
         """End every fault that was injected into this bank; return what is left."""
         request = operator_pb2.HealFaultsRequest()
         return await self._call("HealFaults", request, operator_codec.faults_from_stub)
-
-    async def _call(
-        self,
-        method: str,
-        request: Any,
-        read: Callable[[Any], T],
-        *,
-        deadline_s: float | None = None,
-    ) -> T:
-        try:
-            answer = await getattr(self._stub, method)(
-                request, timeout=deadline_s or self._deadline_s
-            )
-            return read(answer)
-        except (grpc.aio.AioRpcError, MalformedMessage) as error:
-            raise self._failure(error) from error
-
-    async def _stream(
-        self, method: str, request: Any, read: Callable[[Any], T], deadline_ms: int
-    ) -> AsyncGenerator[T, None]:
-        try:
-            async for answer in getattr(self._stub, method)(request, timeout=deadline_ms / 1000):
-                yield read(answer)
-        except (grpc.aio.AioRpcError, MalformedMessage) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> LedgerError:
-        if isinstance(error, grpc.aio.AioRpcError):
-            return error_of_call(error, str(self.endpoint))
-        return LedgerFault(
-            f"the bank's answer breaks the contract: {error}", endpoint=str(self.endpoint)
-        )
