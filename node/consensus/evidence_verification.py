@@ -27,6 +27,10 @@ header names, without that bank's signature, so the ballots must stand for it.
 * With q or more banks that vote against the rules a correct creator could be named falsely. Those
   banks can seal whatever they like, and own the ledger already.
 
+The same ballots stand for the parent that the header names and thereby for its state, which no
+single bank's signature does: a proof by execution (`node.ledger.execution_proof`) is heard of a
+sealed header alone.
+
 Every bank judges the item by its bytes and the ring of that height, also one that sealed the block
 itself: the verdict is the same for all whose validation is right. A bank that still has the defect
 finds nothing wrong, rejects a block with the item in it and refuses the item. While more than n-q
@@ -75,6 +79,7 @@ from node.ledger.ballots import (
 )
 from node.ledger.blocks import Header
 from node.ledger.encoding import MalformedEncoding
+from node.ledger.invalidity import needs_sealed_header
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BankIndex, Height, View
@@ -237,6 +242,8 @@ class _Court:
         if isinstance(item, RejectedProposal):
             self._rejected(item)
             return
+        if isinstance(item, InvalidProposal) and needs_sealed_header(item.proof):
+            raise _proves_nothing("only of a sealed block execution shows something")
         reason = self.disprove(header, item.proof)
         if not reason.is_deterministic:
             raise _proves_nothing(f"{reason.value} is not a reason that all banks share")

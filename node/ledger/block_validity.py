@@ -37,6 +37,8 @@ __all__ = [
     "BuiltBlock",
     "DroppedCandidate",
     "build_block",
+    "check_links",
+    "check_outcome",
     "due_bins",
     "next_bin_due_ms",
     "parent_set",
@@ -91,7 +93,7 @@ def validate_block(
     """
     assert parent.post_state_root == state.root(), "the state is not the parent's"
     header = block.header
-    _check_links(genesis, state, parent, header)
+    check_links(genesis, state, parent, header)
     _check_counts(genesis, block)
     assert len(transactions) == len(block.transaction_ids), "one verdict per transaction"
     votes = check_voting_record(
@@ -114,7 +116,7 @@ def validate_block(
         evidence=proven,
         ballots=votes,
     )
-    _check_outcome(genesis, header, transition)
+    check_outcome(genesis, header, transition)
     if clock_ms is not None:
         _check_clock(genesis, header, clock_ms)
     return transition
@@ -196,7 +198,11 @@ def parent_set(genesis: Genesis, state: LedgerState) -> ActiveSet:
     return active_set
 
 
-def _check_links(genesis: Genesis, state: LedgerState, parent: Header, header: Header) -> None:
+def check_links(genesis: Genesis, state: LedgerState, parent: Header, header: Header) -> None:
+    """Check that a header names its place after `parent`, whose state this is.
+
+    Raises `Rejection`: CHAIN, HEIGHT, PARENT, TIME, PROPOSER.
+    """
     if header.chain_id != genesis.chain_id:
         raise Rejection(Reason.CHAIN, "the block belongs to another ledger")
     if header.height != parent.height + 1:
@@ -311,7 +317,8 @@ def _raise_first_rejection(
             raise rejection.at(index) from rejection
 
 
-def _check_outcome(genesis: Genesis, header: Header, transition: Transition) -> None:
+def check_outcome(genesis: Genesis, header: Header, transition: Transition) -> None:
+    """Compare what execution led to with the header; raises `Rejection`: STATE_ROOT, NEXT_SET."""
     _check_root(Reason.STATE_ROOT, header.post_state_root, transition.state.root())
     next_set_hash = transition.state.active_set(genesis).set_hash
     _check_root(Reason.NEXT_SET, header.next_set_hash, next_set_hash)

@@ -1,13 +1,15 @@
 """Proofs that a block is invalid, for whoever has the genesis and nothing else (BFT-12 9, E5).
 
 What a block's header commits to is judged here without any state, so a proof can be checked at any
-later height. Four forms:
+later height. Five forms:
 
     header         the header itself breaks a rule
     transaction    one transaction is invalid by itself
     pair           two transactions exclude each other: equal, or with a nullifier or one-time key
                    in common
     ballots        the list of ballots about the parent is no voting record, whoever the banks are
+    execution      the block does not lead from its parent's state to what its header says; of a
+                   sealed block alone (`execution_proof`)
 
 By itself a transaction is judged by its form, its chain, expiry, asset, fee and account, its points
 and scalars, repetitions within it, and the signatures of governance; an ISSUE or PAYOUT by its
@@ -20,10 +22,11 @@ proofs and their number: they take the active set.
 Canonical bytes of a proof:
 
     domain         blob "consortium/invalidity/1"
-    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots
+    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots, 5 execution
     transactions   none, one or two, in increasing index, of: blob raw bytes, blob inclusion proof
                    (IDX1 11.2), whose size is the header's transaction count
     ballots        in form 4 alone and instead of those: list (u32 count) of blob, all ballots
+    execution      in form 5 alone and instead of those: as `execution_proof` says
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ from crypto.transaction import Mint
 from crypto.validation import check_points, check_scalars, check_uniqueness
 from node.ledger.blocks import MAX_BALLOT_BYTES, MAX_PARENT_BALLOTS, Header
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
+from node.ledger.execution_proof import ExecutionProof
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceTransaction, LedgerTransaction, verify_signatures
 from node.ledger.rejection import Reason, Rejection
@@ -56,7 +60,12 @@ from node.ledger.rules import check_expiry, check_terms, decode
 from node.ledger.types import Height
 from node.ledger.voting_record import check_ballot_list
 
-__all__ = ["disprove", "prove_invalidity"]
+__all__ = [
+    "disprove",
+    "encode_execution_proof",
+    "needs_sealed_header",
+    "prove_invalidity",
+]
 
 INVALIDITY_DOMAIN = b"consortium/invalidity/1"
 WEIGHTS_DOMAIN = b"consortium/invalidity/weights"
@@ -72,6 +81,10 @@ class Form(IntEnum):
     TRANSACTION = 2
     PAIR = 3
     BALLOTS = 4
+    EXECUTION = 5
+
+
+_EXECUTION_HEAD = Writer().blob(INVALIDITY_DOMAIN).u8(Form.EXECUTION).finish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +187,10 @@ def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
     """Return why the block of this header is invalid, as the proof shows.
 
     Raises `Rejection` with EVIDENCE if it shows nothing. No proof shows anything of a valid block.
+    The header of one that `needs_sealed_header` must be sealed: it is for the caller to know.
     """
+    if needs_sealed_header(proof):
+        return _disprove_execution(genesis, header, proof)
     try:
         form, transactions, ballots = _decode(proof)
         places = [item.require_in(header) for item in transactions]
@@ -195,6 +211,29 @@ def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
     if reason is None:
         raise Rejection(Reason.EVIDENCE, "nothing is wrong with what the proof shows")
     return reason
+
+
+def needs_sealed_header(proof: bytes) -> bool:
+    """Whether a proof shows nothing of a header that no quorum sealed (`execution_proof`)."""
+    return proof.startswith(_EXECUTION_HEAD)
+
+
+def encode_execution_proof(proof: ExecutionProof) -> bytes:
+    """Return the canonical bytes of a proof by execution."""
+    return proof.write(Writer().blob(INVALIDITY_DOMAIN).u8(Form.EXECUTION)).finish()
+
+
+def _disprove_execution(genesis: Genesis, header: Header, proof: bytes) -> Reason:
+    reader = Reader(proof[len(_EXECUTION_HEAD) :])
+    try:
+        shown = ExecutionProof.read(reader)
+        reader.finish()
+        fault = shown.fault(genesis, header)
+    except MalformedEncoding as error:
+        raise Rejection(Reason.EVIDENCE, f"proof of an invalid block: {error}") from error
+    if fault is None:
+        raise Rejection(Reason.EVIDENCE, "execution leads to what the header says")
+    return fault.reason
 
 
 def _encode(form: Form, transactions: Sequence[_Included]) -> bytes:

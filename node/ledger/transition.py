@@ -185,11 +185,17 @@ class Execution:
         """Append one transaction; raises `Rejection` and changes nothing if it may not follow."""
         transaction = verified.transaction
         self._check(transaction)
+        if isinstance(transaction, Transfer | Mint):
+            self._check_notes(transaction, verified)
+        self._append(transaction)
+
+    def _append(self, transaction: LedgerTransaction) -> None:
+        """Apply what was checked; what is left to check is judged before anything is changed."""
         if isinstance(transaction, GovernanceTransaction):
             self._apply_governance(transaction)
         else:
-            self._apply_notes(transaction, verified)
-        self._transaction_ids.add(verified.transaction_id)
+            self._apply_notes(transaction)
+        self._transaction_ids.add(transaction.transaction_id)
 
     def _check(self, transaction: LedgerTransaction) -> None:
         if transaction.transaction_id in self._transaction_ids:
@@ -227,8 +233,7 @@ class Execution:
             raise Rejection(Reason.SETTLED, f"the block ends {label(year)} already")
         raise Rejection(Reason.YEAR_ORDER, f"the block ends {label(ended.year)} already")
 
-    def _apply_notes(self, transaction: Transfer | Mint, verified: VerifiedTransaction) -> None:
-        self._check_notes(transaction, verified)
+    def _apply_notes(self, transaction: Transfer | Mint) -> None:
         if isinstance(transaction, Transfer):
             self._apply_transfer(transaction)
         elif transaction.kind is Kind.ISSUE:
@@ -237,9 +242,10 @@ class Execution:
             self._apply_payout(transaction)
         # No rule is left to fail from here on.
         self._occupied.occupy(transaction)
-        self._spend(verified)
+        self._spend(transaction)
+        transaction_id = TransactionId(transaction.transaction_id)
         for index, output in enumerate(transaction.outputs):
-            self._bins.add(AssetId(transaction.asset), verified.transaction_id, index, output)
+            self._bins.add(AssetId(transaction.asset), transaction_id, index, output)
 
     def _check_notes(self, transaction: Transfer | Mint, verified: VerifiedTransaction) -> None:
         try:
@@ -310,15 +316,16 @@ class Execution:
         assert bank is not None, "check_context refuses an unknown issuer"
         return self._assets[AssetId(transaction.asset)], bank
 
-    def _spend(self, verified: VerifiedTransaction) -> None:
+    def _spend(self, transaction: Transfer | Mint) -> None:
         count, accumulator = (
             self._nullifier_accumulator.count,
             self._nullifier_accumulator.accumulator,
         )
-        for nullifier in verified.nullifiers:
+        transaction_id = TransactionId(transaction.transaction_id)
+        for spend in transaction.inputs:
             count += 1
-            accumulator = accumulators.add_nullifier(accumulator, nullifier)
-            self._nullifiers.append(SpentNullifier(nullifier, verified.transaction_id))
+            accumulator = accumulators.add_nullifier(accumulator, spend.nullifier)
+            self._nullifiers.append(SpentNullifier(spend.nullifier, transaction_id))
         self._nullifier_accumulator = Accumulated(count, accumulator)
 
     def finish(self, proposer: BankIndex) -> Transition:

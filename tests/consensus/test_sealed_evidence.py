@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.consensus.accusations import approved_invalid
+from node.consensus.accusations import approved_invalid, invalid_proposal
 from node.consensus.evidence_items import (
     EvidenceItem,
     SealedInvalid,
@@ -26,6 +26,8 @@ from node.consensus.signatures import RingBallotSigner
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Block, Header
+from node.ledger.execution_proof import ExecutionProof
+from node.ledger.invalidity import encode_execution_proof
 from node.ledger.offences import OffenceClass
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state_records import PunishedOffence
@@ -226,3 +228,15 @@ def test_every_change_of_a_byte_convicts_nobody(position: int, difference: int) 
 
 def test_tags_are_what_is_counted() -> None:
     assert len({ballot_tag(raw) for raw in item().ballots}) == 10
+
+
+def test_section_9_one_banks_signature_does_not_stand_for_a_state_that_is_executed() -> None:
+    """A bank signs what it likes: only of a sealed header the parent and its state are known."""
+    signed = C.proposal(POISON, 2)
+    by_execution = encode_execution_proof(ExecutionProof(C.genesis, b"made up", (), ()))
+    accused = invalid_proposal(signed, by_execution)
+    assert accused is not None
+    assert judge(accused) == "evidence: only of a sealed block execution shows something"
+    approval = approved_invalid(C.approve(7, POISON, 2), accused)
+    assert approval is not None
+    assert judge(approval) == "evidence: only of a sealed block execution shows something"

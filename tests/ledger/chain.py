@@ -40,6 +40,7 @@ from node.ledger.governance import (
 )
 from node.ledger.offences import Offence, VerifiedEvidence
 from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transactions
+from node.ledger.reexecution import reexecute
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_header
@@ -463,8 +464,23 @@ class Chain:
             built.block, built.transactions, built.block.header.time_ms, built.evidence
         )
         assert comparable(validated) == comparable(built.transition)
+        assert comparable(self.reexecute(built)) == comparable(built.transition)
         self.apply(built.block, built.transition)
         return built
+
+    def reexecute(self, built: BuiltBlock) -> Transition:
+        """Execute the next block as who has its bytes and the state alone."""
+        raws = [item.raw for item in built.transactions]
+        header = built.block.header
+        return reexecute(
+            self.genesis,
+            self.state,
+            self.header,
+            header,
+            raws,
+            evidence=built.evidence,
+            ballots=built.ballots,
+        )
 
     def seal_matured(self, *raws: bytes) -> BuiltBlock:
         """Seal a block late enough for every open bin to close with it."""
