@@ -57,15 +57,21 @@ async def partial_of_conflict(access: RegulatorAccess, tag: bytes, share: Opener
 
 
 async def _conflict(access: RegulatorAccess, tag: bytes) -> tuple[BallotConflict, ActiveSet]:
-    """Find two ballots under one tag at some bank and verify them."""
+    """Find two ballots under one tag at some bank that verify."""
     credentials = ClientCredentials.load(access.place.root)
-    conflict = await find_conflict(access.ledger.endpoints, credentials, tag)
+    sets = await access.database.active_sets()
+
+    def holds(conflict: BallotConflict) -> bool:
+        return conflict.height > 0 and is_proven(
+            access.genesis, conflict, set_of(sets, conflict.height)
+        )
+
+    conflict = await find_conflict(access.ledger.endpoints, credentials, tag, holds)
     if conflict is None:
-        raise CommandFailed("no bank holds two ballots under this tag", "see its operator's alarms")
-    active = set_of(await access.database.active_sets(), conflict.height)
-    if not await asyncio.to_thread(is_proven, access.genesis, conflict, active):
-        raise CommandFailed("the two ballots that a bank holds prove nothing", "ask another bank")
-    return conflict, active
+        raise CommandFailed(
+            "no bank shows two ballots under this tag that hold", "see its operator's alarms"
+        )
+    return conflict, set_of(sets, conflict.height)
 
 
 def convict(directory: ConsortiumDirectory, text: str, files: Sequence[Path]) -> None:

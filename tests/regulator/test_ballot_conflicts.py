@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -27,8 +28,11 @@ from node.ledger.blocks import Block
 from node.ledger.invalidity import disprove
 from node.ledger.types import BankIndex, Height, View
 from node.runtime.regulator.ballot_conflicts import (
+    LOOKS_FROM_THE_START,
+    MAX_CLAIMED,
     collect_first,
     find_conflict,
+    is_proven,
     keep_evidence,
     make_evidence,
 )
@@ -184,13 +188,19 @@ async def test_two_of_three_officers_convict_together(make_world: MakeWorld) -> 
     conflict = await conflict_of(world, 2)
     world.banks[1].conflicts.append(conflict)
     tag = ballot_tag(conflict.first)
-    found = await find_conflict(world.endpoints, world.credentials, tag)
-    assert found == conflict
-    assert await find_conflict(world.endpoints, world.credentials, bytes(96)) is None
-
     genesis = world.ledger.chain.genesis
     active = world.follower.active_set_at(Height(1))
     assert active is not None
+    world.banks[0].conflicts.append(replace(conflict, second=conflict.first))
+    find = functools.partial(
+        find_conflict,
+        world.endpoints,
+        world.credentials,
+        holds=lambda pair: is_proven(genesis, pair, active),
+    )
+    assert await find(tag) == conflict
+    assert await find(bytes(96)) is None
+
     ballot = collect_first(genesis, conflict, active)
     parts = [open_partially(ballot, share) for share in split_opener(OPENER, 2, 3)]
     with pytest.raises(ProvingError):
@@ -200,3 +210,58 @@ async def test_two_of_three_officers_convict_together(make_world: MakeWorld) -> 
     await keep_evidence(world.database, item, "officer/olga")
     await world.conflicts.look()
     assert world.supervision[0].taken == [encode_item(item)]
+
+
+def claim(sequence: int, height: int, conflict: BallotConflict) -> BallotConflict:
+    """What a lying bank may show: a pair under a tag of its own making."""
+    tag_begins = conflict.first.index(ballot_tag(conflict.first))
+    raw = bytearray(conflict.first)
+    raw[tag_begins : tag_begins + 8] = sequence.to_bytes(8, "big")
+    return BallotConflict(sequence, Height(height), View(0), bytes(raw), conflict.second)
+
+
+async def test_a_lying_bank_neither_hides_a_conflict_nor_stops_the_regulator(world: World) -> None:
+    conflict = await conflict_of(world, 2)
+    world.banks[0].conflicts += [
+        # Too short to have a tag; then the true tag over ballots that do not hold.
+        BallotConflict(0, Height(1), View(0), b"short", b"shorter"),
+        BallotConflict(1, Height(1), View(0), conflict.first, conflict.first),
+        *[claim(2 + number, 1 << 40, conflict) for number in range(2 * MAX_CLAIMED)],
+    ]
+    world.banks[1].conflicts.append(conflict)
+    for _ in range(3):
+        await world.conflicts.look()
+
+    (raw,) = world.supervision[0].taken
+    item = decode_item(raw)
+    assert isinstance(item, DoubleBallot)
+    assert (item.bank, item.height) == (2, 1)
+    assert [len(claimed) for claimed in world.conflicts._claimed] == [MAX_CLAIMED, 0]
+
+
+async def test_a_bank_that_numbers_its_conflicts_anew_is_read_from_the_start(world: World) -> None:
+    """A bank that was rebuilt has lost what it had found before."""
+    conflict = await conflict_of(world, 2)
+    world.banks[1].conflicts += [replace(conflict, second=conflict.first)] * 3
+    await world.conflicts.look()
+    world.banks[1].conflicts[:] = [conflict]
+    await world.conflicts.look()
+    assert world.supervision[0].taken == []
+
+    world.conflicts._looks = LOOKS_FROM_THE_START
+    await world.conflicts.look()
+    assert len(world.supervision[0].taken) == 1
+
+
+async def test_section_9_what_nobody_can_be_punished_for_any_more_is_not_opened(
+    world: World,
+) -> None:
+    conflict = await conflict_of(world, 2)
+    world.banks[1].conflicts.append(conflict)
+    genesis = world.ledger.chain.genesis
+    short = replace(genesis, parameters=replace(genesis.parameters, evidence_window=1))
+    world.conflicts._genesis = short
+    await world.conflicts.look()
+
+    assert world.supervision[0].taken == []
+    assert await world.database.audit_rows() == ()

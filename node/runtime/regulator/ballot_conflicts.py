@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from crypto.ballot import BallotContext, BallotKey, collect_ballot
 from crypto.ballot_opening import join_opening, open_ballot
@@ -36,6 +36,12 @@ from node.wire.records import BallotConflict
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5.0
+READ_S = 5.0
+"""For one bank's list: an endless one must not keep the regulator from the others."""
+LOOKS_FROM_THE_START = 60
+"""A rebuilt bank numbers its conflicts anew, so lists are read again from time to time."""
+MAX_CLAIMED = 64
+"""Of one bank at a time. A bank that claims what does not hold fills its own room alone."""
 SETTLED = frozenset({Reason.EVIDENCE_PUNISHED.value, Reason.EVIDENCE_WINDOW.value})
 """Refusals after which an item is of no use any more: its key was punished, or it is too old."""
 
@@ -60,8 +66,11 @@ class ConflictDesk:
         self._follower = follower
         self._opener = opener
         self._read = [0] * len(self._ledgers)
-        self._waiting: dict[bytes, BallotConflict] = {}
+        self._claimed: list[dict[bytes, BallotConflict]] = [{} for _ in self._ledgers]
+        """What each bank shows, by tag, until it is verified: no bank can displace another's."""
+        self._proven: dict[bytes, BallotConflict] = {}
         """By tag; opened unless identified votes convict."""
+        self._looks = 0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -78,53 +87,81 @@ class ConflictDesk:
 
     async def look(self) -> None:
         """Read what is new at every bank, open what must be, hand in what is not yet."""
+        if self._looks % LOOKS_FROM_THE_START == 0:
+            self._read = [0] * len(self._ledgers)
+        self._looks += 1
         for number, ledger in enumerate(self._ledgers):
             try:
-                await self._read_on(number, ledger)
-            except ClientError as error:
+                async with asyncio.timeout(READ_S):
+                    await self._read_on(number, ledger)
+            except (ClientError, TimeoutError) as error:
                 logger.debug("a bank shows no conflicts", extra={"detail": str(error)})
-        for conflict in list(self._waiting.values()):
-            await self._handle(conflict)
+            await self._prove(number)
+        for tag, conflict in list(self._proven.items()):
+            if self._is_too_old(conflict) or await self._database.conflict_is_handled(tag):
+                del self._proven[tag]
+            elif self._opener is not None:
+                await self._handle(tag, conflict, self._opener)
         for handled in await self._database.conflicts_to_hand_in():
             await self._hand_in(handled)
 
     async def _read_on(self, number: int, ledger: LedgerClient) -> None:
+        """Take what a bank shows; what is above the limit is read once there is room again."""
+        claimed = self._claimed[number]
         async for page in ledger.ballot_conflicts(self._read[number]):
             for conflict in page:
+                if len(claimed) >= MAX_CLAIMED:
+                    return
                 self._read[number] = conflict.sequence + 1
-                tag = ballot_tag(conflict.first)
-                if not await self._database.conflict_is_handled(tag):
-                    self._waiting[tag] = conflict
+                try:
+                    tag = ballot_tag(conflict.first)
+                except Rejection:
+                    continue
+                if tag not in self._proven and not self._is_too_old(conflict):
+                    claimed.setdefault(tag, conflict)
 
-    async def _handle(self, conflict: BallotConflict) -> None:
-        tag = ballot_tag(conflict.first)
+    def _is_too_old(self, conflict: BallotConflict) -> bool:
+        """Whether nobody can be punished for it any more (BFT-12 section 9, EV_WINDOW)."""
+        window = self._genesis.parameters.evidence_window
+        return conflict.height + window <= self._follower.tip.height
+
+    async def _prove(self, number: int) -> None:
+        """Verify what a bank has shown, as far as its heights were followed."""
+        claimed = self._claimed[number]
+        for tag, conflict in list(claimed.items()):
+            active = self._follower.active_set_at(conflict.height)
+            if active is None:
+                continue
+            del claimed[tag]
+            if tag in self._proven or await self._database.conflict_is_handled(tag):
+                continue
+            where = {
+                "height": conflict.height,
+                "tag": tag.hex(),
+                "shown_by": self._banks[number].endpoint.bank,
+            }
+            if not await asyncio.to_thread(is_proven, self._genesis, conflict, active):
+                logger.warning("a conflict does not hold", extra=where)
+                continue
+            self._proven[tag] = conflict
+            if self._opener is None:
+                logger.warning("a conflict waits for the officers", extra=where)
+
+    async def _handle(self, tag: bytes, conflict: BallotConflict, opener: BallotKey) -> None:
         active = self._follower.active_set_at(conflict.height)
-        if active is None:
-            return
-        if not await asyncio.to_thread(is_proven, self._genesis, conflict, active):
-            del self._waiting[tag]
-            logger.warning(
-                "a conflict does not hold", extra={"height": conflict.height, "tag": tag.hex()}
-            )
-            return
-        if self._opener is None:
-            logger.warning(
-                "a conflict waits for the officers",
-                extra={"height": conflict.height, "tag": tag.hex()},
-            )
-            return
+        assert active is not None, "it was proven under this set"
         if await self._is_convicted(conflict):
             return
-        item = await asyncio.to_thread(make_evidence, self._genesis, conflict, active, self._opener)
+        item = await asyncio.to_thread(make_evidence, self._genesis, conflict, active, opener)
         await keep_evidence(self._database, item, "regulator")
-        del self._waiting[tag]
+        del self._proven[tag]
         logger.info("double ballot", extra={"height": item.height, "accused": item.bank})
 
     async def _is_convicted(self, conflict: BallotConflict) -> bool:
         """Whether identified votes of this height and view convict as many banks."""
         here = [
             other
-            for other in self._waiting.values()
+            for other in self._proven.values()
             if (other.height, other.view) == (conflict.height, conflict.view)
         ]
         accused: set[int] = set()
@@ -234,16 +271,27 @@ async def keep_evidence(database: RegulatorDatabase, item: DoubleBallot, actor: 
 
 
 async def find_conflict(
-    endpoints: Sequence[Endpoint], credentials: ClientCredentials, tag: bytes
+    endpoints: Sequence[Endpoint],
+    credentials: ClientCredentials,
+    tag: bytes,
+    holds: Callable[[BallotConflict], bool],
 ) -> BallotConflict | None:
-    """Return the pair under a tag that some bank holds, unverified; None if none answers so."""
+    """Return the first pair under a tag that some bank shows and that holds; None if none does."""
     for endpoint in endpoints:
         async with LedgerClient([endpoint], credentials) as ledger:
             try:
-                async for page in ledger.ballot_conflicts():
-                    for conflict in page:
-                        if ballot_tag(conflict.first) == tag:
-                            return conflict
-            except ClientError as error:
+                async with asyncio.timeout(READ_S):
+                    async for page in ledger.ballot_conflicts():
+                        for conflict in page:
+                            if _has_tag(conflict, tag) and await asyncio.to_thread(holds, conflict):
+                                return conflict
+            except (ClientError, TimeoutError) as error:
                 logger.debug("a bank shows no conflicts", extra={"detail": str(error)})
     return None
+
+
+def _has_tag(conflict: BallotConflict, tag: bytes) -> bool:
+    try:
+        return ballot_tag(conflict.first) == tag
+    except Rejection:
+        return False
