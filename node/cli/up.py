@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,17 +18,23 @@ from crypto.curve import decode_strict
 from crypto.errors import Rejected
 from node.cli.block_stream import BlockLine, stream_block_lines
 from node.cli.demo_show import show_demo
-from node.cli.failure import EXIT_FAILED
+from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from node.cli.options import data_option, json_option
-from node.cli.terminal import answer, answer_json, progress, say, warn
+from node.cli.terminal import answer, answer_json, progress, say, steps, warn
+from node.client.workload_file import open_workload
 from node.ledger.parameters import DAY_S, Parameters
-from node.runtime.bank_databases import database_server
+from node.runtime.bank_databases import DatabaseServer, database_server
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.initialise import (
     DEFAULT_BANKS,
     create_consortium,
     require_bank_count,
     require_fiscal_year,
+)
+from node.runtime.ledger_installation import (
+    install_ledger,
+    require_whole_ledger,
+    require_workload_consortium,
 )
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.running_consortium import supervisor_lock
@@ -51,6 +58,8 @@ class UpOptions:
     with_regulator: bool = True
     opener_key: bytes | None = None
     """Made by officers together; of a new consortium."""
+    workload_file: Path | None = None
+    """Whose funded ledger a new consortium begins with."""
 
     @property
     def settles_years(self) -> bool:
@@ -95,6 +104,14 @@ class UpOptions:
     help="Opener's key of a new consortium, made by officers: `consortium regulator join`.",
 )
 @click.option(
+    "--genesis",
+    "workload_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Begin a new consortium with the banks and the funded ledger of a workload file: "
+    "`consortium load prepare`.",
+)
+@click.option(
     "--no-regulator", is_flag=True, help="Without the regulator: nobody settles or re-verifies."
 )
 def command(
@@ -106,6 +123,7 @@ def command(
     database_url: str | None,
     fiscal_year_seconds: int | None,
     opener_key: str | None,
+    workload_file: Path | None,
     no_regulator: bool,
 ) -> None:
     """Start a consortium: each bank a process of its own with its own database.
@@ -118,7 +136,14 @@ def command(
       consortium up
       consortium up --demo 300
       consortium up --banks 4 --data four --demo 20 --json
+      consortium up --genesis ten-thousand.load --data loaded
     """
+    if workload_file is not None and (fiscal_year_seconds is not None or opener_key is not None):
+        raise CommandFailed(
+            "--genesis brings years and keys of its own",
+            "leave --fiscal-year-seconds and --opener-key out",
+            EXIT_USAGE,
+        )
     options = UpOptions(
         directory,
         bank_count,
@@ -129,6 +154,7 @@ def command(
         fiscal_year_seconds=fiscal_year_seconds,
         with_regulator=not no_regulator,
         opener_key=None if opener_key is None else _read_opener_key(opener_key),
+        workload_file=workload_file,
     )
     exit_code = asyncio.run(run_up(options))
     raise click.exceptions.Exit(exit_code)
@@ -147,7 +173,7 @@ async def run_up(options: UpOptions) -> int:
         supervisor = Supervisor(
             options.directory, databases, _show_notice, with_regulator=options.with_regulator
         )
-        run = _Run(options, supervisor, begun_s)
+        run = _Run(options, databases, supervisor, begun_s)
         try:
             return await run.until(interrupted)
         finally:
@@ -159,6 +185,8 @@ async def run_up(options: UpOptions) -> int:
 def ensure_consortium(options: UpOptions) -> None:
     """Make the consortium if there is none; one that is there keeps its banks."""
     directory = options.directory
+    if options.workload_file is not None:
+        _ensure_workload_consortium(directory, options.workload_file)
     if directory.exists():
         if options.bank_count is not None:
             require_bank_count(directory, options.bank_count)
@@ -177,6 +205,29 @@ def ensure_consortium(options: UpOptions) -> None:
     )
 
 
+def _ensure_workload_consortium(directory: ConsortiumDirectory, file: Path) -> None:
+    with open_workload(file) as workload:
+        if require_workload_consortium(directory, workload):
+            header = workload.header
+            say(
+                f"made the consortium of {file}: {header.bank_count} banks in {directory.root}, "
+                f"chain {header.chain_id.hex()[:16]}"
+            )
+
+
+async def _install_ledger(options: UpOptions, databases: DatabaseServer) -> None:
+    """Install the ledger that a new consortium begins with, unless it is there already."""
+    directory = options.directory
+    if options.workload_file is None:
+        require_whole_ledger(directory)
+    elif directory.pending_ledger_file.exists():
+        begun_s = time.monotonic()
+        with open_workload(options.workload_file) as workload, steps("installing") as meter:
+            await install_ledger(directory, databases, workload, meter)
+            height = workload.header.funded_height
+        say(f"every bank holds {height} blocks ({time.monotonic() - begun_s:.1f} s)")
+
+
 def _read_opener_key(text: str) -> bytes:
     try:
         key = bytes.fromhex(text)
@@ -189,8 +240,15 @@ def _read_opener_key(text: str) -> bytes:
 class _Run:
     """One run of the consortium, from start to interruption."""
 
-    def __init__(self, options: UpOptions, supervisor: Supervisor, begun_s: float) -> None:
+    def __init__(
+        self,
+        options: UpOptions,
+        databases: DatabaseServer,
+        supervisor: Supervisor,
+        begun_s: float,
+    ) -> None:
         self.supervisor = supervisor
+        self._databases = databases
         self._options = options
         self._begun_s = begun_s
         # A demonstration that was interrupted has shown nothing.
@@ -213,6 +271,7 @@ class _Run:
             await asyncio.gather(working, waiting, return_exceptions=True)
 
     async def _serve(self) -> None:
+        await _install_ledger(self._options, self._databases)
         await self.supervisor.start()
         with progress("banks verified healthy") as meter:
             health = await self.supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)

@@ -35,6 +35,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.parameters import Parameters
 from node.ledger.types import HASH_BYTES, Height, TimeMs
 from node.runtime.block_maker import BlockMaker
+from node.runtime.config import ConfigurationError
 from node.runtime.draw_seeds import DrawSeeds
 from node.runtime.founding import ConsortiumKeys, make_genesis
 from node.runtime.ledger_archive import Founding
@@ -71,7 +72,7 @@ class StepProgress(Protocol):
     def __call__(self, step: str, done: int, total: int) -> None: ...
 
 
-class WorkloadOrderInvalid(Exception):
+class WorkloadOrderInvalid(ConfigurationError):
     """A workload of this kind and size cannot be made; the message says why."""
 
 
