@@ -176,7 +176,7 @@ def prepare_workload(
         asset=genesis.base_asset.asset_id,
         ring_base=order.ring_base,
         fee=genesis.parameters.transfer_fee,
-        expiry=order.blocks + EXPIRY_HEIGHTS,
+        expiry=EXPIRY_HEIGHTS,
     )
     length = layout_of(Kind.TRANSFER, 1, 2, order.ring_base).total
     with (
@@ -190,6 +190,7 @@ def prepare_workload(
             for number, (bin_id, notes) in enumerate(bins.items())
         )
         proven = 0
+        progress("proving transfers", proven, order.transactions)
         for batch in workers.map(prove_spends, tasks):
             for number, raw in batch:
                 writer.put(number, raw)
@@ -242,6 +243,7 @@ def _fund(
     progress: StepProgress,
 ) -> dict[int, tuple[FundedNote, ...]]:
     """Write the funded ledger into the archive; return the notes of each bin, oldest bin first."""
+    progress("funding", 0, order.issues)
     maker = BlockMaker(MemoryLedger(founding.genesis), founding.keys)
     filling: dict[int, list[FundedNote]] = {}
     closed: dict[int, tuple[FundedNote, ...]] = {}

@@ -1,0 +1,135 @@
+"""`consortium load`: prove a load beforehand, say what a file holds, and run it with Locust."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from node.cli.load_progress import rated_steps
+from node.cli.options import json_option
+from node.cli.terminal import answer, answer_json
+from node.client.workload_file import LOCAL, WIDE, WorkloadHeader, open_workload
+
+
+@click.group(short_help="Prepare a load of proven transactions, and run it with Locust.")
+def command() -> None:
+    """Prepare a load of proven transactions, and run it with Locust.
+
+    \b
+    Examples:
+      consortium load prepare --transactions 10000 --out ten-thousand.load
+      consortium up --genesis ten-thousand.load --data loaded
+      consortium load run --workload-file ten-thousand.load --data loaded --users 50 --minutes 5
+    """
+
+
+@command.command(short_help="Make a consortium, fund it, and prove transactions over its notes.")
+@click.option(
+    "--transactions", type=click.IntRange(1, 10_000_000), required=True, help="How many to prove."
+)
+@click.option(
+    "--out",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write; it holds private keys of the consortium it makes.",
+)
+@click.option(
+    "--workload",
+    "name",
+    type=click.Choice([LOCAL, WIDE]),
+    default=LOCAL,
+    show_default=True,
+    help="local: at most 8 bins in a hundred transactions. wide: every one spends from another.",
+)
+@click.option(
+    "--ring-base",
+    type=click.Choice(["4", "8", "16"]),
+    default="8",
+    show_default=True,
+    help="Every spend hides among the square of this.",
+)
+@click.option("--banks", type=click.IntRange(4, 16), default=12, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="The same seed gives the same file.  [default: drawn by chance]",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="Processes that prove.  [default: one a core]"
+)
+@json_option
+def prepare(
+    transactions: int,
+    path: Path,
+    name: str,
+    ring_base: str,
+    banks: int,
+    seed: int | None,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Make a consortium, fund it, and prove independent payments over its notes.
+
+    Everything is real: keys, proofs, blocks, seals and ballots. The file serves again and again,
+    each time with a consortium started by `consortium up --genesis FILE` in a new directory.
+
+    \b
+    Examples:
+      consortium load prepare --transactions 10000 --out ten-thousand.load
+      consortium load prepare --transactions 10000 --workload wide --ring-base 4 --out wide.load
+    """
+    from node.runtime.load_preparation import WorkloadOrder, prepare_workload
+
+    begun_s = time.monotonic()
+    order = WorkloadOrder(transactions, name, int(ring_base), banks, seed=seed, jobs=jobs)
+    with rated_steps() as meter:
+        if order.notes > transactions:
+            meter.say(
+                f"{order.bins} full bins hold {order.notes} notes: so many are funded, "
+                f"{transactions} of them are spent"
+            )
+        header = prepare_workload(path, order, meter)
+    _show(path, header, as_json, seconds=time.monotonic() - begun_s)
+
+
+@command.command(short_help="Say what a workload file holds; verify every byte of it.")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def show(path: Path, as_json: bool) -> None:
+    """Say what a workload file holds, after verifying every byte of it.
+
+    \b
+    Examples:
+      consortium load show ten-thousand.load
+      consortium load show ten-thousand.load --json
+    """
+    with open_workload(path) as workload:
+        workload.verify()
+        _show(path, workload.header, as_json)
+
+
+def _show(path: Path, header: WorkloadHeader, as_json: bool, seconds: float | None = None) -> None:
+    size = path.stat().st_size
+    if as_json:
+        record = {
+            "file": str(path),
+            **asdict(header),
+            "chain_id": header.chain_id.hex(),
+            "file_bytes": size,
+        }
+        answer_json(record if seconds is None else {**record, "seconds": round(seconds, 1)})
+        return
+    took = "" if seconds is None else f", made in {seconds:.1f} s"
+    answer(
+        f"{path}: {header.transaction_count} proven payments of {header.transaction_bytes} bytes"
+        f" ({size / 1e6:.1f} MB{took})\n"
+        f"workload {header.name}, ring base {header.ring_base}: spends from {header.bins} bins, "
+        f"at most {header.bins_per_block} in a block of a hundred\n"
+        f"{header.bank_count} banks, chain {header.chain_id.hex()[:16]}, funded in "
+        f"{header.funded_height} blocks; valid up to height {header.expiry}\n"
+        f"start it:  consortium up --genesis {path} --data DIRECTORY"
+    )
