@@ -22,7 +22,13 @@ from node.runtime.bank_databases import database_server
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory, short_name
 from node.runtime.fault_book import forget_corruption
 from node.runtime.guard_file import GuardCorrupt, SignaturePoint
-from node.runtime.rebuild import end_node, replace_database, replace_guard, signed_up_to
+from node.runtime.rebuild import (
+    Replaced,
+    end_node,
+    replace_database,
+    replace_guard,
+    signed_up_to,
+)
 from node.runtime.running_consortium import is_supervised, supervisor_lock
 from node.runtime.start_requests import request_start
 from node.wire.operator_records import NodeReport
@@ -42,6 +48,8 @@ class RebuildReport:
     replaced_database: str | None
     """What the old database is called now; None if there was none, or it was dropped."""
     dropped: bool
+    carried_conflicts: int
+    """Ballots in conflict that the new database has from the old one (BFT-12 E8)."""
     join: str
     height: int
     """At which the bank was compared with the others; 0 if the consortium is down."""
@@ -156,23 +164,44 @@ def _replace(
         end_node(place, directory, patience_s=STOP_PATIENCE_S)
         signed = _guard(directory, place, sealed)
         say("replacing its database")
-        kept = replace_database(databases, place, join, datetime.now(UTC))
+        genesis = directory.genesis()
+        replaced = replace_database(databases, place, genesis, join, datetime.now(UTC))
+        kept = replaced.kept
         if kept is not None:
             say(f"the old database is kept as {kept}")
-        if kept is not None and drop_old:
+        _tell_conflicts(replaced)
+        dropped = kept is not None and drop_old and not replaced.unread
+        if kept is not None and dropped:
             databases.drop_replaced(place, kept)
             say(f"{kept} is dropped")
         return RebuildReport(
             bank=bank,
             name=place.short_name,
-            replaced_database=None if drop_old else kept,
-            dropped=drop_old and kept is not None,
+            replaced_database=None if dropped else kept,
+            dropped=dropped,
+            carried_conflicts=replaced.carried_conflicts,
             join=join,
             height=0,
             state_root="",
             compared_with=(),
             silent_through=0 if signed is None else signed.height,
             seconds=0.0,
+        )
+
+
+def _tell_conflicts(replaced: Replaced) -> None:
+    """Say what became of the ballots in conflict that the bank had found."""
+    if replaced.carried_conflicts:
+        say(f"{replaced.carried_conflicts} pairs of conflicting ballots are carried over")
+    if replaced.false_conflicts:
+        warn(
+            f"{replaced.false_conflicts} rows of {replaced.kept} about conflicting ballots prove "
+            "nothing and are left there"
+        )
+    if replaced.unread:
+        warn(
+            f"conflicting ballots that {replaced.kept} may hold could not be read "
+            f"({replaced.unread}), so it is not dropped; other banks that saw them keep them"
         )
 
 

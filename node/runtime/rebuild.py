@@ -4,15 +4,23 @@ Keys and guard file stay: the bank is the same one, and signs nothing at heights
 have signed before (BFT-12 D4). The node that starts on the empty database verifies every seal with
 its signatures and ballots, every header, voting record, transaction, settlement and state root that
 its peers give it; a peer can withhold and not deceive. The old database is kept beside the new one
-until its operator drops it, and with it the ballots in conflict that this bank had found: other
-banks that saw them keep them too.
+until its operator drops it.
+
+One thing the peers cannot give back: ballots in conflict that this bank alone may have seen, which
+convict a bank once the regulator opens one (BFT-12 E8). They prove themselves, so those that still
+do are carried over; a database that they cannot be read from is not dropped.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from node.ledger.active_set import ActiveSet
+from node.ledger.ballots import VerifiedBallot, ballot_message, ballot_tag, verify_ballots
+from node.ledger.encoding import MalformedEncoding
+from node.ledger.genesis import Genesis
 from node.ledger.types import Height
 from node.runtime.bank_databases import DatabaseServer, bring_up_to_date
 from node.runtime.config import load_node_config, render_node_config
@@ -22,6 +30,14 @@ from node.runtime.running_consortium import (
     end_processes,
     node_processes,
 )
+from node.runtime.secrets_directory import read_private
+from node.storage.conflict_transfer import (
+    KeptConflict,
+    KeptConflicts,
+    read_conflicts,
+    write_conflicts,
+)
+from node.storage.errors import StorageError
 
 
 def aside_label(now: datetime) -> str:
@@ -73,10 +89,70 @@ def _owner(directory: ConsortiumDirectory, bank: BankDirectory) -> bytes:
     return guard_owner(genesis.chain_id, genesis.banks[bank.bank].consensus_key)
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What became of a bank's old database."""
+
+    kept: str | None
+    """What it is called now; None if there was none."""
+    carried_conflicts: int
+    """Ballots in conflict that the new one has from it."""
+    false_conflicts: int
+    """Rows of it that do not prove what they say any more."""
+    unread: str
+    """Why its conflicts could not be read; empty if they could."""
+
+
+def sound_conflicts(genesis: Genesis, found: KeptConflicts) -> tuple[KeptConflict, ...]:
+    """Return the pairs that prove that a bank cast two ballots, each tag once."""
+    sound: dict[bytes, KeptConflict] = {}
+    for item in found.conflicts:
+        active = _set_at(genesis, found.set_changes, item.height)
+        raws = (item.first, item.second)
+        verdicts = verify_ballots(
+            raws,
+            chain_id=genesis.chain_id,
+            height=item.height,
+            view=item.view,
+            active_set=active,
+        )
+        if not all(isinstance(verdict, VerifiedBallot) for verdict in verdicts):
+            continue
+        tags = {ballot_tag(raw) for raw in raws}
+        if len(tags) == 1 and ballot_message(item.first) != ballot_message(item.second):
+            sound.setdefault(tags.pop(), item)
+    return tuple(sound.values())
+
+
+def _set_at(
+    genesis: Genesis, set_changes: Sequence[tuple[Height, bytes]], height: Height
+) -> ActiveSet:
+    """Return the set of a height as a database tells it, made of keys of the genesis.
+
+    One that is damaged or false verifies nothing, and misleads nobody: who judges the evidence
+    knows the set.
+    """
+    every_bank = tuple([bank.index for bank in genesis.banks])
+    banks = every_bank
+    for changed_at, encoded in set_changes:
+        if changed_at < height:
+            try:
+                told = ActiveSet.decode(encoded).banks
+            except MalformedEncoding:
+                continue
+            if told and set(told) <= set(every_bank):
+                banks = told
+    return genesis.active_set(banks)
+
+
 def replace_database(
-    databases: DatabaseServer, bank: BankDirectory, join: str, now: datetime
-) -> str | None:
-    """Give a stopped bank an empty, migrated database; return what the old one is called now.
+    databases: DatabaseServer,
+    bank: BankDirectory,
+    genesis: Genesis,
+    join: str,
+    now: datetime,
+) -> Replaced:
+    """Give a stopped bank an empty, migrated database; say what became of the old one.
 
     `join` is how the node will learn the ledger (`NodeConfig.join`). Raises `PostgresError`,
     `StorageError` or `ConfigurationError`.
@@ -85,6 +161,19 @@ def replace_database(
     if config.join != join:
         text = render_node_config(replace(config, join=join), bank.root.resolve())
         bank.config_file.write_text(text, encoding="utf-8")
+    url = read_private(bank.database_url_file).decode("utf-8").strip()
+    found, unread = KeptConflicts((), ()), ""
+    try:
+        found = read_conflicts(url)
+    except StorageError as error:
+        unread = str(error)
+    sound = sound_conflicts(genesis, found)
     kept = databases.replace(bank, aside_label(now))
     bring_up_to_date(bank)
-    return kept
+    write_conflicts(read_private(bank.database_url_file).decode("utf-8").strip(), sound)
+    return Replaced(
+        kept=kept,
+        carried_conflicts=len(sound),
+        false_conflicts=len(found.conflicts) - len(sound),
+        unread=unread if kept is not None else "",
+    )

@@ -99,6 +99,7 @@ def test_the_answer(compared: tuple[int, ...], kept: str | None, text: str) -> N
         name="dunmere",
         replaced_database=kept,
         dropped=False,
+        carried_conflicts=0,
         join="replay",
         height=12,
         state_root="ab" * 32,
