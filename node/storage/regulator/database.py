@@ -21,6 +21,7 @@ from node.storage.errors import NotFound, StorageError
 from node.storage.failures import storage_errors
 from node.storage.regulator.records import (
     FIRST_AUDIT_HASH,
+    Accusation,
     Alarm,
     AuditRow,
     Challenge,
@@ -35,6 +36,7 @@ from node.storage.regulator.records import (
     VotingRecord,
 )
 from node.storage.regulator.tables import (
+    ACCUSATIONS,
     ACTIVE_SETS,
     ALARMS,
     AUDIT_LOG,
@@ -42,6 +44,7 @@ from node.storage.regulator.tables import (
     CLOSED_BINS,
     FOLLOWED_BLOCKS,
     HANDLED_CONFLICTS,
+    KEPT_STATES,
     RECORDED_BALLOTS,
     REVERIFICATIONS,
     SETTLEMENTS,
@@ -436,6 +439,64 @@ class RegulatorDatabase:
                 .values(handed_in=True)
             )
             await self._audit(connection, "evidence-handed-in", "regulator", {"tag": tag.hex()})
+
+    async def add_accusation(self, accusation: Accusation, said: Mapping[str, Any]) -> bool:
+        """Keep evidence and its audit row; False if there is some about this block already."""
+        async with self._transaction() as connection:
+            added = await connection.scalar(
+                insert(ACCUSATIONS)
+                .values(asdict(accusation))
+                .on_conflict_do_nothing()
+                .returning(ACCUSATIONS.c.height)
+            )
+            if added is not None:
+                await self._audit(connection, "accusation", "regulator", said)
+        return added is not None
+
+    async def waiting_accusations(self) -> tuple[Accusation, ...]:
+        """Return the evidence that the banks have not taken yet, oldest first."""
+        statement = sa.select(ACCUSATIONS).where(ACCUSATIONS.c.outcome.is_(None))
+        rows = await self._rows(statement.order_by(ACCUSATIONS.c.height))
+        return tuple([Accusation(**row) for row in rows])
+
+    async def accusation_counts(self) -> tuple[int, int]:
+        """Return how many accusations there are, and how many of them wait."""
+        waiting = sa.func.count().filter(ACCUSATIONS.c.outcome.is_(None))
+        statement = sa.select(sa.func.count().label("all"), waiting.label("waiting"))
+        row = (await self._rows(statement.select_from(ACCUSATIONS)))[0]
+        return int(row["all"]), int(row["waiting"])
+
+    async def end_accusation(self, evidence_id: bytes, outcome: str, banks: Sequence[int]) -> None:
+        """Note what became of evidence, by the answers of these banks."""
+        async with self._transaction() as connection:
+            await connection.execute(
+                sa.update(ACCUSATIONS)
+                .where(ACCUSATIONS.c.evidence_id == evidence_id)
+                .values(outcome=outcome)
+            )
+            data = {"evidence": evidence_id.hex(), "outcome": outcome, "banks": list(banks)}
+            await self._audit(connection, "evidence-handed-in", "regulator", data)
+
+    # Executing again
+
+    async def keep_state(self, height: Height, state: bytes) -> None:
+        """Keep the state after a block."""
+        async with self._transaction() as connection:
+            values = insert(KEPT_STATES).values(height=height, state=state)
+            await connection.execute(values.on_conflict_do_nothing())
+
+    async def forget_state(self, height: Height) -> None:
+        """Drop a kept state."""
+        async with self._transaction() as connection:
+            await connection.execute(sa.delete(KEPT_STATES).where(KEPT_STATES.c.height == height))
+
+    async def kept_state(self, height: Height | None = None) -> bytes | None:
+        """Return the highest state that is kept, or that is kept up to a height."""
+        statement = sa.select(KEPT_STATES.c.state).order_by(KEPT_STATES.c.height.desc()).limit(1)
+        if height is not None:
+            statement = statement.where(KEPT_STATES.c.height <= height)
+        rows = await self._rows(statement)
+        return bytes(rows[0]["state"]) if rows else None
 
     # The audit log
 

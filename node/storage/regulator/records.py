@@ -170,6 +170,22 @@ class HandledConflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Accusation:
+    """Evidence that an invalid block was sealed, against who created it."""
+
+    evidence_id: bytes
+    height: Height
+    bank: BankIndex
+    """The accused."""
+    item: bytes
+    outcome: str | None
+    """None while it waits; `TAKEN`, or the reason why no bank takes it any more."""
+
+
+TAKEN = "taken"
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRow:
     """One act of the regulator."""
 

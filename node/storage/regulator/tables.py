@@ -133,6 +133,28 @@ HANDLED_CONFLICTS = sa.Table(
 )
 """Ballots under one tag that convict a bank, with the evidence made of them (BFT-12 9, E8)."""
 
+KEPT_STATES = sa.Table(
+    "kept_states",
+    METADATA,
+    sa.Column("height", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
+"""States that execution led to, canonical: some heights, to execute later blocks from."""
+
+ACCUSATIONS = sa.Table(
+    "accusations",
+    METADATA,
+    sa.Column("evidence_id", sa.LargeBinary, primary_key=True),
+    sa.Column("height", sa.BigInteger, nullable=False),
+    sa.Column("bank", sa.SmallInteger, nullable=False),
+    sa.Column("item", sa.LargeBinary, nullable=False),
+    sa.Column("outcome", sa.Text),
+    sa.UniqueConstraint("height", "bank"),
+    fixed_length("evidence_id", HASH_BYTES),
+)
+"""Evidence against who created an invalid block that was sealed (BFT-12 9, E5), one for each block;
+without an outcome as long as the banks have not taken it."""
+
 AUDIT_LOG = sa.Table(
     "audit_log",
     METADATA,
