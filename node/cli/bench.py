@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import click
 
+from crypto.ring import RING_BASES
+from node.cli.failure import EXIT_FAILED
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, say
+from node.client.workload_file import LOCAL, WIDE
 from node.runtime.consortium_directory import ConsortiumDirectory
 
 
@@ -18,6 +23,7 @@ def command() -> None:
     \b
     Examples:
       consortium bench crypto
+      consortium bench throughput --seconds 60 --html report.html
       consortium bench settlement
       consortium bench faults
     """
@@ -106,3 +112,135 @@ def faults(rounds: int, seconds: float, directory: ConsortiumDirectory, as_json:
     else:
         for line in result.lines():
             answer(line)
+
+
+PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+@command.command(short_help="Measure sealed transactions a second, and how long sealing takes.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=3),
+    default=60.0,
+    show_default=True,
+    help="Length of each window; a ramp comes before it.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="Transactions a second, due at fixed times whatever the banks answer.  "
+    "[default: as fast as they are sealed]",
+)
+@click.option(
+    "--sweep", is_flag=True, help="Saturation first, then 25 to 100 % of what it sealed."
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Windows of each kind.",
+)
+@click.option(
+    "--banks",
+    "bank_count",
+    type=click.IntRange(4, 16),
+    default=12,
+    show_default=True,
+    help="Of the consortium that is made.",
+)
+@click.option(
+    "--workload",
+    type=click.Choice([LOCAL, WIDE]),
+    default=LOCAL,
+    show_default=True,
+    help="Few rings a block, or every transaction from another ring.",
+)
+@click.option(
+    "--ring-base",
+    type=click.Choice([str(base) for base in RING_BASES]),
+    default="8",
+    show_default=True,
+    help="A ring has so many notes, squared.",
+)
+@click.option(
+    "--workload-file",
+    type=PATH,
+    help="Of `consortium load prepare`; made there if it does not exist.",
+)
+@click.option(
+    "--data",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the consortium, which is made from the workload, or runs already.  "
+    "[default: a temporary one]",
+)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(min=1),
+    help="Transactions under way at saturation.  [default: ten blocks' worth]",
+)
+@click.option("--no-doctor", is_flag=True, help="Compare state roots only, at the end.")
+@click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")
+@click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
+@json_option
+def throughput(
+    seconds: float,
+    rate: float | None,
+    sweep: bool,
+    repeat: int,
+    bank_count: int,
+    workload: str,
+    ring_base: str,
+    workload_file: Path | None,
+    directory: Path | None,
+    in_flight: int | None,
+    no_doctor: bool,
+    html_file: Path | None,
+    json_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure what a consortium seals a second, how long that takes, and what it costs.
+
+    It starts a consortium of its own whose banks verify every proof, submits proven transactions,
+    and ends with a reckoning: everything that a bank acknowledged must be sealed or rejected by
+    name, and all banks must have one ledger. Exits with 0 only if that holds.
+
+    \b
+    Examples:
+      consortium bench throughput --html report.html
+      consortium bench throughput --rate 75 --seconds 60 --json
+      consortium bench throughput --sweep --repeat 3 --workload-file local.workload --out a.json
+    """
+    from node.cli.benchmark_throughput import ThroughputOptions, measure_throughput
+    from node.cli.throughput_page import render_page
+    from node.cli.throughput_report import report_lines
+
+    if sweep and rate is not None:
+        raise click.UsageError("--sweep chooses the rates itself: leave out --rate")
+    options = ThroughputOptions(
+        seconds=seconds,
+        rate=rate,
+        sweep=sweep,
+        repeat=repeat,
+        bank_count=bank_count,
+        workload=workload,
+        ring_base=int(ring_base),
+        workload_file=workload_file,
+        directory=directory,
+        in_flight=in_flight,
+        with_doctor=not no_doctor,
+    )
+    report = asyncio.run(measure_throughput(options, say))
+    document = report.to_json_object()
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if html_file is not None:
+        html_file.write_text(render_page(document), encoding="utf-8")
+    if as_json:
+        answer_json(document)
+    else:
+        for line in report_lines(report):
+            answer(line)
+    if not report.integrity.held:
+        raise click.exceptions.Exit(EXIT_FAILED)
