@@ -169,7 +169,13 @@ class Accumulator:
 
 
 class BatchItem(Protocol):
-    """What a batch can verify: anything collected whose equations are all that is left to check."""
+    """What a batch can verify: anything collected with nothing left to check but its equations, and
+    that some of its points lie in G1."""
+
+    @property
+    def unchecked_points(self) -> Sequence[Point]:
+        """Points that must lie in G1 and that nobody asked yet (`crypto.subgroup`)."""
+        ...
 
     @property
     def equation_kinds(self) -> tuple[Reason, ...]:

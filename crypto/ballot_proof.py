@@ -151,6 +151,12 @@ class CollectedBallot:
         return _DECISIONS[self.message[BLOCK_ID_BYTES:]]
 
     @property
+    def unchecked_points(self) -> tuple[Point, ...]:
+        """None: ballots are also verified with weights drawn from their bytes, where a search for
+        colliding coefficients could be made at home (see `crypto.subgroup`)."""
+        return ()
+
+    @property
     def equation_kinds(self) -> tuple[Reason, ...]:
         """The reasons its equations can fail with."""
         return (Reason.BALLOT,)

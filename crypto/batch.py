@@ -17,13 +17,16 @@ from contextlib import suppress
 
 from crypto.accumulator import Accumulator, BatchItem, EquationsFail
 from crypto.collected import CollectedTransaction
+from crypto.curve import require_subgroup
 from crypto.errors import BatchRejected, BlockRejected, Reason, Rejected
 from crypto.randomness import SYSTEM_RANDOMNESS, RandomBytes
 from crypto.ring import ClosedBin, OpenBin
-from crypto.transaction import Mint, Transfer
+from crypto.subgroup import require_all_in_subgroup
+from crypto.transaction import Mint, Transfer, decode_transaction
 from crypto.validation import (
     LedgerView,
     PreparedTransaction,
+    SubgroupCheck,
     check_uniqueness,
     collect,
     draw_challenges,
@@ -32,14 +35,34 @@ from crypto.validation import (
 
 
 def verify_batch(items: Sequence[BatchItem], random_bytes: RandomBytes = SYSTEM_RANDOMNESS) -> None:
-    """Verify the equations of all items together (IDX1 10.4-10.7).
+    """Verify the equations of all items together, and the subgroup of points that they left
+    unchecked (IDX1 10.4-10.7, `crypto.subgroup`).
 
     `random_bytes` draws the weights, after the items are fixed. Raises BatchRejected naming exactly
     the items that fail and the first failing kind of each (IDX1 8.7).
     """
-    failures = _failures_among(items, range(len(items)), random_bytes, known_bad=False)
+    failures = _outside_subgroup(items, random_bytes)
+    inside = [index for index in range(len(items)) if index not in failures]
+    failures |= _failures_among(items, inside, random_bytes, known_bad=False)
     if failures:
         raise BatchRejected(dict(sorted(failures.items())))
+
+
+def _outside_subgroup(
+    items: Sequence[BatchItem], random_bytes: RandomBytes
+) -> dict[int, Reason]:
+    points = [point for item in items for point in item.unchecked_points]
+    with suppress(Rejected):
+        require_all_in_subgroup(points, random_bytes)
+        return {}
+    failures = {}
+    for index, item in enumerate(items):
+        try:
+            for point in item.unchecked_points:
+                require_subgroup(point)
+        except Rejected as error:
+            failures[index] = error.reason
+    return failures
 
 
 def _holds(
@@ -93,7 +116,8 @@ def verify_transaction(
     points_checked: bool = False,
 ) -> CollectedTransaction:
     """Judge one transaction by all of IDX1 8.1-8.7; raises Rejected with the first reason."""
-    item = collect(data, view, points_checked=points_checked)
+    subgroup = SubgroupCheck.DONE if points_checked else SubgroupCheck.AT_ONCE
+    item = collect(data, view, subgroup=subgroup)
     try:
         verify_batch((item,), random_bytes)
     except BatchRejected as error:
@@ -152,8 +176,10 @@ class _Candidate:
     def __init__(self, data: bytes, view: LedgerView, points_checked: bool) -> None:
         self._outcome: PreparedTransaction | Rejected
         self._collected: CollectedTransaction | Rejected | None = None
+        subgroup = SubgroupCheck.DONE if points_checked else SubgroupCheck.WITH_BATCH
         try:
-            self._outcome = prepare(data, view, points_checked=points_checked)
+            transaction = decode_transaction(data, view.ring_base)
+            self._outcome = prepare(transaction, view, subgroup=subgroup)
         except Rejected as error:
             self._outcome = error
 
@@ -175,6 +201,16 @@ class _Candidate:
             raise self._collected
         return self._collected
 
+    def collect_unique(self, view: LedgerView) -> CollectedTransaction:
+        """Steps 8.5 and 8.6 after what came before them; raises Rejected with the first reason."""
+        prepared = self.prepared
+        try:
+            check_uniqueness(prepared.transaction, view)
+            return self.collect()
+        except Rejected:
+            prepared.require_subgroup()
+            raise
+
 
 def _judge_in_order(
     candidates: Sequence[_Candidate], view: LedgerView, equation_failures: Mapping[int, Reason]
@@ -186,9 +222,7 @@ def _judge_in_order(
     failures: dict[int, Reason] = {}
     for index, candidate in enumerate(candidates):
         try:
-            transaction = candidate.prepared.transaction
-            check_uniqueness(transaction, block_view)
-            item = candidate.collect()
+            item = candidate.collect_unique(block_view)
         except Rejected as error:
             failures[index] = error.reason
             continue
@@ -196,7 +230,7 @@ def _judge_in_order(
             failures[index] = equation_failures[index]
             continue
         accepted[index] = item
-        block_view.occupy(transaction)
+        block_view.occupy(item.transaction)
     return accepted, failures
 
 
@@ -236,7 +270,7 @@ def judge_block(
     `points_checked` tells whether these bytes passed the subgroup checks before. Raises
     BlockRejected naming every failing transaction by its index and every failing ballot as
     `ballot:<index>`; otherwise returns the collected transactions. A valid block costs one
-    multi-scalar multiplication.
+    multi-scalar multiplication and the random sums of its strict points.
     """
     candidates = [_Candidate(data, view, points_checked(data)) for data in transactions]
     accepted, failures = _judge_in_order(candidates, view, {})

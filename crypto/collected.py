@@ -1,5 +1,5 @@
-"""A transaction with steps 8.1-8.6 behind it: only its group equations are left (IDX1 10.4, 10.6).
-"""
+"""A transaction with steps 8.1-8.6 behind it: only its group equations are left, and the subgroup
+checks if they were left to the batch (IDX1 10.4, 10.6)."""
 
 from dataclasses import dataclass
 
@@ -22,6 +22,8 @@ class CollectedTransaction:
     digest: bytes
     state_read: tuple[bytes, ...]
     """The digests of the bins it spends from, in input order."""
+    unchecked_points: tuple[Point, ...]
+    """Points of step 8.3 whose subgroup check is left to the batch."""
     output_commitments: tuple[Point, ...]
     """C_out,j."""
     input_commitments: tuple[Point, ...]

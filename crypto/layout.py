@@ -80,6 +80,8 @@ class Layout:
     """Start and end of each spend proof; empty for a mint."""
     total: int
     points: tuple[PointField, ...]
+    strict_points: tuple[int, ...]
+    """Indices in `points` of those that must lie in the subgroup."""
     scalars: tuple[tuple[int, int], ...]
     """Start and end of each row of scalars, in wire order."""
 
@@ -155,6 +157,7 @@ def layout_of(kind: Kind, input_count: int, output_count: int, ring_base: int) -
         proof_spans=tuple(proof_spans),
         total=cursor.offset,
         points=tuple(cursor.points),
+        strict_points=tuple(index for index, point in enumerate(cursor.points) if point.strict),
         scalars=tuple(scalars),
     )
 

@@ -6,6 +6,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from crypto.collected import CollectedTransaction
@@ -63,6 +64,17 @@ class LedgerView(Protocol):
         ...
 
 
+class SubgroupCheck(Enum):
+    """Who sees to it that strict points lie in the subgroup (IDX1 8.3, 10.2)."""
+
+    AT_ONCE = auto()
+    """Every point is asked for itself, at its place in the order of the steps."""
+    WITH_BATCH = auto()
+    """`crypto.batch.verify_batch` asks for the points of all its items together."""
+    DONE = auto()
+    """The same bytes passed the check before."""
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedTransaction:
     """Steps 8.1-8.4 are behind it: decoded, in context, every point and scalar in its set."""
@@ -73,6 +85,20 @@ class PreparedTransaction:
     """In the order of `Layout.points`."""
     scalars: tuple[list[int], ...]
     """In the order of `Layout.scalars`."""
+    subgroup: SubgroupCheck
+    """`WITH_BATCH` if its strict points are decoded, but not known to lie in the subgroup."""
+
+    @property
+    def unchecked_points(self) -> tuple[Point, ...]:
+        """The strict points that are left to the batch."""
+        if self.subgroup is not SubgroupCheck.WITH_BATCH:
+            return ()
+        return tuple([self.points[index] for index in self.transaction.layout.strict_points])
+
+    def require_subgroup(self) -> None:
+        """Check what was left to the batch, for a transaction that fails a later step: the first
+        failing step names the reason. Raises Rejected(subgroup)."""
+        _require_subgroup_first(self.transaction, self.subgroup)
 
 
 def check_context(transaction: Transfer | Mint, view: LedgerView) -> tuple[ClosedBin, ...]:
@@ -140,26 +166,53 @@ def check_uniqueness(transaction: Transfer | Mint, view: LedgerView) -> None:
         keys.add(output.one_time_key)
 
 
-def prepare(data: bytes, view: LedgerView, *, points_checked: bool = False) -> PreparedTransaction:
-    """Steps 8.1-8.4 in order; raises Rejected.
+def _require_subgroup_first(transaction: Transfer | Mint, subgroup: SubgroupCheck) -> None:
+    if subgroup is SubgroupCheck.WITH_BATCH:
+        check_points(transaction)
 
-    `points_checked` skips the subgroup checks alone: the same bytes passed them before.
-    """
-    transaction = decode_transaction(data, view.ring_base)
+
+def prepare(
+    transaction: Transfer | Mint,
+    view: LedgerView,
+    *,
+    subgroup: SubgroupCheck = SubgroupCheck.AT_ONCE,
+) -> PreparedTransaction:
+    """Steps 8.2-8.4 in order for a transaction past 8.1; raises Rejected."""
     bins = check_context(transaction, view)
-    points = check_points(transaction, subgroup=not points_checked)
-    return PreparedTransaction(transaction, bins, points, check_scalars(transaction))
+    try:
+        points = check_points(transaction, subgroup=subgroup is SubgroupCheck.AT_ONCE)
+        scalars = check_scalars(transaction)
+    except Rejected:
+        _require_subgroup_first(transaction, subgroup)
+        raise
+    return PreparedTransaction(transaction, bins, points, scalars, subgroup)
 
 
-def collect(data: bytes, view: LedgerView, *, points_checked: bool = False) -> CollectedTransaction:
-    """Steps 8.1-8.6 in order and all challenges; raises Rejected (IDX1 10.4).
+def collect(
+    data: bytes, view: LedgerView, *, subgroup: SubgroupCheck = SubgroupCheck.AT_ONCE
+) -> CollectedTransaction:
+    """Steps 8.1-8.6 in order and all challenges; raises Rejected (IDX1 10.4)."""
+    return collect_decoded(decode_transaction(data, view.ring_base), view, subgroup=subgroup)
 
-    `points_checked` skips the subgroup checks alone: the same bytes passed them before (the caller
-    keeps that by transaction id).
+
+def collect_decoded(
+    transaction: Transfer | Mint,
+    view: LedgerView,
+    *,
+    subgroup: SubgroupCheck = SubgroupCheck.AT_ONCE,
+) -> CollectedTransaction:
+    """`collect` for a transaction past step 8.1, decoded for the ring base of `view`.
+
+    The item of `WITH_BATCH` is good for nothing before `verify_batch` accepted it, and its reason
+    is the same: if it fails a step after 8.3, its points are asked here.
     """
-    prepared = prepare(data, view, points_checked=points_checked)
-    check_uniqueness(prepared.transaction, view)
-    return draw_challenges(prepared)
+    prepared = prepare(transaction, view, subgroup=subgroup)
+    try:
+        check_uniqueness(transaction, view)
+        return draw_challenges(prepared)
+    except Rejected:
+        prepared.require_subgroup()
+        raise
 
 
 def draw_challenges(prepared: PreparedTransaction) -> CollectedTransaction:
@@ -195,6 +248,7 @@ def draw_challenges(prepared: PreparedTransaction) -> CollectedTransaction:
         core=core,
         digest=digest,
         state_read=tuple([used.digest for used in prepared.bins]),
+        unchecked_points=prepared.unchecked_points,
         output_commitments=points[outputs_at + 1 : range_at : 2],
         input_commitments=points[1:outputs_at:2],
         range_equation=collect_range_proof(

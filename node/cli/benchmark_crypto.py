@@ -2,8 +2,8 @@
 14).
 
 Times are CPU time of this process, which runs on one core; wall-clock time stands beside it. Every
-verification repeats all steps 8.1-8.7 with the strict point checks, split in three: `decode` (form,
-context, points with their subgroup checks, scalars, uniqueness), `scalars` (challenges and
+verification repeats all steps 8.1-8.7, split in four: `decode` (form, context, points, scalars,
+uniqueness), `subgroup` (that strict points lie in G1, all together), `scalars` (challenges and
 weights), `msm` (the one multi-scalar multiplication).
 
 Machines differ by far more than the variants measured here. `machine.curve_us` holds the figures of
@@ -33,7 +33,9 @@ from crypto.note import Address, SessionKeys
 from crypto.pedersen import encode_commitment
 from crypto.ring import DEFAULT_RING_BASE, ClosedBin, OpenBin, close_bin, ring_size
 from crypto.scalar import ORDER
-from crypto.validation import check_uniqueness, draw_challenges, prepare
+from crypto.subgroup import require_all_in_subgroup
+from crypto.transaction import decode_transaction
+from crypto.validation import SubgroupCheck, check_uniqueness, draw_challenges, prepare
 from node.cli.benchmark_ballots import BallotWorkload, measure_ballots
 
 Progress = Callable[[str], None]
@@ -126,16 +128,17 @@ def _make_note() -> _PoolNote:
 
 @dataclass(frozen=True, slots=True)
 class _Times:
-    """CPU seconds of the three parts of one verified batch, and its wall-clock seconds."""
+    """CPU seconds of the four parts of one verified batch, and its wall-clock seconds."""
 
     decode: float
+    subgroup: float
     scalars: float
     msm: float
     elapsed: float
 
     @property
     def total(self) -> float:
-        return self.decode + self.scalars + self.msm
+        return self.decode + self.subgroup + self.scalars + self.msm
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +164,17 @@ def _verify(
     started, clock = time.perf_counter(), time.process_time
     begun = clock()
     votes = ballots.collect()
-    prepared = [prepare(data, universe) for data in transactions]
+    decoded_forms = [decode_transaction(data, universe.ring_base) for data in transactions]
+    prepared = [
+        prepare(item, universe, subgroup=SubgroupCheck.WITH_BATCH) for item in decoded_forms
+    ]
     for item in prepared:
         check_uniqueness(item.transaction, universe)
     decoded = clock()
+    require_all_in_subgroup(
+        [point for item in prepared for point in item.unchecked_points], os.urandom
+    )
+    inside = clock()
     collected = [draw_challenges(item) for item in prepared]
     accumulator = Accumulator(os.urandom)
     for transaction in collected:
@@ -175,7 +185,9 @@ def _verify(
     accumulator.check()
     done = clock()
     elapsed = time.perf_counter() - started
-    return _Times(decoded - begun, accumulated - decoded, done - accumulated, elapsed)
+    return _Times(
+        decoded - begun, inside - decoded, accumulated - inside, done - accumulated, elapsed
+    )
 
 
 def _measure_batch(
@@ -195,6 +207,7 @@ def _measure_batch(
     return {
         "us_per_transaction": microseconds(totals),
         "decode_us": microseconds([run.decode for run in runs]),
+        "subgroup_us": microseconds([run.subgroup for run in runs]),
         "scalars_us": microseconds([run.scalars for run in runs]),
         "msm_us": microseconds([run.msm for run in runs]),
         "min": round(min(totals) * scale, 1),
@@ -383,8 +396,9 @@ def format_crypto_benchmark(result: dict[str, Any]) -> str:
         (f"verify {voting['ballots']} ballots", voting["verify_quorum_ms"]),
     ):
         lines.append(f"{title:<26}{row['median']:>9.2f}{row['min']:>9.2f}{row['max']:>9.2f}")
-    columns = ("total", "decode", "scalars", "msm", "min", "max", "wall")
-    keys = ("us_per_transaction", "decode_us", "scalars_us", "msm_us", "min", "max", "elapsed_us")
+    columns = ("total", "decode", "subgroup", "scalars", "msm", "min", "max", "wall")
+    parts = ("decode_us", "subgroup_us", "scalars_us", "msm_us")
+    keys = ("us_per_transaction", *parts, "min", "max", "elapsed_us")
     header = "".join(f"{column:>9}" for column in columns)
     lines += ["", f"{'CPU us per transaction':<26}{header}"]
     for title, row in _table_rows(result):

@@ -18,7 +18,7 @@ from crypto.merkle import leaf_hash
 from crypto.randomness import RandomBytes
 from crypto.ring import ClosedBin, OpenBin
 from crypto.transaction import Kind
-from crypto.validation import collect
+from crypto.validation import SubgroupCheck, collect, collect_decoded
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import BallotBatch, VerifiedBallot, collect_parent_ballots
 from node.ledger.blocks import Header
@@ -112,9 +112,10 @@ def verify_transactions(
 
     Returns one verdict per item, in order; bad items do not spoil the others (IDX1 10.7). A
     rejection whose reason `is_not_yet` must not be cached. `random_bytes` draws the batch weights
-    after the bytes are fixed (IDX1 10.5). What depends on the order of a block (a repetition within
-    it, issuance limits, account balances, nonces) and what a governance transaction reads of the
-    state is left to execution.
+    after the bytes are fixed (IDX1 10.5), and the coefficients of the subgroup test: what it yields
+    must be fresh and unknown to whoever made the bytes (`crypto.subgroup`). What depends on the
+    order of a block (a repetition within it, issuance limits, account balances, nonces) and what a
+    governance transaction reads of the state is left to execution.
     """
     batch = _TransactionBatch(raws, view)
     return batch.verdicts(failing_equations(batch.collected, random_bytes))
@@ -195,7 +196,7 @@ def _judge(
             check_expiry(decoded, view.height)
             verify_signatures(decoded, view.genesis)
             return VerifiedTransaction(decoded, leaf_hash(raw), (), _VERIFIED)
-        return collect(raw, view)
+        return collect_decoded(decoded, view, subgroup=SubgroupCheck.WITH_BATCH)
     except Rejection as rejection:
         return rejection
     except Rejected as rejected:
@@ -294,7 +295,8 @@ class _SealedBatch:
                 if is_governance(raw):
                     verify_signatures(decode_governance(raw), view.genesis)
                 else:
-                    self.collected[index] = collect(raw, view)
+                    item = collect(raw, view, subgroup=SubgroupCheck.WITH_BATCH)
+                    self.collected[index] = item
             except Rejection as rejection:
                 self._refused[index] = rejection
             except Rejected as rejected:

@@ -12,6 +12,7 @@ BATCH_KEYS = {
     "us_per_transaction",
     "decode_us",
     "scalars_us",
+    "subgroup_us",
     "msm_us",
     "min",
     "max",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 from crypto.accumulator import Accumulator
 from crypto.batch import BlockView, judge_block, verify_batch, verify_transaction
 from crypto.build import Payment
+from crypto.curve import decode_curve, encode_point
 from crypto.errors import BatchRejected, BlockRejected, Reason, Rejected
+from crypto.layout import Kind, PointField, layout_of
 from crypto.randomness import Coins
 from crypto.scalar import encode_scalar
-from crypto.validation import collect
-from tests.crypto.universe import BOB, issue, universe, vector_view, vectors
+from crypto.transaction import decode_transaction
+from crypto.validation import SubgroupCheck, collect
+from tests.crypto.universe import BOB, issue, torsion_point, universe, vector_view, vectors
 
 VIEW = universe().view
 VECTOR_BYTES = {entry["name"]: bytes.fromhex(entry["bytes"]) for entry in vectors()["transactions"]}
@@ -120,6 +124,7 @@ class _FalseBallot:
     """A batch item whose only equation does not hold."""
 
     equation_kinds = (Reason.BALLOT,)
+    unchecked_points = ()
 
     def accumulate(self, accumulator: Accumulator, only: Reason | None = None) -> None:
         if only in (None, Reason.BALLOT):
@@ -190,6 +195,85 @@ def test_no_changed_byte_survives(data: st.DataObject) -> None:
     changed = original[:at] + bytes([original[at] ^ flip]) + original[at + 1 :]
     with pytest.raises(Rejected):
         verify_transaction(changed, VIEW)
+
+
+def _outcome(data: bytes, subgroup: SubgroupCheck, view: Any) -> Reason | None:
+    try:
+        item = collect(data, view, subgroup=subgroup)
+        verify_batch([item])
+    except Rejected as error:
+        return error.reason
+    except BatchRejected as error:
+        return error.failures[0]
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(VECTOR_BYTES))
+def test_the_batch_gives_the_reason_that_asking_at_once_gives_8_3(name: str) -> None:
+    data = VECTOR_BYTES[name]
+    at_once = _outcome(data, SubgroupCheck.AT_ONCE, vector_view())
+    assert _outcome(data, SubgroupCheck.WITH_BATCH, vector_view()) == at_once
+
+
+STRICT_FIELDS = [field for field in layout_of(Kind.TRANSFER, 1, 2, 8).points if field.strict]
+
+
+def _shift(data: bytes, start: int, order: int) -> bytes:
+    moved = decode_curve(data[start : start + 96]) + torsion_point(order)
+    return data[:start] + encode_point(moved) + data[start + 96 :]
+
+
+@pytest.mark.parametrize("field", STRICT_FIELDS, ids=lambda field: field.name)
+def test_a_later_fault_does_not_hide_a_point_outside_the_subgroup_8_3(field: PointField) -> None:
+    original = _pool()["first"]
+    shifted = _shift(original, field.start, 3)
+    nullifier = decode_transaction(shifted).inputs[0].nullifier
+    cases = {
+        "equations": (shifted, VIEW),
+        "scalar": (shifted[:-32] + bytes([255]) * 32, VIEW),
+        "last point": (shifted[:-1120] + bytes(96) + shifted[-1024:], VIEW),
+        "spent": (shifted, replace(VIEW, spent=frozenset({nullifier}))),
+    }
+    reasons = {
+        name: _outcome(data, SubgroupCheck.WITH_BATCH, view) for name, (data, view) in cases.items()
+    }
+    assert reasons == dict.fromkeys(cases, Reason.SUBGROUP)
+    before = replace(VIEW, bins={})
+    assert _outcome(shifted, SubgroupCheck.WITH_BATCH, before) is Reason.BIN_UNKNOWN
+
+
+def test_a_signature_does_not_hide_a_point_outside_the_subgroup_8_6() -> None:
+    mint = _pool()["mint"]
+    field = layout_of(Kind.ISSUE, 0, 2, 8).points[0]
+    forged = _shift(mint[:-1] + bytes([mint[-1] ^ 1]), field.start, 11)
+    assert _outcome(forged, SubgroupCheck.WITH_BATCH, VIEW) is Reason.SUBGROUP
+
+
+@pytest.mark.parametrize("order", [3, 11])
+@pytest.mark.parametrize("field", STRICT_FIELDS, ids=lambda field: field.name)
+def test_points_outside_the_subgroup_are_named_in_a_large_batch_10_7(
+    field: PointField, order: int
+) -> None:
+    pool = {
+        "good": _pool()["first"],
+        "outside": _shift(_pool()["first"], field.start, order),
+        "false": _pool()["first, spend broken"],
+    }
+    items = {
+        name: collect(data, VIEW, subgroup=SubgroupCheck.WITH_BATCH) for name, data in pool.items()
+    }
+    batch = [items["good"]] * 30
+    batch[7], batch[20], batch[21] = items["outside"], items["false"], items["outside"]
+    with pytest.raises(BatchRejected) as caught:
+        verify_batch(batch)
+    expected = {7: Reason.SUBGROUP, 20: Reason.SPEND, 21: Reason.SUBGROUP}
+    assert caught.value.failures == expected
+
+
+def test_a_transaction_outside_the_subgroup_frees_what_it_occupied_8_5() -> None:
+    field = STRICT_FIELDS[1]
+    shifted = _shift(_pool()["first"], field.start, 3)
+    assert _judge([shifted, _pool()["spends the same note"]]) == {"0": Reason.SUBGROUP}
 
 
 def test_errors_of_two_transactions_do_not_cancel_10_5() -> None:

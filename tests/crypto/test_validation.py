@@ -14,7 +14,13 @@ from crypto.errors import Reason, Rejected
 from crypto.layout import layout_of
 from crypto.scalar import ORDER, encode_scalar
 from crypto.transaction import Transfer, decode_transaction
-from crypto.validation import check_context, check_points, check_uniqueness, collect
+from crypto.validation import (
+    SubgroupCheck,
+    check_context,
+    check_points,
+    check_uniqueness,
+    collect,
+)
 from tests.crypto.universe import (
     BOB,
     EXPIRY,
@@ -122,16 +128,16 @@ def test_every_point_is_judged_at_its_place_8_3(field: Any) -> None:
         assert _refused(shifted) == (Reason.SUBGROUP, field.name)
     else:
         collect(shifted, VIEW)
-    collect(shifted, VIEW, points_checked=True)
+    collect(shifted, VIEW, subgroup=SubgroupCheck.DONE)
     if field.start < len(TRANSFER) - 1120:
         later_fault_too = _put(off_curve, len(TRANSFER) - 1120, bytes(96))
         assert _refused(later_fault_too) == (Reason.POINT, field.name)
 
 
-def test_points_checked_skips_the_subgroup_alone_8_3() -> None:
+def test_done_before_skips_the_subgroup_alone_8_3() -> None:
     field = layout_of(_transfer().kind, 1, 2, 8).points[0]
     identity = _put(TRANSFER, field.start, bytes(96))
-    assert _refused(identity, points_checked=True) == (Reason.IDENTITY, field.name)
+    assert _refused(identity, subgroup=SubgroupCheck.DONE) == (Reason.IDENTITY, field.name)
     assert check_points(_transfer(), subgroup=False) == check_points(_transfer())
 
 
