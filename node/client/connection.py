@@ -93,17 +93,27 @@ class ClientCredentials:
         """Return a channel that accepts only the regulator at the other end, `host:port`."""
         return self._open(address, regulator_server_name(self.identity.consortium))
 
+    def open_blocking_channel(self, endpoint: Endpoint) -> grpc.Channel:
+        """Return a channel for blocking calls that accepts only this bank at the other end."""
+        name = bank_server_name(self.identity.consortium, endpoint.bank)
+        return grpc.secure_channel(endpoint.address, self._of_channel(), options=_options(name))
+
     def _open(self, address: str, name: str) -> grpc.aio.Channel:
-        credentials = grpc.ssl_channel_credentials(self.ca_certificate, self.key, self.certificate)
-        options = [
-            ("grpc.ssl_target_name_override", name),
-            ("grpc.default_authority", name),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-            ("grpc.enable_retries", 0),
-        ]
-        return grpc.aio.secure_channel(address, credentials, options=options)
+        return grpc.aio.secure_channel(address, self._of_channel(), options=_options(name))
+
+    def _of_channel(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(self.ca_certificate, self.key, self.certificate)
+
+
+def _options(name: str) -> list[tuple[str, str | int]]:
+    return [
+        ("grpc.ssl_target_name_override", name),
+        ("grpc.default_authority", name),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.enable_retries", 0),
+    ]
 
 
 def _read(path: Path) -> bytes:
