@@ -18,7 +18,14 @@ from node.ledger.settlement import PotCarry, Settlement
 from node.ledger.state import LedgerState, Pot, Tally
 from node.ledger.types import Amount, FiscalYear
 
-__all__ = ["check_pot_carry", "check_settlement", "pot_of", "tally_of", "year_to_settle"]
+__all__ = [
+    "check_pot_carry",
+    "check_settlement",
+    "pot_of",
+    "tally_of",
+    "year_to_settle",
+    "years_to_settle",
+]
 
 
 def pot_of(state: LedgerState, year: FiscalYear) -> Pot:
@@ -36,12 +43,15 @@ def tally_of(genesis: Genesis, state: LedgerState, year: FiscalYear) -> Tally:
     return found or Tally(year, genesis.opener_key, EMPTY_SUM, 0, 0)
 
 
+def years_to_settle(genesis: Genesis, state: LedgerState) -> tuple[FiscalYear, ...]:
+    """Return the years that have ended and may be settled, in the order that they must be."""
+    current = _current_year(genesis, state)
+    return tuple([year for year in _unsettled(state) if year < current])
+
+
 def year_to_settle(genesis: Genesis, state: LedgerState) -> FiscalYear | None:
     """Return the year whose settlement the next block may carry, None if none is due."""
-    unsettled = _unsettled(state)
-    if not unsettled or unsettled[0] >= _current_year(genesis, state):
-        return None
-    return unsettled[0]
+    return next(iter(years_to_settle(genesis, state)), None)
 
 
 def check_settlement(settlement: Settlement, genesis: Genesis, state: LedgerState) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from node.client.errors import RecordNotFound
@@ -9,7 +12,7 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.settlement import decode_settlement
 from node.ledger.types import BankIndex, FiscalYear
 from node.runtime.regulator.settling import HAND_IN_AGAIN_MS
-from tests.ledger.settling import FIRST
+from tests.ledger.settling import FIRST, YEAR_S
 from tests.regulator.conftest import SEEDS, MakeWorld, World
 
 
@@ -123,3 +126,52 @@ async def test_counts_that_do_not_hold_are_never_handed_in(world: World) -> None
     assert world.settling.waiting_for.startswith("an operator: the counts of FY2026 do not hold")
     with pytest.raises(RecordNotFound):
         await world.client.transaction(bytes(32))  # type: ignore[arg-type]
+
+
+async def test_section_18_a_year_of_settlements_alone_is_settled_with_one_behind_it(
+    world: World,
+) -> None:
+    """In years so short each settlement would begin a year to settle, on an idle ledger too."""
+    year_ms = YEAR_S * 1_000
+
+    async def look(*, seals: bool) -> list[int]:
+        await world.follow()
+        await world.settling.settle_next()
+        bank = world.banks[0]
+        if seals:
+            (raw,) = bank.waiting.values()
+            bank.waiting.clear()
+            world.seal(raw, after_ms=year_ms)
+        return [decode_settlement(raw).claim.year - FIRST for raw in bank.submissions]
+
+    world.seal()
+    world.end_year()
+    assert await look(seals=True) == [0]
+    assert await look(seals=True) == [0, 1]
+    tallies = [tally.year - FIRST for tally in world.ledger.chain.state.tallies]
+    assert tallies == [2], "of the block that settled the first year, and nothing else"
+    for _ in range(3):
+        assert await look(seals=False) == [0, 1]
+    assert world.settling.waiting_for == ""
+
+    world.seal(after_ms=year_ms)
+    world.end_year()
+    assert await look(seals=False) == [0, 1, 2]
+
+
+async def test_a_bank_that_lies_about_the_state_is_passed_over(world: World) -> None:
+    world.seal()
+    world.end_year()
+    await world.follow()
+    world.banks[0].forge["sealed_state"] = lambda told: replace(told, state=told.state + b"!")
+    settling = asyncio.create_task(world.settling.run())
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                if world.banks[1].submissions:
+                    break
+                await asyncio.sleep(0.05)
+    finally:
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+    assert world.banks[0].submissions == []

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from crypto.ballot import BallotKey
 from crypto.errors import ProvingError
 from crypto.transaction import transaction_id as hash_transaction
-from node.client.errors import ClientError, LedgerError, TransactionRefused
+from node.client.errors import ClientError, LedgerError, TransactionRefused, VerificationError
 from node.client.ledger_client import LedgerClient
 from node.client.sealing import confirm_sealed
 from node.client.verification import SealVerifier
+from node.ledger.blocks import Header
 from node.ledger.fiscal_year import label
 from node.ledger.genesis import Genesis
 from node.ledger.rejection import Reason
 from node.ledger.settlement import BankCount, SettlementClaim, decode_settlement, prove_settlement
-from node.ledger.settlement_rules import tally_of, year_to_settle
+from node.ledger.settlement_rules import tally_of, years_to_settle
 from node.ledger.state import LedgerState
 from node.ledger.types import FiscalYear, Height, TransactionId
 from node.runtime.draw_seeds import DrawSeeds
@@ -63,6 +64,9 @@ class Settling:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.settle_next()
+            except VerificationError as error:
+                logger.warning("a bank is passed over", extra={"detail": str(error)})
+                self._ledger.prefer_next_endpoint()
             except ClientError as error:
                 logger.info("settlement waits", extra={"detail": str(error)})
 
@@ -70,7 +74,7 @@ class Settling:
         """Do the next step towards settling the next year, if there is one to settle."""
         await self._confirm_handed_in()
         _, state = self._verifier.verify_state(await self._ledger.sealed_state())
-        year = year_to_settle(self._genesis, state)
+        year = await self._year_to_settle(state)
         if year is None or not self._is_counted(year):
             self.waiting_for = ""
             return
@@ -83,6 +87,30 @@ class Settling:
         raw = await self._prove(year, state)
         if raw is not None:
             await self._hand_in(year, raw)
+
+    async def _year_to_settle(self, state: LedgerState) -> FiscalYear | None:
+        """Return the next year to settle, None if none is due or none of them is worth it.
+
+        The block of a settlement begins the tally of its own year. Where years are so short that
+        nothing else is sealed in one, settling it would give the next year a tally, and so on
+        without end. Such a year has nothing to pay; it is settled when one behind it has.
+        """
+        due = years_to_settle(self._genesis, state)
+        for year in due:
+            if not await self._has_only_settlements(year, state):
+                return due[0]
+        return None
+
+    async def _has_only_settlements(self, year: FiscalYear, state: LedgerState) -> bool:
+        """Whether settlements are all that was sealed in a year; no pot, no other transaction."""
+        if any(pot.year == year for pot in state.pots):
+            return False
+        settled_at = {item.sealed_height for item in await self._database.settlements()}
+        first = await self._database.first_of_year(year, len(settled_at) + 1)
+        return bool(first) and all(
+            block.height in settled_at and Header.decode(block.header).transaction_count == 1
+            for block in first
+        )
 
     def _is_counted(self, year: FiscalYear) -> bool:
         """Whether the first block of a later year was followed: it records the last vote of Y."""

@@ -213,6 +213,16 @@ class RegulatorDatabase:
         )
         return tuple([_block(row) for row in await self._rows(statement)])
 
+    async def first_of_year(self, year: FiscalYear, limit: int) -> tuple[FollowedBlock, ...]:
+        """Return the first blocks of a year, at most `limit`, by height."""
+        statement = (
+            sa.select(FOLLOWED_BLOCKS)
+            .filter_by(fiscal_year=year)
+            .order_by(FOLLOWED_BLOCKS.c.height)
+            .limit(limit)
+        )
+        return tuple([_block(row) for row in await self._rows(statement)])
+
     async def year_counts(self, year: FiscalYear) -> dict[BankIndex, int]:
         """Return approvals per bank of a year, without the banks that have none."""
         rows = await self._rows(sa.select(YEAR_COUNTS).filter_by(fiscal_year=year))
