@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from crypto.build import build_issue
+from crypto.curve import decode_curve, encode_point
 from crypto.merkle import leaf_hash
 from crypto.ring import ClosedBin, close_bin
 from crypto.signature import sign
-from crypto.transaction import MAX_TRANSACTION_BYTES, Kind
+from crypto.transaction import MAX_TRANSACTION_BYTES, Kind, decode_transaction
 from crypto.transcript import hash64
 from crypto.validation import collect
 from node.ledger.ballots import VerifiedBallot, verify_parent_ballots
@@ -30,6 +31,7 @@ from node.ledger.proofs import (
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.rules import decode
 from node.ledger.types import BankIndex
+from tests.crypto.universe import torsion_point
 from tests.ledger import booth
 from tests.ledger.chain import BASE, FEE, GOLD, Chain, OwnedNote, issuer_secret, refusal
 
@@ -216,6 +218,14 @@ def false_signature(chain: Chain) -> bytes:
     return flipped(raw, len(raw) - 1)
 
 
+def key_outside_the_subgroup(chain: Chain) -> bytes:
+    """Its proofs do not hold either, but the points come first (IDX1 8.3)."""
+    raw = chain.transfer(chain.mature()[:1])
+    field = decode_transaction(raw, chain.genesis.parameters.ring_base).layout.points[1]
+    key = decode_curve(raw[field.start : field.end]) + torsion_point(3)
+    return raw[: field.start] + encode_point(key) + raw[field.end :]
+
+
 CASES: list[tuple[Callable[[Chain], bytes], Reason, str]] = [
     (wrong_chain, Reason.CHAIN, "made for another ledger"),
     (
@@ -239,6 +249,7 @@ CASES: list[tuple[Callable[[Chain], bytes], Reason, str]] = [
     (spent_note, Reason.NULLIFIER, "spent before"),
     (known_note, Reason.NOTE, "the one-time key is on the ledger already"),
     (sealed_already, Reason.DUPLICATE_TRANSACTION, "the transaction is sealed already"),
+    (key_outside_the_subgroup, Reason.SUBGROUP, "outside the subgroup of prime order"),
     (false_range_proof, Reason.RANGE, "an equation does not hold"),
     (false_spend_proof, Reason.SPEND, "an equation does not hold"),
     (false_issue_proof, Reason.ISSUE, "an equation does not hold"),
