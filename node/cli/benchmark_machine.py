@@ -48,7 +48,7 @@ def describe_software(postgres_version: str) -> dict[str, Any]:
         "consortium": SOFTWARE_VERSION,
         "commit": _commit(),
         "python": platform.python_version(),
-        "postgres": postgres_version,
+        "postgres": _dotted(postgres_version),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
 
@@ -60,6 +60,14 @@ def _cpu_model() -> str:
         return platform.processor() or platform.machine()
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.machine()
+
+
+def _dotted(version_number: str) -> str:
+    """Return `18.4` for `180004`."""
+    if not version_number.isdecimal():
+        return version_number
+    major, minor = divmod(int(version_number), 10_000)
+    return f"{major}.{minor}"
 
 
 def _commit() -> str:
