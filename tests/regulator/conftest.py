@@ -21,8 +21,10 @@ from node.rpc.credentials import TlsFiles
 from node.rpc.gate import Admittance
 from node.rpc.server import Backends, NodeServer, serve
 from node.runtime.draw_seeds import DrawSeeds
+from node.runtime.regulator.accusations import AccusationDesk
 from node.runtime.regulator.ballot_conflicts import ConflictDesk
 from node.runtime.regulator.certified_bins import CertifiedBins
+from node.runtime.regulator.execution import Executor
 from node.runtime.regulator.follower import Follower
 from node.runtime.regulator.openings import OpeningDesk
 from node.runtime.regulator.reverification import Reverifier
@@ -92,6 +94,10 @@ class World:
         self.settling = Settling(
             genesis, self.client, self.database, self.follower, self.opener, SEEDS, now
         )
+        self.accusations = AccusationDesk(
+            genesis, self.endpoints, self.credentials, self.database, self.follower
+        )
+        self.executor = self.new_executor()
         self.reverifier = Reverifier(
             genesis,
             self.endpoints,
@@ -99,6 +105,8 @@ class World:
             self.database,
             self.follower,
             self.bins,
+            self.executor,
+            self.accusations,
             self.raise_alarm,
             now,
         )
@@ -114,6 +122,17 @@ class World:
             self.database,
             self.opener,
             SEEDS,
+            self.raise_alarm,
+            self.clock.ms,
+        )
+
+    def new_executor(self) -> Executor:
+        return Executor(
+            self.ledger.chain.genesis,
+            self.client,
+            self.database,
+            self.follower,
+            self.accusations,
             self.raise_alarm,
             self.clock.ms,
         )
@@ -141,6 +160,7 @@ class World:
     async def close(self) -> None:
         await self.reverifier.close()
         await self.conflicts.close()
+        await self.accusations.close()
         await self.client.close()
         await self.database.close()
         for server in self.servers:

@@ -53,6 +53,10 @@ class RegulatorBackend:
         self._now_ms = now_ms
         self._opener_is_split = opener_is_split
 
+    def forget_opener(self) -> None:
+        """Tell from now on that officers hold the opener's key."""
+        self._opener_is_split = True
+
     async def status(self) -> RegulatorStatus:
         tip = self._follower.tip
         drawn, reverified = await self._database.counts()

@@ -79,6 +79,10 @@ class ConflictDesk:
         for bank in self._banks:
             await bank.close()
 
+    def forget_opener(self) -> None:
+        """Go on without the opener's key: officers hold it."""
+        self._opener = None
+
     async def run(self) -> None:
         """Look at every bank in turn, without end."""
         while True:

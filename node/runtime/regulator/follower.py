@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ from node.wire.records import PublishedBlock
 logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+REMEMBERED_RECORDS = 256
+"""Voting records whose ballots need not be verified again: some 15 kB each."""
 
 RaiseAlarm = Callable[[Alarm], Awaitable[None]]
 
@@ -93,6 +96,7 @@ class Follower:
         self._sets: list[FollowedSet] = []
         self._active = genesis.active_set([bank.index for bank in genesis.banks])
         self._parent_active = self._active
+        self._records: OrderedDict[Height, tuple[VerifiedBallot, ...]] = OrderedDict()
         self.advanced = asyncio.Event()
         """Set whenever a block was taken; whoever waits clears it."""
 
@@ -107,6 +111,14 @@ class Follower:
             return None
         covering = [item for item in self._sets if item.from_height <= height]
         return _decoded(covering[-1]) if covering else None
+
+    def voting_record_in(self, height: Height) -> tuple[VerifiedBallot, ...] | None:
+        """Return the verified ballots in a block that was taken lately."""
+        return self._records.get(height)
+
+    def forget_opener(self) -> None:
+        """Go on without the opener's key: officers hold it."""
+        self._opener = None
 
     async def load(self) -> None:
         """Take up where the database ends; a new one begins with the genesis."""
@@ -167,6 +179,9 @@ class Follower:
         if new_set is not None:
             self._active = _decoded(new_set)
         self._tip = header
+        self._records[header.height] = verified.record
+        if len(self._records) > REMEMBERED_RECORDS:
+            self._records.popitem(last=False)
         self.advanced.set()
 
     # Verifying
@@ -280,11 +295,12 @@ class Follower:
         )
 
     def _approvers(self, total: bytes) -> tuple[BankIndex, ...] | None:
-        if self._opener is None:
+        opener = self._opener
+        if opener is None:
             return None
         active = self._parent_active
         try:
-            positions = count_block(total, self._opener, active.ballot_ring, active.quorum)
+            positions = count_block(total, opener, active.ballot_ring, active.quorum)
         except ProvingError as error:
             # Verified ballots always add up to keys of the ring: this is a defect, and the counts
             # of the year would be wrong.

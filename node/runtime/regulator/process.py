@@ -25,13 +25,16 @@ from node.runtime.config import ConfigurationError, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.exit_code import ExitCode
 from node.runtime.ports import LOOPBACK
+from node.runtime.regulator.accusations import AccusationDesk
 from node.runtime.regulator.backend import RegulatorBackend
 from node.runtime.regulator.ballot_conflicts import ConflictDesk
 from node.runtime.regulator.certified_bins import CertifiedBins
+from node.runtime.regulator.execution import Executor
 from node.runtime.regulator.follower import Follower
+from node.runtime.regulator.opener_watch import OpenerWatch
 from node.runtime.regulator.place import RegulatorPlace, RegulatorRunning
 from node.runtime.regulator.reverification import Reverifier
-from node.runtime.regulator.secrets import RegulatorSecrets
+from node.runtime.regulator.secrets import OPENER_FILE, RegulatorSecrets
 from node.runtime.regulator.settling import Settling
 from node.storage.errors import StorageError
 from node.storage.regulator.database import AuditLogBroken, RegulatorDatabase, migrate
@@ -99,6 +102,18 @@ class Regulator:
         self._settling = Settling(
             genesis, ledger, database, self._follower, secrets.opener, secrets.draw_seeds, now_ms
         )
+        self._accusations = AccusationDesk(
+            genesis, config.endpoints, credentials, database, self._follower
+        )
+        self._executor = Executor(
+            genesis,
+            ledger,
+            database,
+            self._follower,
+            self._accusations,
+            self._raise_alarm,
+            now_ms,
+        )
         self._reverifier = Reverifier(
             genesis,
             config.endpoints,
@@ -106,6 +121,8 @@ class Regulator:
             database,
             self._follower,
             CertifiedBins(genesis, ledger, database),
+            self._executor,
+            self._accusations,
             self._raise_alarm,
             now_ms,
         )
@@ -121,10 +138,15 @@ class Regulator:
             now_ms,
             opener_is_split=secrets.opener is None,
         )
+        self._opener_watch = OpenerWatch(
+            config.place.root / OPENER_FILE,
+            (self._follower, self._settling, self._conflicts, self._backend),
+        )
 
     async def run(self) -> None:
         """Serve and work until cancelled."""
         await self._follower.load()
+        await self._executor.load()
         config, genesis = self._config, self._config.genesis
         server = await serve_regulator(
             self._backend,
@@ -139,13 +161,22 @@ class Regulator:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                for work in (self._follower, self._settling, self._reverifier, self._conflicts):
+                for work in (
+                    self._follower,
+                    self._settling,
+                    self._executor,
+                    self._reverifier,
+                    self._conflicts,
+                    self._accusations,
+                    self._opener_watch,
+                ):
                     group.create_task(work.run())
         finally:
             config.place.forget_address()
             await server.stop(STOP_GRACE_S)
             await self._reverifier.close()
             await self._conflicts.close()
+            await self._accusations.close()
 
     async def _raise_alarm(self, alarm: Alarm) -> None:
         logger.error("alarm", extra={"kind": alarm.kind, "detail": alarm.text})
@@ -176,6 +207,7 @@ async def run_regulator_until(config: RegulatorConfig, stopping: asyncio.Event) 
             ledger = LedgerClient(config.endpoints, credentials)
             stack.push_async_callback(ledger.close)
             regulator = Regulator(config, secrets, database, ledger, credentials)
+            del secrets  # its parts hold the opener's key for as long as they may
             await _run_until(
                 stopping, regulator.run(), _watch_parent(config.supervised, stopping.set)
             )

@@ -2,27 +2,27 @@
 
 Drawn blocks (BFT-12 18) and challenged ones. Of such a block everything is verified afresh, without
 what was remembered while following: its certificate and the voting record of its parent, ballot by
-ballot; roots; evidence; and every transaction's signature and proofs over certified rings. What
-reads more of the state than rings (balances, nonces, limits, that no note is spent twice) is
-re-executed by every bank with every block, and compared by the state root.
+ballot; roots; evidence; every transaction's signature and proofs over certified rings; and the
+block is executed on the state that `execution` kept, whose outcome must have the roots of the
+header. That no note is spent twice is fixed by the running hash of all nullifiers in that state;
+the list behind it is what `consortium wallet` and the banks' scrubbers replay.
 
 Two outcomes raise a public alarm. The bytes are not those that were sealed: the bank is damaged or
 lies, and the block is verified at the next one. Or what was sealed is invalid: then a quorum
-approved it, and the alarm carries a proof for everybody, where one exists that needs no state.
+approved it, and who created it is accused (`accusations`) by a proof for everybody. One fault has
+no such proof: a spend that is false over its ring, because the rings are no part of the state. Then
+the alarm names the transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from crypto.merkle import merkle_root
 from crypto.ring import ClosedBin
-from crypto.transaction import transaction_id
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.errors import (
     ClientError,
@@ -32,20 +32,29 @@ from node.client.errors import (
     VerificationError,
 )
 from node.client.ledger_client import LedgerClient
-from node.consensus.evidence_verification import verify_evidence
-from node.consensus.signatures import Ed25519Verifier
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import BallotCertificate, VerifiedBallot, verify_ballot_certificate
 from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
-from node.ledger.invalidity import disprove, prove_invalidity
+from node.ledger.invalidity import prove_invalidity
 from node.ledger.proofs import SealedView, verify_sealed_block
 from node.ledger.rejection import Rejection
+from node.ledger.state import LedgerState
 from node.ledger.types import Height, TimeMs
 from node.ledger.voting_record import check_voting_record
+from node.runtime.regulator.accusations import AccusationDesk
 from node.runtime.regulator.certified_bins import CertifiedBins, bins_read
+from node.runtime.regulator.execution import (
+    Executable,
+    Executor,
+    carried_by_alarm,
+    disproof_by_execution,
+    execute_again,
+    verify_items,
+)
 from node.runtime.regulator.follower import Follower, RaiseAlarm
+from node.runtime.regulator.sealed_bytes import require_sealed
 from node.storage.regulator.database import RegulatorDatabase
 from node.storage.regulator.records import (
     Alarm,
@@ -62,6 +71,7 @@ LOOK_S = 1.0
 BLOCKS_AT_ONCE = 10
 DATA_LOSS = "DATA_LOSS"
 """The status of a bank that met damage in its own database."""
+NOT_EXECUTED = "it was not executed: the state before it is not known"
 
 
 class _Differs(Exception):
@@ -69,7 +79,7 @@ class _Differs(Exception):
 
 
 class _Invalid(Exception):
-    """What was sealed breaks a rule; `proof` shows it to anybody, if that needs no state."""
+    """What was sealed breaks a rule; `proof` shows it to anybody, if anything can."""
 
     def __init__(self, message: str, proof: bytes | None = None) -> None:
         super().__init__(message)
@@ -99,6 +109,8 @@ class Reverifier:
         database: RegulatorDatabase,
         follower: Follower,
         bins: CertifiedBins,
+        executor: Executor,
+        desk: AccusationDesk,
         raise_alarm: RaiseAlarm,
         now_ms: Callable[[], TimeMs],
     ) -> None:
@@ -107,6 +119,8 @@ class Reverifier:
         self._database = database
         self._follower = follower
         self._bins = bins
+        self._executor = executor
+        self._desk = desk
         self._raise_alarm = raise_alarm
         self._now_ms = now_ms
         self._turn = 0
@@ -124,7 +138,8 @@ class Reverifier:
             for challenge in await self._database.unanswered_challenges():
                 await self._try(challenge.height, challenge)
             for drawn in await self._database.drawn_pending(BLOCKS_AT_ONCE):
-                await self._try(drawn.height)
+                if self._executor.has_reached(drawn.height):
+                    await self._try(drawn.height)
 
     async def _try(self, height: Height, challenge: Challenge | None = None) -> None:
         """Verify a block if a bank shows it; one that none shows does not hold up the others."""
@@ -203,6 +218,8 @@ class Reverifier:
             time_ms=self._now_ms(),
         )
         await self._database.add_reverification(record)
+        if challenge is None and outcome.result is not ReverificationResult.BYTES_DIFFER:
+            await self._executor.release(block)
         if outcome.result is not ReverificationResult.CORRECT:
             await self._tell(record, outcome, endpoint)
         logger.info(
@@ -241,18 +258,31 @@ class Reverifier:
         try:
             stored = await bank.block(followed.height, include_transactions=True)
             count = len(stored.transactions)
-            block = self._sealed_block(followed, stored)
+            block = require_sealed(followed, stored)
             rings = await self._rings(bank, stored)
             view = SealedView(self._genesis, block.height, rings)
             parent = Header.decode((await self._database.block(Height(block.height - 1))).header)
-            await asyncio.to_thread(self._judge, block, parent, stored, view)
+            state = await self._state_before(block.height)
+            item = Executable(parent, block, stored)
+            await asyncio.to_thread(self._judge, item, view, state)
         except LedgerError:
             raise
         except (_Differs, VerificationError) as error:
             return _Outcome(ReverificationResult.BYTES_DIFFER, str(error), count)
         except _Invalid as error:
-            return _Outcome(ReverificationResult.INVALID, str(error), count, error.proof)
-        return _Outcome(ReverificationResult.CORRECT, "", count)
+            return await self._convict(item, error, count)
+        detail = NOT_EXECUTED if state is None else ""
+        return _Outcome(ReverificationResult.CORRECT, detail, count)
+
+    async def _convict(self, item: Executable, error: _Invalid, count: int) -> _Outcome:
+        """Accuse who created an invalid block, if that can be shown to everybody."""
+        detail = str(error)
+        if error.proof is not None:
+            header, certificate = item.block.header, item.stored.certificate
+            evidence_id = await self._desk.accuse(header, certificate, error.proof)
+            if evidence_id is not None:
+                detail = f"{detail}; evidence {evidence_id.hex()}"
+        return _Outcome(ReverificationResult.INVALID, detail, count, carried_by_alarm(error.proof))
 
     async def _rings(self, bank: LedgerClient, stored: PublishedBlock) -> dict[int, ClosedBin]:
         """Return the rings that the transactions spend from, as this bank shows them.
@@ -267,49 +297,59 @@ class Reverifier:
             raise LedgerUnavailable(f"no certified bins: {error}") from error
         return await self._bins.fetch(bank, certified, wanted)
 
-    def _sealed_block(self, followed: FollowedBlock, stored: PublishedBlock) -> Block:
-        """Check that these are the bytes that the sealed header commits to; raises `_Differs`."""
-        if stored.header != followed.header:
-            raise _Differs("the header is another one")
-        try:
-            block = Block.decode(stored.block)
-        except MalformedEncoding as error:
-            raise _Differs(f"the block does not decode: {error}") from error
-        header = block.header
-        if header.encode() != followed.header:
-            raise _Differs("the block has another header")
-        named = tuple([transaction_id(raw) for raw in stored.transactions])
-        if named != block.transaction_ids:
-            raise _Differs("the transactions are not those that the block names")
-        for name, root, leaves in (
-            ("transactions", header.transactions_root, stored.transactions),
-            ("evidence", header.evidence_root, block.evidence),
-            ("voting record", header.ballots_root, block.parent_ballots),
-        ):
-            if merkle_root(leaves) != root:
-                raise _Differs(f"the {name} does not have the Merkle root of the header")
-        return block
+    async def _state_before(self, height: Height) -> LedgerState | None:
+        """Return the state to execute on; what other banks do not show is no fault of this one.
 
-    def _judge(
-        self, block: Block, parent: Header, stored: PublishedBlock, view: SealedView
-    ) -> None:
+        Raises `LedgerUnavailable`.
+        """
+        try:
+            return await self._executor.state_before(height)
+        except ClientError as error:
+            raise LedgerUnavailable(f"no state before block {height}: {error}") from error
+
+    def _judge(self, item: Executable, view: SealedView, state: LedgerState | None) -> None:
         """Raise `_Differs` for a bad certificate of the bank's, `_Invalid` for a bad block."""
-        self._judge_certificate(block, stored.certificate)
+        block, parent, raws = item.block, item.parent, item.stored.transactions
+        self._judge_certificate(block, item.stored.certificate)
         transactions, votes = verify_sealed_block(
-            stored.transactions,
+            raws,
             view,
             os.urandom,
             ballots=block.parent_ballots,
             parent=parent,
             active_set=self._set_of(parent.height),
         )
-        self._judge_voting_record(block, parent, votes, stored)
-        self._judge_evidence(block)
-        for index, rejection in enumerate(transactions):
-            if rejection is not None:
-                named = Rejection(rejection.reason, rejection.message, index)
-                proof = prove_invalidity(self._genesis, block.header, stored.transactions, named)
-                raise _Invalid(f"transaction {index}: {rejection}", proof)
+        try:
+            checked = self._voting_record(block, parent, votes)
+            verify_items(self._genesis, self._follower.active_set_at, block.evidence)
+            for index, rejection in enumerate(transactions):
+                if rejection is not None:
+                    raise rejection.at(index)
+            if state is not None:
+                execute_again(
+                    self._genesis,
+                    self._follower.active_set_at,
+                    state,
+                    replace(item, votes=checked),
+                )
+        except Rejection as rejection:
+            raise _Invalid(str(rejection), self._disproof(item, rejection, state)) from rejection
+
+    def _disproof(
+        self, item: Executable, rejection: Rejection, state: LedgerState | None
+    ) -> bytes | None:
+        """Return what shows anybody that the block is invalid: the shorter proof if it exists."""
+        block = item.block
+        proof = prove_invalidity(
+            self._genesis,
+            block.header,
+            item.stored.transactions,
+            rejection,
+            block.parent_ballots,
+        )
+        if proof is not None or state is None:
+            return proof
+        return disproof_by_execution(self._genesis, state, item)
 
     def _set_of(self, height: Height) -> ActiveSet:
         active = self._follower.active_set_at(Height(max(1, height)))
@@ -327,43 +367,16 @@ class Reverifier:
         except (MalformedEncoding, Rejection) as error:
             raise _Differs(f"the ballot certificate does not hold: {error}") from error
 
-    def _judge_voting_record(
-        self,
-        block: Block,
-        parent: Header,
-        votes: Sequence[VerifiedBallot | Rejection],
-        stored: PublishedBlock,
-    ) -> None:
-        try:
-            check_voting_record(
-                block.parent_ballots,
-                votes,
-                root=block.header.ballots_root,
-                parent=parent,
-                active_set=self._set_of(parent.height),
-            )
-        except Rejection as rejection:
-            proof = prove_invalidity(
-                self._genesis,
-                block.header,
-                stored.transactions,
-                rejection,
-                block.parent_ballots,
-            )
-            raise _Invalid(f"the voting record does not hold: {rejection}", proof) from rejection
-
-    def _judge_evidence(self, block: Block) -> None:
-        for raw in block.evidence:
-            try:
-                verify_evidence(
-                    raw,
-                    chain_id=self._genesis.chain_id,
-                    active_set_at=self._follower.active_set_at,
-                    verifier=Ed25519Verifier(),
-                    disprove=functools.partial(disprove, self._genesis),
-                )
-            except Rejection as rejection:
-                raise _Invalid(f"evidence proves nothing: {rejection}") from rejection
+    def _voting_record(
+        self, block: Block, parent: Header, votes: Sequence[VerifiedBallot | Rejection]
+    ) -> tuple[VerifiedBallot, ...]:
+        return check_voting_record(
+            block.parent_ballots,
+            votes,
+            root=block.header.ballots_root,
+            parent=parent,
+            active_set=self._set_of(parent.height),
+        )
 
 
 def _is_of(challenge: Challenge, bank: LedgerClient) -> bool:

@@ -58,6 +58,10 @@ class Settling:
         self.waiting_for = ""
         """What keeps a year from being settled; empty if nothing does."""
 
+    def forget_opener(self) -> None:
+        """Go on without the opener's key: officers hold it."""
+        self._opener = None
+
     async def run(self) -> None:
         """Settle every year that can be, without end."""
         while True:
@@ -134,7 +138,8 @@ class Settling:
         )
 
     async def _prove(self, year: FiscalYear, state: LedgerState) -> bytes | None:
-        if self._opener is None:
+        opener = self._opener
+        if opener is None:
             self.waiting_for = (
                 f"the officers: the year {label(year)} can be settled with their parts "
                 "(`consortium regulator partial`)"
@@ -144,7 +149,7 @@ class Settling:
         total = tally_of(self._genesis, state, year).ciphertext_sum
         try:
             raw = await asyncio.to_thread(
-                prove_settlement, claim, self._genesis, total, self._opener
+                prove_settlement, claim, self._genesis, total, opener
             )
         except ProvingError as error:
             self.waiting_for = f"an operator: the counts of {label(year)} do not hold: {error}"

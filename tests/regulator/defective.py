@@ -1,0 +1,80 @@
+"""Consortia whose banks all share a defect for a block, and seal what they should have refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+from crypto.merkle import leaf_hash
+from node.ledger import proofs
+from node.ledger.proofs import VerifiedTransaction
+from node.ledger.state import LedgerState
+from node.ledger.transition import Execution
+from tests.client.small_bank import SealedLedger
+from tests.ledger.chain import Chain
+
+Defect = Callable[[SealedLedger], None]
+"""Seals the next block with a fault in it."""
+
+
+@contextmanager
+def wrong_states() -> Iterator[None]:
+    """Every bank's execution leads to a state that no rule leads to."""
+    right = Execution._next_state
+
+    def wrong(self: Execution) -> LedgerState:
+        return replace(right(self), governance_nonce=7)
+
+    with patch.object(Execution, "_next_state", wrong):
+        yield
+
+
+@contextmanager
+def without_limits() -> Iterator[None]:
+    """Every bank lets every other one issue as much as it likes."""
+    right = Execution._issuer
+
+    def generous(self: Execution, transaction: object) -> object:
+        asset, bank = right(self, transaction)  # type: ignore[arg-type]
+        issuance = [replace(item, limit=10**12) for item in asset.issuance]
+        return replace(asset, issuance=tuple(issuance)), bank
+
+    with patch.object(Execution, "_issuer", generous):
+        yield
+
+
+def seal_wrong_state(ledger: SealedLedger) -> None:
+    with wrong_states():
+        ledger.seal()
+
+
+def seal_above_the_limit(ledger: SealedLedger) -> None:
+    with without_limits():
+        ledger.seal(ledger.chain.mint([2_000_000]))
+
+
+def seal_false_proof(ledger: SealedLedger) -> None:
+    """The banks believe every proof."""
+    chain = ledger.chain
+    raw = chain.mint([5_000])
+    forged = raw[:-1] + bytes((raw[-1] ^ 1,))
+    with patch.object(type(chain), "verify", believe):
+        ledger.seal(forged)
+
+
+def believe(chain: Chain, *raws: bytes) -> tuple[VerifiedTransaction, ...]:
+    return tuple(
+        [
+            VerifiedTransaction(chain.decode(raw), leaf_hash(raw), (), proofs._VERIFIED)
+            for raw in raws
+        ]
+    )
+
+
+DEFECTS: dict[str, Defect] = {
+    "a wrong state": seal_wrong_state,
+    "above the limit": seal_above_the_limit,
+    "a false proof": seal_false_proof,
+}
