@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from crypto.opener_shares import OpenerShare, PartialDecryption, split_opener
 from crypto.transaction import transaction_id as hash_transaction
 from node.cli.activity import activity
 from node.cli.failure import EXIT_USAGE, CommandFailed
-from node.cli.terminal import answer, answer_json, say
+from node.cli.regulator_status import look_at_regulator
+from node.cli.terminal import answer, answer_json, say, warn
 from node.client.verification import SealVerifier
 from node.ledger.fiscal_year import label
 from node.ledger.rejection import Rejection
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from node.cli.regulator_openings import RegulatorAccess
 
 YEAR = re.compile(r"(?:FY)?(\d{1,6})", re.ASCII)
+FORGOTTEN_WITHIN_S = 10.0
+FORGOTTEN_POLL_S = 0.2
 MAX_PART_BYTES = 64 << 20
 """A part of counting a year of 100,000 blocks."""
 
@@ -84,7 +88,25 @@ def split(directory: ConsortiumDirectory, threshold: int, officers: int, out: Pa
         answer(str(path))
     say(
         f"any {threshold} of these {officers} open a ballot or settle a year; {OPENER_FILE} is "
-        "gone. Give each officer his file and keep no copy, then start the regulator again"
+        "gone. Give each officer his file and keep no copy"
+    )
+    asyncio.run(_until_forgotten(directory))
+
+
+async def _until_forgotten(directory: ConsortiumDirectory) -> None:
+    """Wait until the running regulator works without the whole key; warn if it does not."""
+    if RegulatorPlace(directory).address() is None:
+        return
+    deadline_s = time.monotonic() + FORGOTTEN_WITHIN_S
+    while time.monotonic() < deadline_s:
+        look = await look_at_regulator(directory)
+        if look is not None and look.status is not None and look.status.opener_is_split:
+            say("the running regulator has forgotten the whole key")
+            return
+        await asyncio.sleep(FORGOTTEN_POLL_S)
+    warn(
+        "the running regulator does not tell that it has forgotten the whole key: end it, and "
+        f"start it again with `consortium regulator run --data {directory.root}`"
     )
 
 

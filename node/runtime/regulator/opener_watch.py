@@ -34,7 +34,9 @@ class OpenerWatch:
 
     async def run(self) -> None:
         """Return when the key is forgotten; at once where there was none."""
-        while self._file.exists():
+        while True:
+            if not self._file.exists():
+                break
             await asyncio.sleep(LOOK_S)
         for holder in self._holders:
             holder.forget_opener()
