@@ -121,10 +121,12 @@ def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:
     answer_fields(
         [
             ("followed", f"block {status.height}, {age_s} s old"),
+            ("executed", f"block {status.executed_height}"),
             ("drawn", f"{status.drawn_blocks} blocks, {status.reverified_blocks} verified again"),
             ("challenges", str(status.challenges)),
             ("openings", str(status.openings)),
             ("alarms", str(status.alarms)),
+            *([("accusations", _accusations(status))] if status.accusations else []),
             ("opener", "split among officers" if status.opener_is_split else "one key, here"),
             *([("waits for", status.waiting_for)] if status.waiting_for else []),
         ]
@@ -158,6 +160,13 @@ def show_status(directory: ConsortiumDirectory, *, as_json: bool) -> None:
         answer(f"alarm: {alarm.text}")
 
 
+def _accusations(status: RegulatorStatus) -> str:
+    waiting = status.waiting_accusations
+    if waiting:
+        return f"{status.accusations} invalid blocks, {waiting} wait until the banks take them"
+    return f"{status.accusations} invalid blocks, handed in: `consortium evidence`"
+
+
 async def _ask(directory: ConsortiumDirectory) -> _Seen:
     async with regulator_client(directory, directory.operator) as regulator:
         return _Seen(
@@ -175,6 +184,9 @@ def _json_object(seen: _Seen) -> dict[str, object]:
         "time_ms": status.time_ms,
         "drawn_blocks": status.drawn_blocks,
         "reverified_blocks": status.reverified_blocks,
+        "executed_height": status.executed_height,
+        "accusations": status.accusations,
+        "waiting_accusations": status.waiting_accusations,
         "challenges": status.challenges,
         "challenge_counts": [
             {

@@ -11,7 +11,7 @@ class GetRegulatorStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RegulatorStatus(_message.Message):
-    __slots__ = ("chain_id", "software_version", "height", "time_ms", "drawn_blocks", "reverified_blocks", "alarms", "openings", "challenges", "opener_is_split", "settlements", "waiting_for", "challenge_counts")
+    __slots__ = ("chain_id", "software_version", "height", "time_ms", "drawn_blocks", "reverified_blocks", "alarms", "openings", "challenges", "opener_is_split", "settlements", "waiting_for", "challenge_counts", "executed_height", "accusations", "waiting_accusations")
     CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,9 @@ class RegulatorStatus(_message.Message):
     SETTLEMENTS_FIELD_NUMBER: _ClassVar[int]
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     CHALLENGE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    ACCUSATIONS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_ACCUSATIONS_FIELD_NUMBER: _ClassVar[int]
     chain_id: bytes
     software_version: str
     height: int
@@ -38,7 +41,10 @@ class RegulatorStatus(_message.Message):
     settlements: _containers.RepeatedCompositeFieldContainer[SettlementStatus]
     waiting_for: str
     challenge_counts: _containers.RepeatedCompositeFieldContainer[ChallengeCounts]
-    def __init__(self, chain_id: _Optional[bytes] = ..., software_version: _Optional[str] = ..., height: _Optional[int] = ..., time_ms: _Optional[int] = ..., drawn_blocks: _Optional[int] = ..., reverified_blocks: _Optional[int] = ..., alarms: _Optional[int] = ..., openings: _Optional[int] = ..., challenges: _Optional[int] = ..., opener_is_split: _Optional[bool] = ..., settlements: _Optional[_Iterable[_Union[SettlementStatus, _Mapping]]] = ..., waiting_for: _Optional[str] = ..., challenge_counts: _Optional[_Iterable[_Union[ChallengeCounts, _Mapping]]] = ...) -> None: ...
+    executed_height: int
+    accusations: int
+    waiting_accusations: int
+    def __init__(self, chain_id: _Optional[bytes] = ..., software_version: _Optional[str] = ..., height: _Optional[int] = ..., time_ms: _Optional[int] = ..., drawn_blocks: _Optional[int] = ..., reverified_blocks: _Optional[int] = ..., alarms: _Optional[int] = ..., openings: _Optional[int] = ..., challenges: _Optional[int] = ..., opener_is_split: _Optional[bool] = ..., settlements: _Optional[_Iterable[_Union[SettlementStatus, _Mapping]]] = ..., waiting_for: _Optional[str] = ..., challenge_counts: _Optional[_Iterable[_Union[ChallengeCounts, _Mapping]]] = ..., executed_height: _Optional[int] = ..., accusations: _Optional[int] = ..., waiting_accusations: _Optional[int] = ...) -> None: ...
 
 class ChallengeCounts(_message.Message):
     __slots__ = ("bank", "honest", "malicious", "open")

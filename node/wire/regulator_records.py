@@ -47,6 +47,9 @@ class RegulatorStatus:
     settlements: tuple[SettlementStatus, ...]
     waiting_for: str
     challenge_counts: tuple[ChallengeCounts, ...]
+    executed_height: Height
+    accusations: int
+    waiting_accusations: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ async def connect(world: World, tls: Path) -> AsyncIterator[Connect]:
         world.ledger.chain.genesis,
         world.database,
         world.follower,
+        world.executor,
         world.reverifier,
         world.settling,
         world.clock.ms,
@@ -84,6 +85,23 @@ async def test_everybody_reads_what_the_regulator_found(world: World, connect: C
             "opening-refused",
             '{"why":"no reason"}',
         )
+
+
+async def test_section_9_everybody_reads_how_many_invalid_blocks_were_found(
+    world: World, connect: Connect
+) -> None:
+    seal_wrong_state(world.ledger)
+    world.seal()
+    await world.follow()
+    for block in world.ledger.blocks[1:]:
+        await world.executor.take(block)
+        if world.alarms:
+            break
+    for waiting in (1, 0):
+        status = await connect("client").status()
+        assert (status.executed_height, status.accusations) == (0, 1)
+        assert status.waiting_accusations == waiting
+        await world.accusations.hand_in()
 
 
 async def test_idx_64_a_bank_challenges_a_block_and_learns_what_came_of_it(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from node.ledger.genesis import Genesis
 from node.ledger.types import BankIndex, Height, TimeMs
 from node.rpc.backend import NotFound, NotReady, Overloaded
+from node.runtime.regulator.execution import Executor
 from node.runtime.regulator.follower import Follower
 from node.runtime.regulator.reverification import NobodyAnswers, Reverifier
 from node.runtime.regulator.settling import Settling
@@ -39,6 +40,7 @@ class RegulatorBackend:
         genesis: Genesis,
         database: RegulatorDatabase,
         follower: Follower,
+        executor: Executor,
         reverifier: Reverifier,
         settling: Settling,
         now_ms: Callable[[], TimeMs],
@@ -48,6 +50,7 @@ class RegulatorBackend:
         self._genesis = genesis
         self._database = database
         self._follower = follower
+        self._executor = executor
         self._reverifier = reverifier
         self._settling = settling
         self._now_ms = now_ms
@@ -60,6 +63,7 @@ class RegulatorBackend:
     async def status(self) -> RegulatorStatus:
         tip = self._follower.tip
         drawn, reverified = await self._database.counts()
+        accusations, waiting = await self._database.accusation_counts()
         return RegulatorStatus(
             chain_id=self._genesis.chain_id,
             software_version=SOFTWARE_VERSION,
@@ -80,6 +84,9 @@ class RegulatorBackend:
                 ]
             ),
             waiting_for=self._settling.waiting_for,
+            executed_height=self._executor.height,
+            accusations=accusations,
+            waiting_accusations=waiting,
             challenge_counts=tuple(
                 [
                     ChallengeCounts(item.bank, item.honest, item.malicious, item.open)

@@ -133,6 +133,7 @@ class Regulator:
             genesis,
             database,
             self._follower,
+            self._executor,
             self._reverifier,
             self._settling,
             now_ms,
