@@ -26,6 +26,7 @@ from node.runtime.regulator.backend import CHALLENGES_PER_HOUR, HOUR_MS, Regulat
 from node.storage.regulator.records import Alarm
 from node.wire.regulator_records import ChallengeCounts, RegulatorAlarm
 from tests.regulator.conftest import BANKS, CONSORTIUM, World
+from tests.regulator.defective import seal_wrong_state
 
 Connect = Callable[[str], RegulatorClient]
 
