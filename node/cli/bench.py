@@ -180,6 +180,13 @@ PATH = click.Path(path_type=Path, dir_okay=False)
     type=click.IntRange(min=1),
     help="Transactions under way at saturation.  [default: ten blocks' worth]",
 )
+@click.option(
+    "--rtt",
+    "rtt_ms",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Round trip in ms between banks that you set apart, for the report and the model.",
+)
 @click.option("--no-doctor", is_flag=True, help="Compare state roots only, at the end.")
 @click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")
 @click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
@@ -195,6 +202,7 @@ def throughput(
     workload_file: Path | None,
     directory: Path | None,
     in_flight: int | None,
+    rtt_ms: float,
     no_doctor: bool,
     html_file: Path | None,
     json_file: Path | None,
@@ -230,6 +238,7 @@ def throughput(
         directory=directory,
         in_flight=in_flight,
         with_doctor=not no_doctor,
+        rtt_ms=rtt_ms,
     )
     report = asyncio.run(measure_throughput(options, say))
     document = report.to_json_object()
@@ -244,3 +253,83 @@ def throughput(
             answer(line)
     if not report.integrity.held:
         raise click.exceptions.Exit(EXIT_FAILED)
+
+
+REPORT = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@command.command(short_help="Compare two throughput reports.")
+@click.argument("before", type=REPORT)
+@click.argument("after", type=REPORT)
+@json_option
+def compare(before: Path, after: Path, as_json: bool) -> None:
+    """Compare two reports of `bench throughput`, and mark what changed by more than noise.
+
+    BEFORE and AFTER are files of `--out` or `--json`. With several windows of a kind (`--repeat`)
+    their scatter is the noise. A report of what changed is no failure: it exits with 0.
+
+    \b
+    Examples:
+      consortium bench compare before.json after.json
+      consortium bench compare before.json after.json --json
+    """
+    from node.cli.benchmark_compare import compare_reports
+    from node.cli.throughput_report import read_report
+
+    comparison = compare_reports(read_report(before), read_report(after))
+    if as_json:
+        answer_json(comparison.to_json_object())
+    else:
+        for line in comparison.lines():
+            answer(line)
+
+
+@command.command(short_help="Predict throughput and finality from measured costs.")
+@click.option("--banks", type=click.IntRange(4, 16), required=True, help="Number of banks.")
+@click.option(
+    "--cores", type=click.FloatRange(min=0.25), required=True, help="Cores that all banks share."
+)
+@click.option(
+    "--rtt",
+    "rtt_ms",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Round trip between two banks, milliseconds.",
+)
+@click.option("--each", is_flag=True, help="The cores are each bank's own.")
+@click.option(
+    "--costs",
+    type=REPORT,
+    multiple=True,
+    help="Report of `bench throughput` to take the costs from; may be given several times.",
+)
+@json_option
+def model(
+    banks: int, cores: float, rtt_ms: float, each: bool, costs: tuple[Path, ...], as_json: bool
+) -> None:
+    """Predict what a consortium would seal, from what transactions cost in measured reports.
+
+    The formula stands in node/cli/throughput_model.py. Every window of the reports is predicted
+    too, and the error printed: believe the model as far as that. The best costs are those of a
+    sweep, whose blocks have many sizes.
+
+    \b
+    Examples:
+      consortium bench model --banks 12 --cores 2 --costs sweep.json
+      consortium bench model --banks 12 --cores 4 --each --rtt 40 --costs sweep.json --json
+    """
+    from node.cli.benchmark_model import model_lines, model_object, run_model
+    from node.cli.throughput_model import Place
+    from node.cli.throughput_report import read_report
+
+    if not costs:
+        raise click.UsageError(
+            "give a report with --costs: `consortium bench throughput --sweep --out FILE` makes one"
+        )
+    outcome = run_model(Place(banks, cores, rtt_ms, each), [read_report(path) for path in costs])
+    if as_json:
+        answer_json(model_object(outcome))
+    else:
+        for line in model_lines(outcome):
+            answer(line)

@@ -83,6 +83,8 @@ class ThroughputOptions:
     """Of the consortium; None: a temporary one."""
     in_flight: int | None = None
     with_doctor: bool = True
+    rtt_ms: float = 0.0
+    """Round trip between banks that are apart, as whoever measures knows it."""
 
     @property
     def ramp_s(self) -> float:
@@ -195,6 +197,7 @@ class Measurement:
             "batch_limit": parameters.batch_limit,
             "batch_wait_ms": parameters.batch_wait_ms,
             "followed_bank": FOLLOWED_BANK,
+            "rtt_ms": self._options.rtt_ms,
         }
 
     def _describe_workload(self) -> dict[str, object]:

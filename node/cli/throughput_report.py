@@ -65,7 +65,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts of values from each edge up to the next; the last edge is no smaller than any value."""
+    """Counts of values from each edge up to the next; no value is beyond the last edge."""
 
     edges_ms: tuple[float, ...]
     counts: tuple[int, ...]
