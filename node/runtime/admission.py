@@ -37,8 +37,8 @@ WAITING_LIMIT_OF_SOURCE = 2_000
 """Of these, transactions of one client or peer: a flood must leave room for everybody else."""
 REMEMBERED_VERDICTS = 4_000
 """Verified transactions kept for blocks that name them, whether the mempool has them or not."""
-EQUATION_REASONS = frozenset({Reason.RANGE, Reason.SPEND, Reason.ISSUE})
-"""Failures that cost everybody in the batch a bisection."""
+SEARCH_REASONS = frozenset({Reason.SUBGROUP, Reason.RANGE, Reason.SPEND, Reason.ISSUE})
+"""Failures of a batch as a whole, which then has to be searched for the bad ones."""
 
 
 @dataclass(slots=True)
@@ -193,7 +193,7 @@ class Admission:
         answer = pending.ticket
         if isinstance(verdict, Rejection):
             self.counters.refused += 1
-            if verdict.reason in EQUATION_REASONS and self._lanes.blame(pending.source):
+            if verdict.reason in SEARCH_REASONS and self._lanes.blame(pending.source):
                 self._on_blame(pending.source, verdict)
             if not answer.done():
                 answer.set_exception(verdict)
