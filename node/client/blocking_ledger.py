@@ -16,7 +16,8 @@ import grpc
 
 from crypto.transaction import transaction_id as hash_transaction
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import LedgerError, LedgerFault
+from node.client.errors import LedgerError, LedgerFault, VerificationError
+from node.client.ledger_client import read_genesis
 from node.client.status import error_of_call
 from node.client.verification import SealVerifier
 from node.ledger.blocks import Block
@@ -66,6 +67,16 @@ class BlockingLedger:
         request = ledger_pb2.GetNodeStatusRequest()
         return self._call("GetNodeStatus", request, codec.node_status_from_stub)
 
+    def verifier(self, chain_id: bytes) -> SealVerifier:
+        """Return what verifies seals of this chain; raises `VerificationError` for another."""
+        request = ledger_pb2.GetParametersRequest()
+        genesis = read_genesis(self._call("GetParameters", request, codec.parameters_from_stub))
+        if genesis.chain_id != chain_id:
+            raise VerificationError(
+                f"the bank is of chain {genesis.chain_id.hex()}, not {chain_id.hex()}"
+            )
+        return SealVerifier(genesis)
+
     def submit(self, transaction: bytes) -> Receipt:
         """Submit canonical bytes; see `LedgerClient.submit`."""
 
@@ -78,7 +89,7 @@ class BlockingLedger:
         request = ledger_pb2.SubmitTransactionRequest(transaction=transaction)
         return self._call("SubmitTransaction", request, read, submission=True)
 
-    def transaction_status(self, transaction_id: TransactionId) -> TransactionStatus:
+    def transaction_status(self, transaction_id: bytes) -> TransactionStatus:
         """Return where a transaction stands; raises `RecordNotFound`."""
         request = ledger_pb2.GetTransactionRequest(transaction_id=transaction_id)
         return self._call(
@@ -95,12 +106,12 @@ class BlockingLedger:
         proof = self._call("GetInclusionProof", request, codec.proof_from_stub)
         return verifier.verify_inclusion(transaction, proof).header.height
 
-    def blocks(self, from_height: Height, limit: int) -> list[SealedBlock]:
+    def blocks(self, from_height: int, limit: int) -> list[SealedBlock]:
         """Return at most so many sealed blocks in order, those above the tip left out."""
         request = ledger_pb2.StreamBlocksRequest(from_height=from_height, limit=limit)
         return list(self._stream(request, self._deadline_s))
 
-    def follow(self, from_height: Height, *, timeout_ms: int) -> Iterator[SealedBlock]:
+    def follow(self, from_height: int, *, timeout_ms: int) -> Iterator[SealedBlock]:
         """Yield sealed blocks in order, and those to come, until the time is up.
 
         Raises `LedgerTimeout` then: take it up again at the next height.

@@ -443,7 +443,7 @@ class LedgerClient:
         `VerificationError` for another chain or a genesis that does not hold.
         """
         if self._genesis is None:
-            self._genesis = _read_genesis(await self.parameters())
+            self._genesis = read_genesis(await self.parameters())
         if chain_id is not None and self._genesis.chain_id != chain_id:
             raise VerificationError(
                 f"the bank is of chain {self._genesis.chain_id.hex()}, not {chain_id.hex()}"
@@ -467,7 +467,11 @@ def _outcome(answer: Any, endpoint: str) -> SubmissionOutcome:
             raise MalformedMessage("outcome", "is neither a receipt nor a rejection")
 
 
-def _read_genesis(parameters: LedgerParameters) -> Genesis:
+def read_genesis(parameters: LedgerParameters) -> Genesis:
+    """Return the genesis that a bank serves, which hashes to the chain id it names.
+
+    Raises `VerificationError`.
+    """
     if len(parameters.genesis_json) > MAX_GENESIS_BYTES:
         raise VerificationError("the genesis is larger than any")
     try:

@@ -30,9 +30,10 @@ from pathlib import Path
 from types import TracebackType
 
 from crypto.layout import MAX_TRANSACTION_BYTES
+from crypto.transaction import transaction_id as hash_transaction
 from node.client.errors import ClientError
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
-from node.ledger.types import HASH_BYTES
+from node.ledger.types import HASH_BYTES, TransactionId
 
 __all__ = [
     "LOCAL",
@@ -209,6 +210,10 @@ class Workload:
         if run not in self._sound:
             self._check_run(run)
         return self._transactions(index, index + 1)
+
+    def transaction_id(self, index: int) -> TransactionId:
+        """Return the id of a transaction; raises as indexing does."""
+        return TransactionId(hash_transaction(self[index]))
 
     def transactions(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield canonical bytes in file order; raises `WorkloadInvalid`."""
