@@ -17,17 +17,15 @@ from crypto.curve import POINT_BYTES, Point, encode_point, msm, multiply
 from crypto.encoding import U64_MAX
 from crypto.errors import ProvingError
 from crypto.generators import blinding_generator, range_generators, value_generator
-from crypto.layout import VALUE_BITS
+from crypto.layout import MAX_OUTPUTS, VALUE_BITS
 from crypto.randomness import RandomBytes, hedge
-from crypto.scalar import ORDER, SCALAR_BITS, encode_scalar
+from crypto.scalar import ORDER, encode_scalar
 from crypto.transcript import expand, h2s, hash64
 
 _CHALLENGE_BYTES = 16
 _CHALLENGE_BITS = 8 * _CHALLENGE_BYTES
 _POINTS_BYTES = 3 * POINT_BYTES
 _VALUE_SLOTS_BITS = VALUE_BITS * SLOT_BITS
-_DOUBLING_MODULUS = (gmpy2.mpz(1) << SLOT_BITS) - 2
-"""2^448 is 2 modulo this, so packed slots reduce to sum 2^i f_i, exactly (IDX1 6.5)."""
 
 
 @cache
@@ -82,6 +80,20 @@ def _bit_challenges(h1: bytes, value_count: int) -> tuple[list[int], list[int]]:
     return challenges[:bit_count], challenges[bit_count:]
 
 
+def _sum_of_doublings(packed: int) -> int:
+    """Sum 2^i v_i, i = 0..63, of 64 values in slots of SLOT_BITS, none above 2^385 (IDX1 6.5).
+
+    The upper half of the slots is added to the lower one, doubled as often as the half has slots;
+    six times. Before the last time a slot holds 2^385 (1 + 2^2 + .. + 2^62) < 2^448 at most.
+    """
+    count = VALUE_BITS
+    while count > 1:
+        count //= 2
+        half_bits = count * SLOT_BITS
+        packed = gmpy2.f_mod_2exp(packed, half_bits) + ((packed >> half_bits) << count)
+    return packed
+
+
 def collect_range_proof(
     core: bytes,
     commitments: Sequence[bytes],
@@ -101,9 +113,11 @@ def collect_range_proof(
     packed = pack(responses)
     weighted = list(map(mul, y, responses))
     value_sum = sum(weighted) - sum(map(mul, weighted, responses))
+    scaled = 0
     for index, challenge in enumerate(z):
         slots = gmpy2.f_mod_2exp(packed >> (index * _VALUE_SLOTS_BITS), _VALUE_SLOTS_BITS)
-        value_sum += challenge * (slots % _DOUBLING_MODULUS)
+        scaled += challenge * slots
+    value_sum += _sum_of_doublings(scaled)
     return RangeEquation(points, h1, x, z, packed, value_sum, scalars[-1])
 
 
@@ -162,5 +176,6 @@ def _blinding_sums(
     return q1 % ORDER, q2 % ORDER
 
 
-assert SLOT_BITS > VALUE_BITS + SCALAR_BITS
-"""The doubling trick needs the sum below the modulus."""
+assert MAX_OUTPUTS * ORDER << _CHALLENGE_BITS <= 1 << 385
+assert 1 << SLOT_BITS > (1 << 385) * ((4**32 - 1) // 3)
+"""What `_sum_of_doublings` needs."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.accumulator import Accumulator, EquationsFail
+from crypto import range_proof
+from crypto.accumulator import Accumulator, EquationsFail, pack
 from crypto.curve import decode_curve, msm, vanishes
 from crypto.errors import ProvingError
 from crypto.generators import blinding_generator, range_generators, value_generator
@@ -146,3 +147,11 @@ def test_a_broken_source_never_repeats_coins_across_statements_12_5() -> None:
     assert first == again
     assert first[:96] != other[:96]
     assert first[96:192] != other[96:192]
+
+
+@given(st.lists(st.integers(0, 2**385 - 1), min_size=64, max_size=64))
+@settings(max_examples=30, deadline=None)
+def test_slots_are_summed_with_doublings_6_5(values: list[int]) -> None:
+    for slots in (values, [2**385 - 1] * 64, [0] * 63 + values[:1]):
+        expected = sum(value << index for index, value in enumerate(slots))
+        assert range_proof._sum_of_doublings(pack(slots)) == expected
