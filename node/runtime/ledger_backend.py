@@ -328,7 +328,7 @@ class LedgerBackend:
                     asset=found.asset,
                     count=found.closed.count,
                     closed_height=found.closed_at_height,
-                    notes=b"".join([key + commitment for key, commitment in found.closed.notes]),
+                    notes=found.closed.packed,
                     digest=found.closed.digest,
                 )
             )
