@@ -18,6 +18,7 @@ from pathlib import Path
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.ledger_client import LedgerClient
 from node.client.operator_client import OperatorClient
+from node.client.regulator_client import SupervisionClient
 from node.ledger.genesis import Genesis, Parameters
 from node.ledger.types import Amount, BankIndex, TimeMs
 from node.rpc.certificates import CertificateAuthority, utc_now
@@ -72,6 +73,7 @@ class Cluster:
     banks: list[RunningBank]
     credentials: ClientCredentials
     operator_credentials: ClientCredentials
+    regulator_credentials: ClientCredentials
 
     def start(self) -> None:
         for bank in self.banks:
@@ -88,6 +90,9 @@ class Cluster:
             [self.endpoint(bank) for bank in banks or range(len(self.banks))], self.credentials
         )
 
+
+    def supervision(self, bank: int) -> SupervisionClient:
+        return SupervisionClient(self.endpoint(bank), self.regulator_credentials)
 
     def operator(self, bank: int) -> OperatorClient:
         return OperatorClient(self.endpoint(bank), self.operator_credentials)
@@ -140,7 +145,7 @@ def make_cluster(
             )
         )
     credentials = []
-    for role in (Role.CLIENT, Role.OPERATOR):
+    for role in (Role.CLIENT, Role.OPERATOR, Role.REGULATOR):
         files = directory / role.value
         files.mkdir()
         TlsFiles(files).write(authority.issue(Identity(slug, role, "tester"), utc_now()))
