@@ -19,7 +19,7 @@ import gevent
 from gevent.event import Event
 
 from loadtest.banks import Bank, Banks
-from node.client.blocking_ledger import SealedBlock
+from node.client.blocking_ledger import SealedBlock, TransactionStatus
 from node.client.errors import (
     LedgerError,
     LedgerFault,
@@ -41,8 +41,8 @@ LOOK_UPS = 100
 RETRY_S = 0.5
 RECENT = 1_000
 """Sealed payments that queries and proofs are about."""
-ADMITTED_STATE, SEALED_STATE, REJECTED_STATE, EXPIRED_STATE = 3, 5, 6, 7
-"""`TransactionState` as it travels."""
+UNKNOWN_STATE, ADMITTED_STATE, SEALED_STATE = 1, 3, 5
+"""`TransactionState` as it travels; beyond SEALED a transaction was given up."""
 
 logger = logging.getLogger(__name__)
 
@@ -69,12 +69,15 @@ class Account:
     submitted: int = 0
     acknowledged: int = 0
     sealed: int = 0
-    """Of the acknowledged ones, as `rejected` and `lost`."""
+    """Of the acknowledged ones, as `rejected`, `undecided` and `lost`."""
     rejected: Counter[str] = field(default_factory=Counter)
     """By the reason that a bank gave after it had acknowledged them."""
     refused: Counter[str] = field(default_factory=Counter)
     """By the reason that a bank gave instead of acknowledging them."""
+    undecided: int = 0
+    """A bank still had them when the patience for the end was over: the ledger stood still."""
     lost: int = 0
+    """No bank knew them any more."""
     unanswered: int = 0
     """Submitted without an answer until the end: no bank has promised anything."""
 
@@ -84,6 +87,7 @@ class Account:
         self.sealed += other.sealed
         self.rejected.update(other.rejected)
         self.refused.update(other.refused)
+        self.undecided += other.undecided
         self.lost += other.lost
         self.unanswered += other.unanswered
 
@@ -94,6 +98,7 @@ class Account:
             **counts,
             "rejected": dict(self.rejected),
             "refused": dict(self.refused),
+            "undecided": self.undecided,
             "lost": self.lost,
             "unanswered": self.unanswered,
         }
@@ -105,10 +110,12 @@ class Account:
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.rejected.items())
+        rejected = f"{sum(self.rejected.values())} rejected{f' ({reasons})' if reasons else ''}"
+        undecided = f"{self.undecided} UNDECIDED, " if self.undecided else ""
         lost = "zero lost" if self.lost == 0 else f"{self.lost} LOST"
         return (
             f"{self.acknowledged} payments acknowledged: {self.sealed} sealed, "
-            f"{sum(self.rejected.values())} rejected{f' ({reasons})' if reasons else ''}, {lost}"
+            f"{rejected}, {undecided}{lost}"
         )
 
 
@@ -163,13 +170,16 @@ class Payments:
         deadline_s = time.monotonic() + within_s
         while self._acknowledged_open() and time.monotonic() < deadline_s:
             gevent.sleep(0.05)
-        self._look_up(list(self._open.items()))
-        for payment in self._open.values():
-            if payment.acknowledged:
+        known = self._look_up(list(self._open.items()))
+        for identity, payment in self._open.items():
+            if not payment.acknowledged:
+                self.account.unanswered += 1
+            elif identity in known:
+                self.account.undecided += 1
+                self._fire(SEALED, self._age_ms(payment), 0, "undecided")
+            else:
                 self.account.lost += 1
                 self._fire(SEALED, self._age_ms(payment), 0, "lost")
-            else:
-                self.account.unanswered += 1
             payment.ended.set()
         self._open.clear()
         return self.account
@@ -284,11 +294,31 @@ class Payments:
             ]
             self._look_up(overdue[:LOOK_UPS])
 
-    def _look_up(self, items: list[tuple[bytes, Payment]]) -> None:
-        """Ask what became of payments that no block has shown."""
+    def _look_up(self, items: list[tuple[bytes, Payment]]) -> set[bytes]:
+        """Ask what became of payments that no block has shown; return those that a bank knows."""
+        known = set()
         for identity, payment in items:
             payment.looked_up_s = time.monotonic()
-            bank = self._banks.after(self._followed)
+            status = self._status(identity)
+            if status is None or status.state <= UNKNOWN_STATE:
+                continue
+            known.add(identity)
+            if status.state < SEALED_STATE or self._open.pop(identity, None) is None:
+                continue
+            if status.state == SEALED_STATE:
+                self._sealed(payment)
+                continue
+            reason = "expired" if status.refusal is None else status.refusal.reason
+            self._fire(SEALED, self._age_ms(payment), 0, reason)
+            (self.account.rejected if payment.acknowledged else self.account.refused)[reason] += 1
+            payment.ended.set()
+        return known
+
+    def _status(self, identity: bytes) -> TransactionStatus | None:
+        """Return what the first bank says that knows the transaction."""
+        bank = self._followed
+        for _ in range(len(self._banks)):
+            bank = self._banks.after(bank)
             try:
                 status = bank.ledger.transaction_status(identity)
             except RecordNotFound:
@@ -296,20 +326,9 @@ class Payments:
             except LedgerError:
                 bank.failed()
                 continue
-            if status.state < SEALED_STATE or self._open.pop(identity, None) is None:
-                continue
-            if status.state == SEALED_STATE:
-                self._sealed(payment)
-                continue
-            reason = "expired" if status.state == EXPIRED_STATE else "rejected"
-            if status.refusal is not None:
-                reason = status.refusal.reason
-            self._fire(SEALED, self._age_ms(payment), 0, reason)
-            if payment.acknowledged:
-                self.account.rejected[reason] += 1
-            else:
-                self.account.refused[reason] += 1
-            payment.ended.set()
+            if status.state > UNKNOWN_STATE:
+                return status
+        return None
 
 
 def reason_of(error: LedgerError) -> str:

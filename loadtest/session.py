@@ -208,8 +208,9 @@ class Session:
             self._collect(runner, settle_s)
         else:
             self.total = self.payments.drain(settle_s)
-        (logger.error if self.total.lost else logger.info)("%s", self.total)
-        if self.total.lost:
+        failed = self.total.lost or self.total.undecided
+        (logger.error if failed else logger.info)("%s", self.total)
+        if failed:
             self._environment.process_exit_code = 1
 
     def _collect(self, runner: MasterRunner, settle_s: float) -> None:
@@ -229,8 +230,11 @@ class Session:
     def _on_drain(self, environment: Environment, msg: Any, **_: Any) -> None:
         assert self.payments is not None, "the master has a workload, as its workers"
         account = self.payments.drain(msg.data["settle_s"])
-        assert environment.runner is not None, "a message came through it"
-        environment.runner.send_message(ACCOUNT, account.to_object())
+        runner = environment.runner
+        assert isinstance(runner, WorkerRunner), "the master asked"
+        # Locust's master waits half a second for the last figures: they go before the account.
+        runner._send_stats()
+        runner.send_message(ACCOUNT, account.to_object())
 
     def _on_account(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._accounts[msg.node_id] = Account.of_object(msg.data)

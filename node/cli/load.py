@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.load_progress import rated_steps
-from node.cli.options import json_option
+from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json
 from node.client.workload_file import LOCAL, WIDE, WorkloadHeader, open_workload
+from node.runtime.consortium_directory import ConsortiumDirectory
 
 
 @click.group(short_help="Prepare a load of proven transactions, and run it with Locust.")
@@ -94,6 +96,80 @@ def prepare(
             )
         header = prepare_workload(path, order, meter)
     _show(path, header, as_json, seconds=time.monotonic() - begun_s)
+
+
+@command.command(short_help="Run a load with Locust, and say what came of every payment.")
+@click.option("--users", type=click.IntRange(1, 100_000), default=10, show_default=True)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--shape",
+    type=click.Choice(["constant", "step", "spike", "soak", "open"]),
+    default="constant",
+    show_default=True,
+    help="How many users, and when; open: payments at --rate, whatever the banks answer.",
+)
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Payments a second.")
+@click.option(
+    "--mix",
+    "tags",
+    type=click.Choice(["pay", "query", "proof", "stream"]),
+    multiple=True,
+    help="What users do; again for more.  [default: all, mostly pay]",
+)
+@click.option(
+    "--workload-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="[default: the one that the consortium was started with]",
+)
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write Locust's report."
+)
+@data_option
+@json_option
+def run(
+    users: int,
+    minutes: float,
+    shape: str,
+    rate: float | None,
+    tags: tuple[str, ...],
+    workload_file: Path | None,
+    processes: int,
+    html: Path | None,
+    directory: ConsortiumDirectory,
+    as_json: bool,
+) -> None:
+    """Run a load with Locust against a running consortium, and account for every payment.
+
+    Users pay, wait until their payment is sealed, and go on; Ctrl-C ends the run early. Exit code
+    0 if every payment that a bank acknowledged is sealed or was rejected with a reason. For web
+    interface, workers on several machines and all the rest call Locust itself:
+    `locust -f loadtest/locustfile.py`.
+
+    \b
+    Examples:
+      consortium load run --users 50 --minutes 5
+      consortium load run --shape open --rate 100 --minutes 10 --html load.html --json
+      consortium load run --users 200 --mix pay --processes 2 --data loaded
+    """
+    if (rate is not None) != (shape == "open"):
+        raise CommandFailed(
+            "--rate and --shape open belong together", "give both or neither", EXIT_USAGE
+        )
+    from node.cli.load_run import LoadOrder, run_load
+
+    order = LoadOrder(
+        directory=directory,
+        workload_file=workload_file,
+        users=users,
+        seconds=60 * minutes,
+        shape=shape,
+        rate=rate,
+        tags=tags,
+        processes=processes,
+        html=html,
+    )
+    raise click.exceptions.Exit(run_load(order, as_json=as_json))
 
 
 @command.command(short_help="Say what a workload file holds; verify every byte of it.")

@@ -90,3 +90,43 @@ def rated_steps() -> Iterator[RatedMeter]:
         transient=True,
     ) as bars:
         yield RatedMeter(bars)
+
+
+class TimedMeter:
+    """To be told how much of the time is over, and what has come of it so far."""
+
+    def __init__(self, title: str, seconds: float, bars: Progress | None) -> None:
+        self._title = title
+        self._seconds = seconds
+        self._bars = bars
+        self._task = None if bars is None else bars.add_task(title, total=seconds)
+        self._told_s = time.monotonic()
+
+    def __call__(self, elapsed_s: float, found: str) -> None:
+        text = f"{self._title}: {found}" if found else self._title
+        if elapsed_s > self._seconds:
+            text += "; waiting for the end of what is under way"
+        if self._bars is not None and self._task is not None:
+            done = min(elapsed_s, self._seconds)
+            self._bars.update(self._task, description=text, completed=done)
+        elif time.monotonic() - self._told_s >= LINE_INTERVAL_S:
+            self._told_s = time.monotonic()
+            say(f"{text} ({elapsed_s:.0f} of {self._seconds:.0f} s)")
+
+
+@contextlib.contextmanager
+def timed_progress(title: str, seconds: float) -> Iterator[TimedMeter]:
+    """Show a bar of the time on a terminal; elsewhere a line every ten seconds."""
+    if not errors.is_terminal:
+        yield TimedMeter(title, seconds, None)
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    ) as bars:
+        yield TimedMeter(title, seconds, bars)

@@ -207,7 +207,10 @@ def ensure_consortium(options: UpOptions) -> None:
 
 def _ensure_workload_consortium(directory: ConsortiumDirectory, file: Path) -> None:
     with open_workload(file) as workload:
-        if require_workload_consortium(directory, workload):
+        made = require_workload_consortium(directory, workload)
+        # `consortium load run` finds it there.
+        directory.workload_note.write_text(f"{file.resolve()}\n", encoding="utf-8")
+        if made:
             header = workload.header
             say(
                 f"made the consortium of {file}: {header.bank_count} banks in {directory.root}, "

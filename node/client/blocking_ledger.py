@@ -27,6 +27,8 @@ from node.wire import codec, ledger_pb2, ledger_pb2_grpc
 from node.wire.fields import MalformedMessage
 from node.wire.records import NodeStatus, Receipt, TransactionStatus
 
+__all__ = ["BlockingLedger", "NodeStatus", "Receipt", "SealedBlock", "TransactionStatus"]
+
 T = TypeVar("T")
 
 DEFAULT_DEADLINE_MS = 10_000

@@ -69,6 +69,11 @@ class ConsortiumDirectory:
         return self.root / "ledger.pending"
 
     @property
+    def workload_note(self) -> Path:
+        """Names the workload file that the ledger began with, if it did."""
+        return self.root / "workload.path"
+
+    @property
     def certificates(self) -> Path:
         return self.root / "certificates"
 
