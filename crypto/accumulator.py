@@ -13,11 +13,11 @@ An item (a collected transaction, a collected ballot) adds itself like this:
     accumulator.add_left(points, coefficients)         points that occur in this item alone
     accumulator.add_right(row, packed)                 bases that many items share
 
-A `BaseRow` carries its own points, so a slot can never see two bases; rows are found by `key`,
-which is the hashed name of the generators or the digest of the ring. The coefficients of a row with
-several points travel packed in ONE integer, coefficient i in bits i * slot_bits and up, each
-non-negative; for a row of a single point the "packed" value is the plain coefficient, of either
-sign. Slots are not reduced while items are added: SLOT_BITS hold a 128-bit weight times a scalar
+A `BaseRow` carries its own points, so a slot can never see two bases; rows are found by `key`: the
+hashed name of the generators, or the digest of the ring. The coefficients of a row with several
+points travel packed in ONE integer, coefficient i in bits i * slot_bits and up, each non-negative;
+for a row of a single point the "packed" value is the plain coefficient, of either sign. Slots are
+not reduced while items are added: SLOT_BITS hold a 128-bit weight times a scalar
 for 2^65 items, RING_SLOT_BITS a product of two scalars for 2^66 items (IDX1 6.5).
 """
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
-from crypto.accumulator import RING_SLOT_BITS, BaseRow
+import gmpy2
+
+from crypto.accumulator import RING_SLOT_BITS, Accumulator, BaseRow
 from crypto.curve import POINT_BYTES, Point, decode_curve, require_subgroup
 from crypto.encoding import u64
 from crypto.generators import ASSET_BYTES, INDEX_DIGITS, dummy_note
@@ -14,6 +16,7 @@ RING_BASES = (4, 8, 16)
 """The ring bases n a genesis may choose; a ring has n^2 notes (IDX1 4.5)."""
 
 DEFAULT_RING_BASE = 8
+_NOTE_BYTES = 2 * POINT_BYTES
 
 
 def ring_size(ring_base: int) -> int:
@@ -21,6 +24,24 @@ def ring_size(ring_base: int) -> int:
     if ring_base not in RING_BASES:
         raise ValueError(f"ring base {ring_base} is none of {RING_BASES}")
     return ring_base * ring_base
+
+
+@cache
+def _padding(ring_base: int) -> bytes:
+    """P || C of the padding notes 0 .. n^2 - 2, one after another."""
+    notes = [dummy_note(index) for index in range(ring_size(ring_base) - 1)]
+    return b"".join([one_time_key + commitment for one_time_key, commitment in notes])
+
+
+@cache
+def _padding_rows(ring_base: int) -> tuple[BaseRow, BaseRow]:
+    """The accumulator rows of the padding notes' keys and commitments, which all bins share."""
+    keys = _key_points(_padding(ring_base))
+    commitments = _commitment_points(_padding(ring_base))
+    return (
+        BaseRow(("dummy/P", ring_base), lambda: keys, RING_SLOT_BITS),
+        BaseRow(("dummy/C", ring_base), lambda: commitments, RING_SLOT_BITS),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +117,55 @@ class ClosedBin:
     @property
     def key_points(self) -> tuple[Point, ...]:
         """P_0 .. P_{N-1}; raises Rejected if a note's key is no curve point."""
-        return tuple([decode_curve(note[:POINT_BYTES]) for note in _split(self.packed)])
+        return _key_points(self.packed)
 
     @property
     def commitment_points(self) -> tuple[Point, ...]:
         """C_0 .. C_{N-1}; raises Rejected if a note's commitment is no curve point."""
-        return tuple([decode_curve(note[POINT_BYTES:]) for note in _split(self.packed)])
+        return _commitment_points(self.packed)
 
     @cached_property
-    def key_row(self) -> BaseRow:
-        """The accumulator row of the keys."""
-        return BaseRow(("ring/P", self.digest), lambda: self.key_points, RING_SLOT_BITS)
+    def own_count(self) -> int:
+        """How many of the first notes are no padding at its place.
+
+        That is `count` in every bin of a ledger, and all in one that was made up otherwise.
+        """
+        size = ring_size(self.ring_base)
+        if self.count == size:
+            return size
+        padding = _padding(self.ring_base)[(self.count - 1) * _NOTE_BYTES :]
+        return self.count if self.packed[self.count * _NOTE_BYTES :] == padding else size
 
     @cached_property
-    def commitment_row(self) -> BaseRow:
-        """The accumulator row of the commitments."""
-        return BaseRow(("ring/C", self.digest), lambda: self.commitment_points, RING_SLOT_BITS)
+    def _own_rows(self) -> tuple[BaseRow, BaseRow]:
+        """The accumulator rows of the keys and commitments that are no padding."""
+        count = self.own_count
+        own = slice(count * _NOTE_BYTES)
+        # the digest does not bind the count
+        keys, commitments = ("ring/P", self.digest, count), ("ring/C", self.digest, count)
+        return (
+            BaseRow(keys, lambda: _key_points(self.packed[own]), RING_SLOT_BITS),
+            BaseRow(commitments, lambda: _commitment_points(self.packed[own]), RING_SLOT_BITS),
+        )
+
+    def accumulate(self, accumulator: Accumulator, keys: int, commitments: int) -> None:
+        """Add coefficients of P_0 .. P_{N-1} and of C_0 .. C_{N-1} to the right side.
+
+        Both are packed in slots of RING_SLOT_BITS. A padding note is the same point in every bin
+        that has it, so its coefficients meet in one slot: a batch over bins that closed early
+        multiplies as many points as they have real notes, and the padding once (IDX1 4.1, 10.6).
+        """
+        own_keys, own_commitments = self._own_rows
+        own_bits = self.own_count * RING_SLOT_BITS
+        accumulator.add_right(own_keys, gmpy2.f_mod_2exp(keys, own_bits))
+        accumulator.add_right(own_commitments, gmpy2.f_mod_2exp(commitments, own_bits))
+        if self.own_count == ring_size(self.ring_base):
+            return
+        padding_keys, padding_commitments = _padding_rows(self.ring_base)
+        # position p holds padding note p - 1
+        shift = own_bits - RING_SLOT_BITS
+        accumulator.add_right(padding_keys, keys >> own_bits << shift)
+        accumulator.add_right(padding_commitments, commitments >> own_bits << shift)
 
     @cached_property
     def _strict_points_required(self) -> bool:
@@ -144,5 +198,12 @@ def close_bin(
 
 
 def _split(packed: bytes) -> list[bytes]:
-    size = 2 * POINT_BYTES
-    return [packed[start : start + size] for start in range(0, len(packed), size)]
+    return [packed[start : start + _NOTE_BYTES] for start in range(0, len(packed), _NOTE_BYTES)]
+
+
+def _key_points(packed: bytes) -> tuple[Point, ...]:
+    return tuple([decode_curve(note[:POINT_BYTES]) for note in _split(packed)])
+
+
+def _commitment_points(packed: bytes) -> tuple[Point, ...]:
+    return tuple([decode_curve(note[POINT_BYTES:]) for note in _split(packed)])

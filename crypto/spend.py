@@ -114,9 +114,10 @@ class SpendEquations:
         row_bits = RING_SLOT_BITS * self.ring.ring_base
         factors = [weight * f % ORDER for f in high]
         mix = self.mix
-        accumulator.add_right(self.ring.key_row, pack([f * slots for f in factors], row_bits))
-        accumulator.add_right(
-            self.ring.commitment_row, pack([mix * f % ORDER * slots for f in factors], row_bits)
+        self.ring.accumulate(
+            accumulator,
+            pack([f * slots for f in factors], row_bits),
+            pack([mix * f % ORDER * slots for f in factors], row_bits),
         )
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
+from random import Random
 
-from crypto.curve import decode_curve, encode_point
+import gmpy2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crypto.accumulator import RING_SLOT_BITS, Accumulator, pack
+from crypto.curve import (
+    Point,
+    decode_curve,
+    encode_point,
+    hash_to_curve,
+    identity,
+    msm,
+    multiply,
+)
 from crypto.errors import Reason, Rejected
 from crypto.generators import dummy_note
 from crypto.ring import ClosedBin, close_bin, ring_size
+from crypto.scalar import ORDER
 from crypto.transcript import hash32
 from tests.crypto.universe import EURO, torsion_point, universe, vector_view, vectors
 
@@ -74,3 +89,70 @@ def test_a_ring_with_a_small_order_part_is_unsound_for_a_wallet_4_4(part: int) -
             planted.require_strict_points()
         assert caught.value.reason is Reason.SUBGROUP
     close_bin(1, EURO, NOTES, 4).require_strict_points()
+
+
+def _sum_of(accumulator: Accumulator) -> Point:
+    """The right side of an accumulator, written out point by point."""
+    total = identity()
+    for key, packed in accumulator._packed.items():
+        row = accumulator._rows[key]
+        values = [packed] if len(row.points) == 1 else gmpy2.unpack(packed, row.slot_bits)
+        assert len(values) <= len(row.points)
+        for point, value in zip(row.points, values, strict=False):
+            total = total + multiply(point, value)
+    return total
+
+
+def _expected(ring: ClosedBin, keys: list[int], commitments: list[int]) -> Point:
+    return msm((*ring.key_points, *ring.commitment_points), (*keys, *commitments))
+
+
+def _points_of(accumulator: Accumulator) -> int:
+    return sum(len(row.points) for row in accumulator._rows.values())
+
+
+def _own_notes(count: int, label: bytes) -> list[tuple[bytes, bytes]]:
+    points = [hash_to_curve(label + b"/%d" % index) for index in range(2 * count)]
+    encoded = [encode_point(point) for point in points]
+    return list(zip(encoded[::2], encoded[1::2], strict=True))
+
+
+@given(
+    st.lists(st.integers(1, 16), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=12, deadline=None)
+def test_padding_shares_a_slot_and_every_coefficient_keeps_its_point_10_6(
+    counts: list[int], chance: Random
+) -> None:
+    accumulator = Accumulator(bytes)
+    expected = identity()
+    for bin_id, count in enumerate(counts):
+        ring = close_bin(bin_id, EURO, _own_notes(count, b"bin %d" % bin_id), 4)
+        for _ in range(2):
+            keys, commitments = (
+                [chance.randrange(int(ORDER) ** 2) for _ in range(16)] for _ in range(2)
+            )
+            ring.accumulate(
+                accumulator, pack(keys, RING_SLOT_BITS), pack(commitments, RING_SLOT_BITS)
+            )
+            expected = expected + _expected(ring, keys, commitments)
+    assert _sum_of(accumulator) == expected
+    padding = 2 * 15 if any(count < 16 for count in counts) else 0
+    assert _points_of(accumulator) == 2 * sum(counts) + padding
+
+
+def test_what_only_looks_like_padding_keeps_its_own_slots_10_6() -> None:
+    closed = close_bin(1, EURO, NOTES, 4)
+    swapped = (*closed.notes[:14], closed.notes[15], closed.notes[14])
+    rings = [ClosedBin(1, EURO, swapped, 3, 4), ClosedBin(1, EURO, closed.notes, 9, 4), closed]
+    assert [ring.own_count for ring in rings] == [16, 9, 3]
+    assert rings[1].digest == rings[2].digest
+    accumulator = Accumulator(bytes)
+    coefficients = list(range(1, 17))
+    packed = pack(coefficients, RING_SLOT_BITS)
+    expected = identity()
+    for ring in rings:
+        ring.accumulate(accumulator, packed, packed)
+        expected = expected + _expected(ring, coefficients, coefficients)
+    assert _sum_of(accumulator) == expected
