@@ -45,9 +45,10 @@ _ASSET = b"benchmark asset."
 _NOTE_VALUE = 1_000
 _HEIGHT = 1
 _CURVE_MSM_POINTS = 1024
-_BATCH_SIZES = (1, 25, 100, 400)
-_BIN_COUNTS = (2, 10, 100)
+_BATCH_SIZES = (1, 25, 100, 200, 400)
+_BIN_COUNTS = (2, 8, 100)
 _RING_BASES = (4, 8)
+_AGED_BIN_NOTES = 4
 _BLOCK_SIZE = 100
 _BLOCK_BINS = 2
 
@@ -60,7 +61,8 @@ class _PoolNote:
 
 
 class _Universe:
-    """A ledger view over full bins of notes whose secrets the benchmark knows.
+    """A ledger view over bins of notes whose secrets the benchmark knows: full ones, or such as
+    closed by age with `real_notes`.
 
     Bins share one pool of notes in different rotations: each has a digest and points of its own to
     multiply, and preparing a hundred of them takes no time.
@@ -69,10 +71,12 @@ class _Universe:
     chain_id = _CHAIN_ID
     height = _HEIGHT
 
-    def __init__(self, ring_base: int, bin_count: int, payee: Address) -> None:
+    def __init__(
+        self, ring_base: int, bin_count: int, payee: Address, real_notes: int | None = None
+    ) -> None:
         self.ring_base = ring_base
         self._payee = payee
-        size = ring_size(ring_base)
+        size = ring_size(ring_base) if real_notes is None else real_notes
         pool = [_make_note() for _ in range(size + 1)]
         self._rings = [
             [pool[(position + bin_id) % len(pool)] for position in range(size)]
@@ -98,7 +102,7 @@ class _Universe:
     def prove_transfer(self, number: int) -> bytes:
         """Proof number `number` of one input and two outputs, the bins taken in turn."""
         bin_id = number % len(self._bins)
-        position = number // len(self._bins) % ring_size(self.ring_base)
+        position = number // len(self._bins) % len(self._rings[bin_id])
         note = self._rings[bin_id][position]
         half = _NOTE_VALUE // 2
         return build_transfer(
@@ -324,6 +328,10 @@ def run_crypto_benchmark(progress: Progress | None = None, quick: bool = False) 
         if bin_count == _BLOCK_BINS:
             tell(f"block of {block_size} with ballots")
             voting = _measure_voting(block, spread_universe, repetitions)
+    tell(f"batch of {block_size} over {bin_counts[-1]} bins of {_AGED_BIN_NOTES} notes")
+    aged_universe = _Universe(DEFAULT_RING_BASE, bin_counts[-1], payee, _AGED_BIN_NOTES)
+    block, _ = _prove_many(aged_universe, block_size)
+    aged_bins = {str(bin_counts[-1]): _measure_batch(block, aged_universe, repetitions)}
     ring_bases = {}
     for ring_base in _RING_BASES:
         tell(f"batch of {block_size} with ring base {ring_base}")
@@ -343,6 +351,8 @@ def run_crypto_benchmark(progress: Progress | None = None, quick: bool = False) 
         "verify_one_ms": _spread([run.total for run in single_runs], 1e3),
         "batch": batch,
         "bins": bins,
+        "aged_bins": aged_bins,
+        "aged_bin_notes": _AGED_BIN_NOTES,
         "voting": voting,
         "ring_bases": ring_bases,
         "bytes": {**_measure_sizes(transactions[0], payee), "ballot": voting["bytes"]},
@@ -370,6 +380,10 @@ def _measure_voting(
 def _table_rows(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     rows = [(f"batch of {size}, 2 bins", row) for size, row in result["batch"].items()]
     rows += [(f"block over {count} bins", row) for count, row in result["bins"].items()]
+    rows += [
+        (f"same, {result['aged_bin_notes']} notes a bin, {count}", row)
+        for count, row in result["aged_bins"].items()
+    ]
     rows.append((f"block with {result['voting']['ballots']} ballots", result["voting"]["block"]))
     rows += [(f"block, ring base {base}", row) for base, row in result["ring_bases"].items()]
     return rows

@@ -33,13 +33,17 @@ def test_a_quick_run_has_the_documented_shape() -> None:
         "verify_one_ms",
         "batch",
         "bins",
+        "aged_bins",
+        "aged_bin_notes",
         "voting",
         "ring_bases",
         "bytes",
     }
-    assert {section: set(result[section]) for section in ("batch", "bins", "ring_bases")} == {
+    sections = ("batch", "bins", "aged_bins", "ring_bases")
+    assert {section: set(result[section]) for section in sections} == {
         "batch": {"1", "25"},
         "bins": {"2"},
+        "aged_bins": {"2"},
         "ring_bases": {"4", "8"},
     }
     for row in (*result["batch"].values(), *result["bins"].values()):
