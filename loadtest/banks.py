@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import tomllib
 from pathlib import Path
@@ -10,7 +11,9 @@ import gevent
 
 from node.client.blocking_ledger import BlockingLedger
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import CredentialsInvalid
+from node.client.errors import CredentialsInvalid, LedgerError
+
+logger = logging.getLogger("loadtest")
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -46,14 +49,18 @@ class Bank:
         """Sleep until the bank may be asked again."""
         gevent.sleep(max(0.0, self._silent_until_s - time.monotonic()))
 
-    def failed(self) -> None:
+    def failed(self, error: LedgerError) -> None:
         """Leave the bank alone for a while, longer each time: no greenlet may spin on it."""
         if self.is_left_alone:
             return
+        if not self._pause_s:
+            logger.warning("%s does not answer, and is asked again: %s", self.name, error)
         self._pause_s = min(max(FIRST_PAUSE_S, 2 * self._pause_s), LONGEST_PAUSE_S)
         self._silent_until_s = time.monotonic() + self._pause_s
 
     def answered(self) -> None:
+        if self._pause_s:
+            logger.info("%s answers again", self.name)
         self._pause_s = 0.0
         self._silent_until_s = 0.0
 

@@ -27,13 +27,14 @@ from loadtest import shapes
 from loadtest.banks import Bank, DirectoryInvalid
 from loadtest.options import OPEN, Options, add_options, requested_shape
 from loadtest.payments import reason_of
-from loadtest.session import Session, WorkloadMissing
+from loadtest.session import ChainDiffers, Session, WorkloadMissing
 from loadtest.stock import UsedUp
 from node.client.errors import ClientError, LedgerError, VerificationError
 from node.client.workload_file import WorkloadInvalid
 
 MOST_OPEN = 4_096
 """Arrivals of one process that may be under way; those beyond are counted as not offered."""
+PREPARATION_S = 60.0
 LAG, NOT_OFFERED = "generator lag", "not-offered"
 QUERY, STATUS, PROOF, STREAM = "query", "status", "proof", "stream"
 STREAMED_BLOCKS = 10
@@ -64,10 +65,24 @@ def open_session(environment: Environment, **_: Any) -> None:
     session = sessions[environment]
     if session.workload is None:
         logger.warning("nobody pays without --workload-file; queries alone are made")
+    if getattr(environment.parsed_options, "headless", False):
+        # The web interface is there at once; without one, the time begins when all is ready.
+        prepare(session)
+    else:
+        gevent.spawn(prepare, session)
 
     @events.quit.add_listener
     def write_summary(exit_code: int, **_: Any) -> None:
         session.write_summary(exit_code)
+
+
+def prepare(session: Session) -> None:
+    try:
+        with gevent.Timeout(PREPARATION_S, False):
+            session.prepare()
+    except ChainDiffers as error:
+        logger.error("%s", error)
+        sys.exit(2)
 
 
 @events.test_start.add_listener
@@ -123,10 +138,9 @@ class Customer(User):
             return
         except WorkloadMissing:
             raise StopUser from None
-        except LedgerError as error:
-            logger.warning("%s", error)
-            gevent.sleep(1)
-            return
+        except ChainDiffers as error:
+            session.fail(str(error))
+            raise StopUser from None
         assert session.payments is not None, "there is a workload"
         if due_s is None:
             session.payments.submit(index, identity, self.bank).ended.wait()
@@ -186,7 +200,7 @@ class Customer(User):
         except LedgerError as error:
             failure = reason_of(error)
             if error.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-                self.bank.failed()
+                self.bank.failed(error)
             elif error.retry_delay_ms:
                 gevent.sleep(error.retry_delay_ms / 1000)
         except (VerificationError, ClientError) as error:

@@ -8,7 +8,6 @@ end, whatever users come and go: it is sealed, or rejected with a reason, or cou
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -43,8 +42,6 @@ RECENT = 1_000
 """Sealed payments that queries and proofs are about."""
 UNKNOWN_STATE, ADMITTED_STATE, SEALED_STATE = 1, 3, 5
 """`TransactionState` as it travels; beyond SEALED a transaction was given up."""
-
-logger = logging.getLogger(__name__)
 
 Fire = Callable[[str, float, int, str | None], None]
 """Name of a request, milliseconds, bytes, and the reason if it failed."""
@@ -227,7 +224,7 @@ class Payments:
     ) -> bool:
         """Pause as the failure demands; return False if it was final."""
         if isinstance(error, LedgerUnavailable | LedgerTimeout | LedgerFault):
-            bank.failed()
+            bank.failed(error)
         elif isinstance(error, LedgerOverloaded) or error.retry_delay_ms:
             gevent.sleep((error.retry_delay_ms or RETRY_S * 1000) / 1000)
         else:
@@ -264,8 +261,7 @@ class Payments:
                 self._turn_from_followed(error)
 
     def _turn_from_followed(self, error: LedgerError) -> None:
-        logger.warning("the blocks of %s end here: %s", self._followed.name, error)
-        self._followed.failed()
+        self._followed.failed(error)
         self._followed = self._banks.after(self._followed)
         self._followed.wait()
 
@@ -323,8 +319,8 @@ class Payments:
                 status = bank.ledger.transaction_status(identity)
             except RecordNotFound:
                 continue
-            except LedgerError:
-                bank.failed()
+            except LedgerError as error:
+                bank.failed(error)
                 continue
             if status.state > UNKNOWN_STATE:
                 return status

@@ -42,6 +42,10 @@ class WorkloadMissing(Exception):
     """There is nothing to pay with."""
 
 
+class ChainDiffers(Exception):
+    """The banks are of another chain than the workload; the message says what to do."""
+
+
 class Session:
     """Made once a process; every user of it shares the channels."""
 
@@ -53,6 +57,7 @@ class Session:
         self.workload: Workload | None = None
         self.payments: Payments | None = None
         self._stock: Stock | None = None
+        self._leases: Leases | None = None
         self._beginning = BoundedSemaphore()
         self._checked = False
         self._drained = False
@@ -68,10 +73,16 @@ class Session:
     def _open(self, path: Path) -> None:
         self.workload = open_workload(path)
         self.payments = Payments(self.banks, self.workload, self.fire)
-        leases = None
         if not isinstance(self._environment.runner, WorkerRunner):
-            leases = Leases(len(self.workload), self._first_unused)
-        self._stock = Stock(self._environment, leases)
+            self._leases = Leases(len(self.workload), self._first_unused)
+        self._stock = Stock(self._environment, self._leases)
+
+    def prepare(self) -> None:
+        """Do what would cost the first payment its time; raises `ChainDiffers`."""
+        if self.workload is not None:
+            self._begin()
+            if self._leases is not None:
+                self._leases.begin()
 
     def _register(self) -> None:
         runner = self._environment.runner
@@ -95,7 +106,10 @@ class Session:
         )
 
     def next_payment(self) -> tuple[int, bytes]:
-        """Return index and id of a transaction to submit; raises `UsedUp`, `WorkloadMissing`."""
+        """Return index and id of a transaction to submit.
+
+        Raises `UsedUp`, `WorkloadMissing`, `ChainDiffers`.
+        """
         if self.workload is None or self._stock is None or self.payments is None:
             raise WorkloadMissing
         self._begin()
@@ -143,10 +157,9 @@ class Session:
                 chain_id = bank.ledger.node_status().chain_id
                 break
             except LedgerError as error:
-                bank.failed()
-                logger.warning("%s does not answer yet: %s", bank.name, error)
+                bank.failed(error)
         if chain_id != workload.header.chain_id:
-            self.fail(
+            raise ChainDiffers(
                 f"{workload.path} is made for chain {workload.header.chain_id.hex()[:16]}, the "
                 f"banks are of chain {chain_id.hex()[:16]}: start them with "
                 f"`consortium up --genesis {workload.path}` in a new directory"
@@ -159,8 +172,6 @@ class Session:
         runner = self._environment.runner
         if runner is not None:
             gevent.spawn(runner.quit)
-        # The user that found it must not go on meanwhile.
-        gevent.sleep(ANSWER_GRACE_S)
 
     def _first_unused(self) -> int:
         assert self.workload is not None, "only a workload is leased"
@@ -180,8 +191,7 @@ class Session:
             except RecordNotFound:
                 return False
             except LedgerError as error:
-                logger.warning("%s does not answer yet: %s", bank.name, error)
-                bank.failed()
+                bank.failed(error)
                 bank = self.banks.after(bank)
 
     # The end

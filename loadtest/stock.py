@@ -26,7 +26,7 @@ GRANT = "consortium_lease_granted"
 LOOK_AHEAD = 32
 """Leases that must be unused after the first unused one: a lost worker leaves a gap."""
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("loadtest")
 
 
 class UsedUp(Exception):
@@ -67,13 +67,22 @@ class Leases:
         self._next: int | None = None
         self._looking = BoundedSemaphore()
 
-    def take(self) -> range:
-        """Return the next run, empty when the file is used up; raises `LedgerError`."""
+    def begin(self) -> int:
+        """Find where to begin, and return it."""
         with self._looking:
-            if self._next is None:
-                self._next = self._find_start()
-                logger.info("beginning with transaction %d of %d", self._next, self._count)
-            run = range(self._next, min(self._next + LEASE, self._count))
+            return self._begin()
+
+    def _begin(self) -> int:
+        if self._next is None:
+            self._next = self._find_start()
+            logger.info("beginning with transaction %d of %d", self._next, self._count)
+        return self._next
+
+    def take(self) -> range:
+        """Return the next run, empty when the file is used up."""
+        with self._looking:
+            first = self._begin()
+            run = range(first, min(first + LEASE, self._count))
             self._next = run.stop
             return run
 
