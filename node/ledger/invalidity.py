@@ -1,7 +1,7 @@
 """Proofs that a block is invalid, for whoever has the genesis and nothing else (BFT-12 9, E5).
 
 What a block's header commits to is judged here without any state, so a proof can be checked at any
-later height. Five forms:
+later height. Six forms:
 
     header         the header itself breaks a rule
     transaction    one transaction is invalid by itself
@@ -10,6 +10,8 @@ later height. Five forms:
     ballots        the list of ballots about the parent is no voting record, whoever the banks are
     execution      the block does not lead from its parent's state to what its header says; of a
                    sealed block alone (`execution_proof`)
+    spent          a transaction and one of an earlier block exclude each other, as in a pair; the
+                   headers between show that the block follows the earlier one
 
 By itself a transaction is judged by its form, its chain, expiry, asset, fee and account, its points
 and scalars, repetitions within it, and the signatures of governance; an ISSUE or PAYOUT by its
@@ -22,11 +24,14 @@ proofs and their number: they take the active set.
 Canonical bytes of a proof:
 
     domain         blob "consortium/invalidity/1"
-    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots, 5 execution
+    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots, 5 execution, 6 spent
     transactions   none, one or two, in increasing index, of: blob raw bytes, blob inclusion proof
                    (IDX1 11.2), whose size is the header's transaction count
     ballots        in form 4 alone and instead of those: list (u32 count) of blob, all ballots
     execution      in form 5 alone and instead of those: as `execution_proof` says
+    spent          in form 6 alone and instead of those: the block's transaction as above, list (u32
+                   count) of the headers from the parent's down to the earlier block's, fixed length
+                   each, and the earlier block's transaction as above
 """
 
 from __future__ import annotations
@@ -50,7 +55,7 @@ from crypto.merkle import (
 from crypto.randomness import Coins
 from crypto.transaction import Mint
 from crypto.validation import check_points, check_scalars, check_uniqueness
-from node.ledger.blocks import MAX_BALLOT_BYTES, MAX_PARENT_BALLOTS, Header
+from node.ledger.blocks import HEADER_BYTES, MAX_BALLOT_BYTES, MAX_PARENT_BALLOTS, Header
 from node.ledger.encoding import MalformedEncoding, Reader, Writer
 from node.ledger.execution_proof import ExecutionProof
 from node.ledger.genesis import Genesis
@@ -65,6 +70,7 @@ __all__ = [
     "encode_execution_proof",
     "needs_sealed_header",
     "prove_invalidity",
+    "prove_spent_before",
 ]
 
 INVALIDITY_DOMAIN = b"consortium/invalidity/1"
@@ -72,6 +78,8 @@ WEIGHTS_DOMAIN = b"consortium/invalidity/weights"
 MAX_PROVEN_BYTES = 1 << 16
 """A longer transaction is invalid, but not by a proof that carries it."""
 MAX_INCLUSION_PROOF_BYTES = 17 + 32 * 64
+MAX_ANCESTORS = 3_000
+"""Headers between two blocks that a proof may carry, 268 bytes each."""
 
 
 class Form(IntEnum):
@@ -82,9 +90,11 @@ class Form(IntEnum):
     PAIR = 3
     BALLOTS = 4
     EXECUTION = 5
+    SPENT = 6
 
 
 _EXECUTION_HEAD = Writer().blob(INVALIDITY_DOMAIN).u8(Form.EXECUTION).finish()
+_SPENT_HEAD = Writer().blob(INVALIDITY_DOMAIN).u8(Form.SPENT).finish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,8 @@ def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
     """
     if needs_sealed_header(proof):
         return _disprove_execution(genesis, header, proof)
+    if proof.startswith(_SPENT_HEAD):
+        return _disprove_spend(genesis, header, proof)
     try:
         form, transactions, ballots = _decode(proof)
         places = [item.require_in(header) for item in transactions]
@@ -210,6 +222,57 @@ def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
         raise Rejection(Reason.EVIDENCE, "the two transactions are not in the block's order")
     if reason is None:
         raise Rejection(Reason.EVIDENCE, "nothing is wrong with what the proof shows")
+    return reason
+
+
+def prove_spent_before(
+    header: Header,
+    raws: Sequence[bytes],
+    index: int,
+    ancestors: Sequence[Header],
+    earlier_raws: Sequence[bytes],
+    earlier_index: int,
+) -> bytes | None:
+    """Return the proof that a transaction excludes one of an earlier block.
+
+    `ancestors` are the headers from that of the parent down to the earlier block's; `raws` and
+    `earlier_raws` all transactions of the two blocks. None if the blocks are too far apart or a
+    transaction is too long.
+    """
+    later = _Included(raws[index], _path(raws, index))
+    earlier = _Included(earlier_raws[earlier_index], _path(earlier_raws, earlier_index))
+    if len(ancestors) > MAX_ANCESTORS or max(len(later.raw), len(earlier.raw)) > MAX_PROVEN_BYTES:
+        return None
+    writer = later.write(Writer().blob(INVALIDITY_DOMAIN).u8(Form.SPENT))
+    writer.many(ancestors, lambda out, item: out.fixed(item.encode(), HEADER_BYTES))
+    return earlier.write(writer).finish()
+
+
+def _path(raws: Sequence[bytes], index: int) -> bytes:
+    return prove_inclusion_of_hashes([leaf_hash(raw) for raw in raws], index)
+
+
+def _disprove_spend(genesis: Genesis, header: Header, proof: bytes) -> Reason:
+    reader = Reader(proof[len(_SPENT_HEAD) :])
+    try:
+        later = _Included.read(reader)
+        ancestors = reader.many(MAX_ANCESTORS, Header.read)
+        earlier = _Included.read(reader)
+        reader.finish()
+        later.require_in(header)
+        child = header
+        for ancestor in ancestors:
+            if child.parent_id != ancestor.block_id:
+                raise MalformedEncoding("the headers are no chain")
+            child = ancestor
+        if child is header:
+            raise MalformedEncoding("no earlier block is shown")
+        earlier.require_in(child)
+    except (MalformedEncoding, MerkleProofInvalid) as error:
+        raise Rejection(Reason.EVIDENCE, f"proof of an invalid block: {error}") from error
+    reason = _pair_fault(genesis, earlier.raw, later.raw)
+    if reason is None:
+        raise Rejection(Reason.EVIDENCE, "the two transactions do not exclude each other")
     return reason
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 from crypto.merkle import leaf_hash
 from node.ledger import proofs
+from node.ledger.facts import BlockFacts
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.state import LedgerState
 from node.ledger.transition import Execution
@@ -43,6 +45,32 @@ def without_limits() -> Iterator[None]:
 
     with patch.object(Execution, "_issuer", generous):
         yield
+
+
+@contextmanager
+def without_history() -> Iterator[None]:
+    """No bank looks whether a note was spent before."""
+    right = Chain.facts
+
+    def blind(self: Chain, items: Iterable[Any]) -> BlockFacts:
+        return replace(right(self, items), spent=frozenset(), known_notes=frozenset())
+
+    with patch.object(Chain, "facts", blind):
+        yield
+
+
+def seal_two_spends(ledger: SealedLedger) -> None:
+    """Blocks 1 and 2 make notes, block 3 spends one, block 4 nothing, and block 5 the same."""
+    chain = ledger.chain
+    ledger.seal_matured(chain.mint([5_000] * 4))
+    first, other = chain.mature()[:2]
+    spend, again = chain.transfer([first]), chain.transfer([first])
+    innocent = chain.transfer([other])
+    ledger.seal(spend)
+    ledger.seal()
+    with without_history():
+        ledger.seal(innocent, again)
+    ledger.seal()
 
 
 def seal_wrong_state(ledger: SealedLedger) -> None:

@@ -8,12 +8,19 @@ import pytest
 
 from node.client.errors import RecordsInvalid
 from node.consensus.evidence_items import SealedInvalid, decode_item
+from node.ledger.invalidity import disprove
+from node.ledger.rejection import Reason
 from node.ledger.state import LedgerState
 from node.ledger.types import Height
 from node.runtime.regulator.execution import KEPT_EVERY, carried_by_alarm
 from node.storage.regulator.records import ReverificationResult
 from tests.regulator.conftest import World
-from tests.regulator.defective import DEFECTS, seal_above_the_limit, seal_wrong_state
+from tests.regulator.defective import (
+    DEFECTS,
+    seal_above_the_limit,
+    seal_two_spends,
+    seal_wrong_state,
+)
 from tests.regulator.test_reverification import sealed_transfers
 
 
@@ -98,6 +105,31 @@ async def test_section_9_a_wrong_outcome_is_told_and_accuses_whoever_created_the
     assert isinstance(item, SealedInvalid)
     assert (item.height, item.bank, waiting.bank) == (2, creator, creator)
     assert alarm.proof == carried_by_alarm(item.proof)
+
+
+async def test_section_9_a_note_spent_in_two_blocks_accuses_whoever_created_the_second(
+    world: World,
+) -> None:
+    seal_two_spends(world.ledger)
+    await catch_up(world)
+
+    assert world.executor.height == world.ledger.height == 6
+    (alarm,) = world.alarms
+    (waiting,) = await world.database.waiting_accusations()
+    assert (alarm.kind, alarm.height) == ("spent-twice", 5)
+    assert alarm.text.startswith(
+        "block 5 was sealed although it spends a note that block 3 had spent: "
+    )
+    item = decode_item(waiting.item)
+    assert isinstance(item, SealedInvalid)
+    assert item.header.encode() == world.ledger.blocks[5].header
+    assert disprove(world.ledger.chain.genesis, item.header, item.proof) is Reason.NULLIFIER
+
+    again = world.new_executor()
+    await again.load()
+    await again._go_on()
+    assert again.height == 6
+    assert len(world.alarms) == 1
 
 
 async def test_after_a_wrong_outcome_execution_goes_on_from_a_sealed_state(world: World) -> None:

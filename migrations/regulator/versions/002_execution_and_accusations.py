@@ -1,4 +1,4 @@
-"""States that blocks are executed again from, and evidence of blocks that were found invalid."""
+"""What blocks are executed again from, and evidence of those that were found invalid."""
 
 from __future__ import annotations
 
@@ -31,8 +31,18 @@ def upgrade() -> None:
             "octet_length(evidence_id) = 32", name=op.f("ck_accusations_evidence_id_length")
         ),
     )
+    op.create_table(
+        "spent_nullifiers",
+        sa.Column("nullifier", sa.LargeBinary, nullable=False),
+        sa.Column("height", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("nullifier", name="pk_spent_nullifiers"),
+        sa.CheckConstraint(
+            "octet_length(nullifier) = 96", name=op.f("ck_spent_nullifiers_nullifier_length")
+        ),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("spent_nullifiers")
     op.drop_table("accusations")
     op.drop_table("kept_states")

@@ -10,7 +10,9 @@ more, from the bytes that the bank looked at has stored, on the state kept here.
 Where execution leads elsewhere than the header says, q banks sealed a wrong state: an alarm says
 which root was expected and which found, and evidence by execution (`node.ledger.execution_proof`)
 convicts who created the block. A block that carries evidence itself, or too much for one item,
-is named by the alarm alone. The state that the banks went on from cannot be derived then; it is
+is named by the alarm alone. Execution does not see that a note was spent in an earlier block, so
+all nullifiers are kept beside it; the two blocks and the headers between them are the evidence.
+The state that the banks went on from cannot be derived then; it is
 taken from a later sealed header, and the blocks between are not executed, which the log says.
 
 States are kept at every `KEPT_EVERY`-th height for good, and before a drawn block until it was
@@ -34,12 +36,19 @@ from node.consensus.signatures import Ed25519Verifier
 from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import VerifiedBallot, verify_parent_ballots
 from node.ledger.blocks import Block, Header
+from node.ledger.effects import Transition
 from node.ledger.execution_proof import proof_by_execution
 from node.ledger.genesis import Genesis
-from node.ledger.invalidity import disprove, encode_execution_proof
+from node.ledger.invalidity import (
+    MAX_ANCESTORS,
+    disprove,
+    encode_execution_proof,
+    prove_spent_before,
+)
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.reexecution import reexecute
 from node.ledger.rejection import Rejection
+from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_state
 from node.ledger.types import Height, TimeMs
 from node.ledger.voting_record import check_voting_record
@@ -73,8 +82,8 @@ class Executable:
 
 def execute_again(
     genesis: Genesis, active_set_at: ActiveSetAt, state: LedgerState, item: Executable
-) -> LedgerState:
-    """Return the state that a block leads to; raises `Rejection` if its header says otherwise."""
+) -> Transition:
+    """Return what a block leads to; raises `Rejection` if its header says otherwise."""
     block, parent = item.block, item.parent
     votes = item.votes
     if votes is None:
@@ -95,7 +104,7 @@ def execute_again(
         item.stored.transactions,
         evidence=verify_items(genesis, active_set_at, block.evidence),
         ballots=votes,
-    ).state
+    )
 
 
 def verify_items(
@@ -202,21 +211,25 @@ class Executor:
         followed = await self._database.block(Height(self.height + 1))
         item = await self._executable(followed, stored)
         try:
-            after = await self._execute(self._state, item)
+            transition = await self._execute(self._state, item)
         except Rejection as rejection:
-            await self._tell(item, rejection)
+            await self._tell_outcome(item, rejection)
             self._lost_at = followed.height
             return
+        spends = [spent.nullifier for spent in transition.nullifiers]
+        if await self._spends_again(item, spends):
+            # A restart goes on behind this block, and does not tell it once more.
+            await self._database.keep_state(followed.height, transition.state.encode())
         if followed.drawn or self.height % KEPT_EVERY == 0:
             await self._database.keep_state(self.height, self._state.encode())
-        self._state = after
+        self._state = transition.state
 
     async def _executable(self, followed: FollowedBlock, stored: PublishedBlock) -> Executable:
         block = require_sealed(followed, stored)
         parent = Header.decode((await self._database.block(Height(block.height - 1))).header)
         return Executable(parent, block, stored, self._follower.voting_record_in(block.height))
 
-    async def _execute(self, state: LedgerState, item: Executable) -> LedgerState:
+    async def _execute(self, state: LedgerState, item: Executable) -> Transition:
         sets = self._follower.active_set_at
         return await asyncio.to_thread(execute_again, self._genesis, sets, state, item)
 
@@ -238,7 +251,7 @@ class Executor:
                 followed = await self._database.block(Height(state.height + 1))
                 item = await self._executable(followed, stored)
                 try:
-                    state = await self._execute(state, item)
+                    state = (await self._execute(state, item)).state
                 except Rejection:
                     return None
                 if state.height == height - 1:
@@ -252,20 +265,62 @@ class Executor:
 
     # What is sealed and wrong
 
-    async def _tell(self, item: Executable, rejection: Rejection) -> None:
-        header = item.block.header
+    async def _tell_outcome(self, item: Executable, rejection: Rejection) -> None:
         proof = await asyncio.to_thread(disproof_by_execution, self._genesis, self._state, item)
+        text = f"execution does not lead there: {rejection}"
+        await self._accuse("executed-wrongly", text, item, proof)
+
+    async def _spends_again(self, item: Executable, nullifiers: Sequence[bytes]) -> bool:
+        """Whether a block spends what an earlier one had spent: the first such note is told."""
+        height = item.block.height
+        spent = await self._database.spend(height, nullifiers)
+        for nullifier in nullifiers:
+            if nullifier in spent:
+                earlier = spent[nullifier]
+                text = f"it spends a note that block {earlier} had spent: {nullifier.hex()[:16]}"
+                proof = await self._disproof_of_spend(item, nullifier, earlier)
+                await self._accuse("spent-twice", text, item, proof)
+                return True
+        return False
+
+    async def _disproof_of_spend(
+        self, item: Executable, nullifier: bytes, earlier: Height
+    ) -> bytes | None:
+        height = item.block.height
+        if height - earlier > MAX_ANCESTORS:
+            return None
+        stored = await self._ledger.block(earlier, include_transactions=True)
+        require_sealed(await self._database.block(earlier), stored)
+        ancestors = [
+            Header.decode((await self._database.block(Height(number))).header)
+            for number in range(height - 1, earlier - 1, -1)
+        ]
+        return prove_spent_before(
+            item.block.header,
+            item.stored.transactions,
+            self._spender(item.stored, nullifier),
+            ancestors,
+            stored.transactions,
+            self._spender(stored, nullifier),
+        )
+
+    def _spender(self, stored: PublishedBlock, nullifier: bytes) -> int:
+        for index, raw in enumerate(stored.transactions):
+            spends = decode(raw, self._genesis).inputs
+            if nullifier in [spend.nullifier for spend in spends]:
+                return index
+        raise AssertionError("the block spends what was noted of it")
+
+    async def _accuse(self, kind: str, why: str, item: Executable, proof: bytes | None) -> None:
+        header = item.block.header
         evidence_id = None
         if proof is not None:
             evidence_id = await self._desk.accuse(header, item.stored.certificate, proof)
         shown = f"evidence {evidence_id.hex()}" if evidence_id else "no evidence can show it"
         await self._raise_alarm(
             Alarm(
-                kind="executed-wrongly",
-                text=(
-                    f"block {header.height} was sealed although execution does not lead there: "
-                    f"{rejection}; {shown}"
-                ),
+                kind=kind,
+                text=f"block {header.height} was sealed although {why}; {shown}",
                 bank=None,
                 height=header.height,
                 proof=carried_by_alarm(proof),

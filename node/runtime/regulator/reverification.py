@@ -4,8 +4,7 @@ Drawn blocks (BFT-12 18) and challenged ones. Of such a block everything is veri
 what was remembered while following: its certificate and the voting record of its parent, ballot by
 ballot; roots; evidence; every transaction's signature and proofs over certified rings; and the
 block is executed on the state that `execution` kept, whose outcome must have the roots of the
-header. That no note is spent twice is fixed by the running hash of all nullifiers in that state;
-the list behind it is what `consortium wallet` and the banks' scrubbers replay.
+header. That no note is spent twice is looked at for every block while it is executed first.
 
 Two outcomes raise a public alarm. The bytes are not those that were sealed: the bank is damaged or
 lies, and the block is verified at the next one. Or what was sealed is invalid: then a quorum

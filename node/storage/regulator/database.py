@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from node.ledger.types import BankIndex, BlockId, FiscalYear, Height, TimeMs, TransactionId
 from node.storage import migrations
 from node.storage.configuration import DatabaseConfig
 from node.storage.connection import connect
-from node.storage.errors import NotFound, StorageError
-from node.storage.failures import storage_errors
+from node.storage.errors import NotFound
+from node.storage.regulator.audit_log import AuditedDatabase, AuditLogBroken
 from node.storage.regulator.records import (
-    FIRST_AUDIT_HASH,
     Accusation,
     Alarm,
-    AuditRow,
     Challenge,
     ChallengeCounts,
     FollowedBin,
@@ -39,7 +35,6 @@ from node.storage.regulator.tables import (
     ACCUSATIONS,
     ACTIVE_SETS,
     ALARMS,
-    AUDIT_LOG,
     CHALLENGES,
     CLOSED_BINS,
     FOLLOWED_BLOCKS,
@@ -48,6 +43,7 @@ from node.storage.regulator.tables import (
     RECORDED_BALLOTS,
     REVERIFICATIONS,
     SETTLEMENTS,
+    SPENT_NULLIFIERS,
     YEAR_COUNTS,
 )
 
@@ -55,22 +51,13 @@ MIGRATIONS = migrations.MIGRATIONS_DIRECTORY / "regulator"
 POOL_SIZE = 2
 
 
-class AuditLogBroken(StorageError):
-    """A row of the audit log was changed or is missing; the message says which."""
-
-
 def migrate(url: str) -> None:
     """Bring the regulator's database to the present schema; blocks."""
     migrations.migrate(url, directory=MIGRATIONS)
 
 
-class RegulatorDatabase:
+class RegulatorDatabase(AuditedDatabase):
     """All methods raise `StorageError`."""
-
-    def __init__(self, engine: AsyncEngine, now_ms: Callable[[], int]) -> None:
-        """`now_ms` is the wall clock."""
-        self._engine = engine
-        self._now_ms = now_ms
 
     @staticmethod
     async def open(url: str, now_ms: Callable[[], int]) -> RegulatorDatabase:
@@ -92,20 +79,6 @@ class RegulatorDatabase:
         database = RegulatorDatabase(engine, now_ms)
         await database.tip()
         return database
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._engine.dispose()
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with storage_errors():
-            async with self._engine.begin() as connection:
-                yield connection
-
-    async def _rows(self, statement: Any) -> Sequence[Mapping[str, Any]]:
-        async with self._transaction() as connection:
-            return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
     # The chain
 
@@ -508,65 +481,21 @@ class RegulatorDatabase:
         rows = await self._rows(statement)
         return bytes(rows[0]["state"]) if rows else None
 
-    # The audit log
-
-    async def audit(self, action: str, actor: str, event_data: Mapping[str, Any]) -> AuditRow:
-        """Append one act to the audit log and return its row."""
+    async def spend(self, height: Height, nullifiers: Sequence[bytes]) -> dict[bytes, Height]:
+        """Note what a block spends; return what an earlier one had spent, with its height."""
+        if not nullifiers:
+            return {}
+        table = SPENT_NULLIFIERS
+        rows = [{"nullifier": item, "height": height} for item in nullifiers]
         async with self._transaction() as connection:
-            return await self._audit(connection, action, actor, event_data)
-
-    async def _audit(
-        self,
-        connection: AsyncConnection,
-        action: str,
-        actor: str,
-        event_data: Mapping[str, Any],
-    ) -> AuditRow:
-        # Two writers take turns, so that the chain has no branches.
-        await connection.execute(sa.text("LOCK TABLE audit_log IN EXCLUSIVE MODE"))
-        statement = sa.select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence.desc()).limit(1)
-        last = (await connection.execute(statement)).mappings().first()
-        row = AuditRow(
-            sequence=1 if last is None else int(last["sequence"]) + 1,
-            time_ms=TimeMs(self._now_ms()),
-            action=action,
-            actor=actor,
-            event_data=json.dumps(event_data, sort_keys=True, separators=(",", ":")),
-            previous_hash=FIRST_AUDIT_HASH if last is None else bytes(last["hash"]),
-            hash=b"",
-        )
-        row = replace(row, hash=row.computed_hash())
-        await connection.execute(sa.insert(AUDIT_LOG).values(asdict(row)))
-        return row
-
-    async def audit_rows(
-        self, actions: Sequence[str] = (), from_sequence: int = 1, limit: int | None = None
-    ) -> tuple[AuditRow, ...]:
-        """Return rows of the audit log in order; of these actions only, if any are given."""
-        statement = sa.select(AUDIT_LOG).where(AUDIT_LOG.c.sequence >= from_sequence)
-        if actions:
-            statement = statement.where(AUDIT_LOG.c.action.in_(list(actions)))
-        statement = statement.order_by(AUDIT_LOG.c.sequence).limit(limit)
-        return tuple([AuditRow(**row) for row in await self._rows(statement)])
-
-    async def audit_count(self, action: str) -> int:
-        """Return how many rows there are of an action."""
-        statement = sa.select(sa.func.count().label("number")).where(AUDIT_LOG.c.action == action)
-        return int((await self._rows(statement))[0]["number"])
-
-    async def check_audit_log(self) -> int:
-        """Follow the chain of the whole audit log; return its length.
-
-        Raises `AuditLogBroken` at the first row that was changed, or follows a missing one.
-        """
-        expected, previous = 1, FIRST_AUDIT_HASH
-        for row in await self.audit_rows():
-            if row.sequence != expected or row.previous_hash != previous:
-                raise AuditLogBroken(f"the audit log breaks off before row {row.sequence}")
-            if row.computed_hash() != row.hash:
-                raise AuditLogBroken(f"row {row.sequence} of the audit log was changed")
-            expected, previous = expected + 1, row.hash
-        return expected - 1
+            await connection.execute(insert(table).on_conflict_do_nothing(), rows)
+            statement = sa.select(table).where(table.c.nullifier.in_(nullifiers))
+            found = (await connection.execute(statement)).mappings()
+            return {
+                bytes(row["nullifier"]): Height(row["height"])
+                for row in found
+                if row["height"] < height
+            }
 
 
 def _block(row: Mapping[str, Any]) -> FollowedBlock:

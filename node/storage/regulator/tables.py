@@ -141,6 +141,15 @@ KEPT_STATES = sa.Table(
 )
 """States that execution led to, canonical: some heights, to execute later blocks from."""
 
+SPENT_NULLIFIERS = sa.Table(
+    "spent_nullifiers",
+    METADATA,
+    sa.Column("nullifier", sa.LargeBinary, primary_key=True),
+    sa.Column("height", sa.BigInteger, nullable=False),
+    fixed_length("nullifier", POINT_BYTES),
+)
+"""Nullifiers of the blocks that were executed, each with the height that spent it first."""
+
 ACCUSATIONS = sa.Table(
     "accusations",
     METADATA,
