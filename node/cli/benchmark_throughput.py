@@ -27,7 +27,7 @@ from node.cli.proof_check import bins_read
 from node.cli.terminal import Meter, progress, steps
 from node.cli.throughput_consortium import measured_directory, running_consortium
 from node.cli.throughput_load import FOLLOWED_BANK, Load, WorkloadUsedUp, rejections
-from node.cli.throughput_observation import Observer, Snapshot, usage
+from node.cli.throughput_observation import Memory, Observer, Snapshot, usage
 from node.cli.throughput_report import (
     RATE,
     SATURATION,
@@ -54,6 +54,9 @@ LEAST_RAMP_S, MOST_RAMP_S = 2.0, 20.0
 DRAINED_WITHIN_S = 30.0
 """Without anything being sealed or refused."""
 SAMPLED_BLOCKS = 10
+MEMORY_SAMPLES = 60
+LEAST_SAMPLE_S = 5.0
+"""A sample of everything's memory takes a tenth of a second of CPU time."""
 GUESSED_VERIFICATION_MS = 0.45
 """For how many transactions a saturated run could need at most: none verifies faster yet."""
 ROOTS_WITHIN_S = 30.0
@@ -266,9 +269,10 @@ class Measurement:
             submitting = load.at_rate(rate, begun_s + ramp_s + seconds)
         task = asyncio.create_task(submitting)
         try:
-            before = await self._sleep_through(task, ramp_s, meter, observer)
-            after = await self._sleep_through(task, seconds, meter, observer)
-            memory = observer.memory()
+            memory: list[tuple[float, Memory]] = []
+            before = await self._sleep_through(task, ramp_s, meter, observer, memory)
+            memory.clear()
+            after = await self._sleep_through(task, seconds, meter, observer, memory)
             await self._ended(task)
         finally:
             task.cancel()
@@ -300,14 +304,25 @@ class Measurement:
         )
 
     async def _sleep_through(
-        self, task: asyncio.Task[None], seconds: float, meter: Meter, observer: Observer
+        self,
+        task: asyncio.Task[None],
+        seconds: float,
+        meter: Meter,
+        observer: Observer,
+        memory: list[tuple[float, Memory]],
     ) -> Snapshot:
         """Wait, or until the load ends early; return a snapshot of that moment."""
-        begun_s = time.monotonic()
-        while (elapsed_s := time.monotonic() - begun_s) < seconds and not task.done():
-            meter(int(elapsed_s), int(seconds))
-            await asyncio.wait({task}, timeout=min(1.0, seconds - elapsed_s))
-        return await observer.snapshot()
+        begun_s = sampled_s = time.monotonic()
+        every_s = max(LEAST_SAMPLE_S, seconds / MEMORY_SAMPLES)
+        while (now_s := time.monotonic()) - begun_s < seconds and not task.done():
+            meter(int(now_s - begun_s), int(seconds))
+            await asyncio.wait({task}, timeout=min(1.0, seconds - (now_s - begun_s)))
+            if time.monotonic() - sampled_s >= every_s:
+                sampled_s = time.monotonic()
+                memory.append((sampled_s, await asyncio.to_thread(observer.memory)))
+        snapshot = await observer.snapshot()
+        memory.append((snapshot.at_s, await asyncio.to_thread(observer.memory)))
+        return snapshot
 
     async def _ended(self, task: asyncio.Task[None]) -> None:
         try:

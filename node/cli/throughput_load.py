@@ -18,26 +18,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
-
-import grpc.aio
+from typing import Protocol
 
 from crypto.transaction import transaction_id
 from node.cli.access import Consortium
-from node.client.errors import LedgerError, LedgerFault
-from node.client.failover import CALL_FAILURES, Link
-from node.client.ledger_client import LedgerClient
+from node.client.errors import LedgerError
+from node.client.ledger_client import LedgerClient, SubmissionOutcome
+from node.client.submission_stream import SubmissionStream
 from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, Height, TransactionId
-from node.wire import codec, ledger_pb2
-from node.wire.fields import MalformedMessage
-from node.wire.records import Refusal, TransactionState
+from node.wire.records import TransactionState
 
 FOLLOWED_BANK = BankIndex(0)
 PACE_S = 0.005
 """How often due transactions are looked for."""
-STREAM_S = 540.0
-"""Length of one submission stream, a little less than a bank allows."""
 RECONNECT_S = 0.5
 LOOKUPS_AT_ONCE = 64
 
@@ -105,21 +99,25 @@ class Load:
         self.blocks: list[SealedBlock] = []
         self.overloaded = 0
         """Answers that asked to come back later."""
-        self.reconnected = 0
-        """Streams that broke or ended and were opened again."""
+        self._follower_reconnected = 0
         self.duplicates = 0
         """Transactions seen in a second block."""
         self._index_of: dict[TransactionId, int] = {}
         self._open = 0
         self._settled = asyncio.Event()
         """Set whenever a transaction is sealed or refused."""
-        self._senders: list[_Sender] = []
+        self._streams: list[SubmissionStream] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def used(self) -> int:
         """Transactions of the workload that were submitted."""
         return len(self.submissions)
+
+    @property
+    def reconnected(self) -> int:
+        """Streams that broke or ended and were opened again."""
+        return self._follower_reconnected + sum(item.reconnected for item in self._streams)
 
     @property
     def left(self) -> int:
@@ -136,10 +134,11 @@ class Load:
             height = (await ledger.node_status()).height
         for endpoint in self._consortium.endpoints:
             credentials = self._consortium.client_credentials(endpoint.bank)
-            self._senders.append(_Sender(self, Link(endpoint, credentials)))
+            stream = SubmissionStream(endpoint, credentials, self.raw, self._answered)
+            self._streams.append(stream)
         follower = asyncio.create_task(self._follow(Height(height + 1)))
-        senders = [asyncio.create_task(sender.run()) for sender in self._senders]
-        self._tasks = [follower, *senders]
+        submitting = [asyncio.create_task(stream.run()) for stream in self._streams]
+        self._tasks = [follower, *submitting]
         return self
 
     async def __aexit__(
@@ -151,8 +150,8 @@ class Load:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for sender in self._senders:
-            await sender.close()
+        for stream in self._streams:
+            await stream.close()
 
     # --- submitting ---------------------------------------------------------------------------
 
@@ -191,12 +190,11 @@ class Load:
         index = self.used
         if index >= len(self._transactions):
             raise WorkloadUsedUp
-        sender = self._senders[index % len(self._senders)]
-        raw = self._transactions[index]
-        self._index_of[TransactionId(transaction_id(raw))] = index
-        self.submissions.append(Submission(index, sender.bank, due_s))
+        stream = self._streams[index % len(self._streams)]
+        self._index_of[TransactionId(transaction_id(self.raw(index)))] = index
+        self.submissions.append(Submission(index, stream.bank, due_s))
         self._open += 1
-        sender.queue.put_nowait(index)
+        stream.put(index)
 
     def raw(self, index: int) -> bytes:
         """Return a transaction's canonical bytes."""
@@ -210,15 +208,19 @@ class Load:
 
     # --- what becomes of it -------------------------------------------------------------------
 
-    def acknowledged(self, index: int) -> None:
-        """A bank has taken a transaction, or says that it is sealed already."""
-        submission = self.submissions[index]
-        if submission.answered_s is None:
-            submission.answered_s = self._clock_s()
+    def _answered(self, outcome: SubmissionOutcome) -> None:
+        """Note what a bank says of a transaction; hand it in again if the bank asks for that."""
+        submission, error = self.submissions[outcome.item], outcome.error
+        if error is None:
+            if submission.answered_s is None:
+                submission.answered_s = self._clock_s()
+        elif error.retry_delay_ms:
+            self.overloaded += 1
+            self._streams[submission.bank].put_later(submission.index, error.retry_delay_ms)
+        else:
+            self._refuse(submission, error.reason_code or error.status)
 
-    def refused(self, index: int, reason: str) -> None:
-        """A bank will never take a transaction."""
-        submission = self.submissions[index]
+    def _refuse(self, submission: Submission, reason: str) -> None:
         if submission.open:
             submission.rejection = reason
             self._settle()
@@ -247,7 +249,7 @@ class Load:
                         self._saw(block, len(published.block), seen_s)
                         height = Height(block.height + 1)
                 except LedgerError:
-                    self.reconnected += 1
+                    self._follower_reconnected += 1
                     await asyncio.sleep(RECONNECT_S)
 
     def _saw(self, block: Block, size_bytes: int, seen_s: float) -> None:
@@ -284,82 +286,12 @@ class Load:
         if state is TransactionState.SEALED:
             self._seal(submission.index, self._clock_s())
         elif state.is_final:
-            self.refused(submission.index, reason or state.name.lower())
+            self._refuse(submission, reason or state.name.lower())
 
 
 async def _status(ledger: LedgerClient, identity: TransactionId) -> tuple[TransactionState, str]:
     status = (await ledger.transaction(identity)).status
     return status.state, status.refusal.reason if status.refusal is not None else ""
-
-
-class _Sender:
-    """Hands transactions to one bank over one stream, which is opened again when it ends."""
-
-    def __init__(self, load: Load, link: Link) -> None:
-        self._load = load
-        self._link = link
-        self.queue: asyncio.Queue[int] = asyncio.Queue()
-        self._unanswered: set[int] = set()
-
-    @property
-    def bank(self) -> BankIndex:
-        return self._link.endpoint.bank
-
-    async def close(self) -> None:
-        await self._link.close()
-
-    async def run(self) -> None:
-        """Submit until cancelled; a bank that is down is tried again and again."""
-        while True:
-            # What the last stream left open is handed in again: submissions are idempotent.
-            for index in sorted(self._unanswered):
-                self.queue.put_nowait(index)
-            self._unanswered.clear()
-            try:
-                await self._session()
-            except CALL_FAILURES:
-                self._load.reconnected += 1
-                await asyncio.sleep(RECONNECT_S)
-
-    async def _session(self) -> None:
-        call = self._link.method("SubmitTransactions")(timeout=STREAM_S)
-        writer = asyncio.create_task(self._write(call))
-        try:
-            while (answer := await call.read()) is not grpc.aio.EOF:
-                self._take(answer)
-            raise LedgerFault("the bank ended the stream")
-        finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-            call.cancel()
-
-    async def _write(self, call: Any) -> None:
-        while True:
-            index = await self.queue.get()
-            self._unanswered.add(index)
-            await call.write(
-                ledger_pb2.SubmitTransactionsRequest(item=index, transaction=self._load.raw(index))
-            )
-
-    def _take(self, answer: Any) -> None:
-        index = answer.item
-        self._unanswered.discard(index)
-        match answer.WhichOneof("outcome"):
-            case "receipt":
-                self._load.acknowledged(index)
-            case "rejection":
-                self._refused(index, codec.refusal_from_stub(answer.rejection))
-            case _:
-                raise MalformedMessage("outcome", "is neither a receipt nor a rejection")
-
-    def _refused(self, index: int, refusal: Refusal) -> None:
-        if not refusal.retry_delay_ms:
-            self._load.refused(index, refusal.reason)
-            return
-        self._load.overloaded += 1
-        asyncio.get_running_loop().call_later(
-            refusal.retry_delay_ms / 1000, self.queue.put_nowait, index
-        )
 
 
 def rejections(submissions: Sequence[Submission]) -> dict[str, int]:

@@ -180,7 +180,7 @@ def is_sound(integrity: Json) -> bool:
 def _plots(run: Json) -> str:
     return (
         f'<div class="cards">{_throughput_plot(run)}{_latency_plot(run)}{_histogram(run)}'
-        f"{_split(run)}</div>"
+        f"{_split(run)}{_memory_plot(run)}</div>"
     )
 
 
@@ -196,27 +196,32 @@ def _legend(entries: Sequence[tuple[str, str]]) -> str:
 
 
 def _throughput_plot(run: Json) -> str:
-    # The last second of a window is rarely a whole one.
-    whole = [item for item in run["series"] if item["second"] + 1 <= run["seconds"]]
+    step_s = run["series_step_s"]
+    # The last step of a window is rarely a whole one.
+    whole = [item for item in run["series"] if item["begin_s"] + step_s <= run["seconds"]]
     svg = bar_plot(
-        "Transactions sealed in each second",
-        [(item["second"], item["second"] + 1, item["sealed"]) for item in whole],
+        "Transactions sealed a second over the window",
+        [(item["begin_s"], item["begin_s"] + step_s, item["sealed"] / step_s) for item in whole],
         x_label="seconds into the window",
-        y_label="transactions",
-        tell=lambda begin, _, value: f"second {begin:g}: {value:g} sealed",
+        y_label="transactions a second",
+        tell=lambda begin, end, value: f"from {begin:g} to {end:g} s: {value:.1f} a second",
         level=(f"mean {run['sealed_tps']:.1f}", run["sealed_tps"]),
     )
-    return _card("Sealed in each second", svg)
+    return _card("Sealed over time", svg)
 
 
 def _latency_plot(run: Json) -> str:
     lines = (("median", "s1", "finality_p50_ms"), ("95th percentile", "s2", "finality_p95_ms"))
     series = [
-        Series(name, style, [(item["second"] + 0.5, item[key]) for item in run["series"]])
+        Series(
+            name,
+            style,
+            [(item["begin_s"] + run["series_step_s"] / 2, item[key]) for item in run["series"]],
+        )
         for name, style, key in lines
     ]
     svg = line_plot(
-        "Finality of what was sealed in each second",
+        "Finality of what was sealed at each time",
         series,
         x_label="seconds into the window",
         y_label="milliseconds",
@@ -264,6 +269,22 @@ def _split(run: Json) -> str:
         rows += f"<tr><td>{title}</td><td>{cpu[name]:.2f}</td></tr>"
     table = f"<table><tr><th>CPU milliseconds a transaction</th><th></th></tr>{rows}</table>"
     return _card("Where the processor time goes", bar + table)
+
+
+def _memory_plot(run: Json) -> str:
+    """Memory over time, of windows that are long enough to say something about it."""
+    growth = run["memory_growth_percent"]
+    if growth is None:
+        return ""
+    points = [(at_s, total / 2**20) for at_s, total in run["memory_series"]]
+    svg = line_plot(
+        "Memory of everything",
+        [Series("MiB", "s1", points)],
+        x_label="seconds into the window",
+        y_label="MiB",
+    )
+    note = f'<p class="soft">{growth:+.1f} % in the last half of the window.</p>'
+    return _card("Memory of everything", svg + note)
 
 
 def _sweep(runs: Sequence[Json]) -> str:

@@ -28,6 +28,12 @@ RATE = "rate"
 SEGMENTS = 10
 """Parts of a window whose rates tell how much the rate of the whole scatters."""
 HISTOGRAM_BARS = 40
+MOST_STEPS = 120
+"""Points of a series: longer windows have longer steps."""
+GROWTH_SHARE = 0.1
+"""Of the samples of the last half, at each end: their medians are compared."""
+LEAST_SAMPLES = 10
+"""Of memory in the last half: of fewer, nothing is said about growth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +99,11 @@ def _round_width(least: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
-    """One second of the window."""
+class Step:
+    """One step of a window."""
 
-    second: int
+    begin_s: int
+    """Into the window."""
     sealed: int
     """Transactions in the blocks seen in it."""
     finality_p50_ms: float | None
@@ -152,7 +159,8 @@ class Window:
     """All of the run, ramp included."""
     blocks: Sequence[SealedBlock]
     usage: Usage
-    memory: Memory
+    memory: Sequence[tuple[float, Memory]]
+    """At times of `time.monotonic`, the last one at the end."""
     bins_per_block: float
     overloaded: int
     reconnected: int
@@ -188,10 +196,16 @@ class Run:
     busy_percent: float
     """Of all processors of the machine, by everything on it."""
     memory_bytes: dict[str, int | bool]
+    """At the end of the window."""
+    memory_series: tuple[tuple[float, int], ...]
+    """Seconds into the window, and bytes of everything."""
+    memory_growth_percent: float | None
+    """In the last half of the window; None if it was too short to tell."""
     blocks: Blocks
     overloaded: int
     reconnected: int
-    series: tuple[Second, ...]
+    series_step_s: int
+    series: tuple[Step, ...]
     finality_histogram: Histogram
     block_times: tuple[tuple[float, int], ...]
     """Seconds into the window at which each block was seen, and its transactions."""
@@ -261,7 +275,9 @@ def summarise(window: Window, *, banks: int, cores: int, batch_limit: int, bound
     admission_ms = [
         1e3 * (item.answered_s - item.due_s) for item in due if item.answered_s is not None
     ]
-    usage = window.usage
+    usage, memory = window.usage, window.memory[-1][1]
+    memory_series = [(at_s - window.begin_s, item.total) for at_s, item in window.memory]
+    step_s = max(1, math.ceil(seconds / MOST_STEPS))
     return Run(
         mode=window.mode,
         rate=window.rate,
@@ -280,11 +296,14 @@ def summarise(window: Window, *, banks: int, cores: int, batch_limit: int, bound
         verification_ms=round(usage.cpu_ms["verify"] / max(1, usage.verified), 4),
         verification_fill=round(usage.verified / max(1, usage.verification_batches), 1),
         busy_percent=_busy_percent(usage, cores),
-        memory_bytes={**asdict(window.memory), "total": window.memory.total},
+        memory_bytes={**asdict(memory), "total": memory.total},
+        memory_series=tuple([(round(at_s, 1), total) for at_s, total in memory_series]),
+        memory_growth_percent=growth_percent(memory_series),
         blocks=_blocks(blocks, batch_limit, window.bins_per_block),
         overloaded=window.overloaded,
         reconnected=window.reconnected,
-        series=_series(blocks, window),
+        series_step_s=step_s,
+        series=_series(blocks, window, step_s),
         finality_histogram=Histogram.of(finality_ms),
         block_times=tuple(
             [(round(item.seen_s - window.begin_s, 3), item.transactions) for item in blocks]
@@ -341,21 +360,32 @@ def _blocks(blocks: Sequence[SealedBlock], batch_limit: int, bins: float) -> Blo
     )
 
 
-def _series(blocks: Sequence[SealedBlock], window: Window) -> tuple[Second, ...]:
-    count = math.ceil(window.end_s - window.begin_s)
+def growth_percent(memory: Sequence[tuple[float, int]]) -> float | None:
+    """Return how much the total grew in the last half of the window; None for too few samples."""
+    middle_s = memory[-1][0] / 2
+    half = [total for at_s, total in memory if at_s >= middle_s]
+    if len(half) < LEAST_SAMPLES:
+        return None
+    width = max(1, int(GROWTH_SHARE * len(half)))
+    before, after = statistics.median(half[:width]), statistics.median(half[-width:])
+    return round(100 * (after - before) / before, 2)
+
+
+def _series(blocks: Sequence[SealedBlock], window: Window, step_s: int) -> tuple[Step, ...]:
+    count = math.ceil((window.end_s - window.begin_s) / step_s)
     sealed = [0] * count
     for item in blocks:
-        sealed[int(item.seen_s - window.begin_s)] += item.transactions
+        sealed[int((item.seen_s - window.begin_s) / step_s)] += item.transactions
     latencies: list[list[float]] = [[] for _ in range(count)]
     for submission in window.submissions:
         seen_s = submission.sealed_s
         if seen_s is not None and window.begin_s <= seen_s < window.end_s:
-            second = int(seen_s - window.begin_s)
-            latencies[second].append(1e3 * (seen_s - submission.due_s))
+            step = int((seen_s - window.begin_s) / step_s)
+            latencies[step].append(1e3 * (seen_s - submission.due_s))
     return tuple(
         [
-            Second(
-                second=number,
+            Step(
+                begin_s=number * step_s,
                 sealed=sealed[number],
                 finality_p50_ms=_quantile_or_none(latencies[number], 0.50),
                 finality_p95_ms=_quantile_or_none(latencies[number], 0.95),
@@ -422,8 +452,14 @@ def _run_lines(run: Run) -> list[str]:
         f"of {run.verification_fill:.1f} verified",
         f"  bytes a transaction: {run.per_transaction.peers_bytes:.0f} between banks, "
         f"{run.per_transaction.database_bytes:.0f} in each database; memory "
-        f"{run.memory_bytes['total'] / 2**20:.0f} MiB; {run.overloaded} told to come back",
+        f"{run.memory_bytes['total'] / 2**20:.0f} MiB{_growth_text(run)}; {run.overloaded} told to "
+        "come back",
     ]
+
+
+def _growth_text(run: Run) -> str:
+    growth = run.memory_growth_percent
+    return "" if growth is None else f" ({growth:+.1f} % in the last half)"
 
 
 def _integrity_lines(integrity: Integrity) -> list[str]:

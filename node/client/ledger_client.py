@@ -176,7 +176,7 @@ class LedgerClient:
                     iter(requests), timeout=self._banks.stream_deadline_s
                 )
                 async for answer in stream:
-                    outcome = _outcome(answer, str(link.endpoint))
+                    outcome = submission_outcome(answer, str(link.endpoint))
                     if waiting.pop(outcome.item, None) is not None:
                         attempts.made_progress()
                         yield outcome
@@ -456,7 +456,8 @@ class LedgerClient:
         return await self._banks.call("GetNodeStatus", request, codec.node_status_from_stub)
 
 
-def _outcome(answer: Any, endpoint: str) -> SubmissionOutcome:
+def submission_outcome(answer: Any, endpoint: str) -> SubmissionOutcome:
+    """Read one answer of a submission stream; raises `MalformedMessage`."""
     match answer.WhichOneof("outcome"):
         case "receipt":
             return SubmissionOutcome(answer.item, codec.receipt_from_stub(answer.receipt), None)

@@ -83,7 +83,7 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
         "Throughput of 12 banks on 2 cores",
         "100.0",
         "36 %",
-        "Sealed in each second",
+        "Sealed over time",
         "Finality over time",
         "How long sealing takes",
         "Where the processor time goes",
@@ -120,6 +120,13 @@ def test_the_page_is_about_the_middle_one_of_equal_windows() -> None:
 def test_a_page_says_when_something_is_wrong() -> None:
     page = page_of(integrity=replace(INTEGRITY, lost=3))
     assert 'class="bad">3</b>' in page and "Look here." in page
+
+
+def test_a_long_window_shows_its_memory() -> None:
+    grown = replace(run(), memory_growth_percent=1.5)
+    page = page_of(grown)
+    assert "+1.5 % in the last half of the window" in page
+    assert len(plots(page)) == 5
 
 
 def test_a_window_without_blocks_has_a_page_too() -> None:

@@ -15,14 +15,16 @@ from node.cli.throughput_report import (
     SCHEMA,
     Distribution,
     Histogram,
-    Second,
+    Step,
     crypto_bound_tps,
+    growth_percent,
     quantile,
     read_report,
     report_lines,
     sealed_rate,
+    summarise,
 )
-from tests.cli.throughput_samples import BEGIN_S, INTEGRITY, block, report, run
+from tests.cli.throughput_samples import BEGIN_S, INTEGRITY, block, report, run, window
 
 
 def test_a_window_is_summed_up() -> None:
@@ -58,7 +60,9 @@ def test_a_window_is_summed_up() -> None:
         100.0,
         1_000.0,
     )
-    assert found.series[0] == Second(0, 100, 400.0, 400.0)
+    assert found.memory_series[-1] == (20.0, 1_350 << 20)
+    assert (found.memory_growth_percent, found.series_step_s) == (None, 1)
+    assert found.series[0] == Step(0, 100, 400.0, 400.0)
     assert [item.sealed for item in found.series] == [100] * 20
     assert found.block_times[0] == (0.5, 100)
 
@@ -73,6 +77,23 @@ def test_the_edges_of_a_window_cut_no_block_in_two() -> None:
     assert sealed_rate(blocks, BEGIN_S, BEGIN_S + 8.1) == pytest.approx(125)
     assert sealed_rate(blocks[:1], BEGIN_S, BEGIN_S + 8) == 12.5
     assert sealed_rate([], BEGIN_S, BEGIN_S + 8) == 0
+
+
+def test_memory_grows_if_the_end_of_the_last_half_is_above_its_begin() -> None:
+    """What fills at the begin, caches for example, is no growth."""
+    full = [(float(second), 1_000 + min(second, 50)) for second in range(101)]
+    assert growth_percent(full) == 0
+    leaking = [(float(second), 1_000 + 10 * second) for second in range(101)]
+    assert growth_percent(leaking) == pytest.approx(100 * 460 / 1520, abs=0.5)
+    assert growth_percent(full[:15]) is None
+
+
+def test_long_windows_have_longer_steps() -> None:
+    long = window(tps=1)
+    stretched = replace(long, end_s=BEGIN_S + 600)
+    found = summarise(stretched, banks=12, cores=2, batch_limit=100, bound_tps=100.0)
+    assert (found.series_step_s, len(found.series)) == (5, 120)
+    assert [item.sealed for item in found.series[:5]] == [5, 5, 5, 5, 2]
 
 
 def test_the_bound_is_what_the_processor_verifies_for_every_bank() -> None:

@@ -100,7 +100,7 @@ def window(rate: float | None = None, *, tps: int = 100, latency_s: float = 0.4)
         submissions=submissions,
         blocks=blocks,
         usage=usage(),
-        memory=MEMORY,
+        memory=[(BEGIN_S + second, MEMORY) for second in (5.0, 10.0, 20.0)],
         bins_per_block=3.0,
         overloaded=2,
         reconnected=0,
