@@ -103,14 +103,22 @@ class Transfer:
     expiry: int
     inputs: tuple[TransferInput, ...]
     outputs: tuple[Output, ...]
-    range_proof: bytes
-    spend_proofs: tuple[bytes, ...]
     layout: Layout
 
     @property
     def kind(self) -> Kind:
         """TRANSFER."""
         return Kind.TRANSFER
+
+    @property
+    def range_proof(self) -> bytes:
+        """A || S || T || f || mu, cut out of `raw`: proofs are most of the bytes, and read once."""
+        return self.raw[self.layout.range_proof : self.layout.proofs]
+
+    @property
+    def spend_proofs(self) -> tuple[bytes, ...]:
+        """The proof of each input, cut out of `raw`."""
+        return tuple([self.raw[start:end] for start, end in self.layout.proof_spans])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +134,6 @@ class Mint:
     issuer: bytes
     expiry: int
     outputs: tuple[Output, ...]
-    range_proof: bytes
-    issue_proof: bytes
     signature: bytes
     layout: Layout
 
@@ -135,6 +141,16 @@ class Mint:
     def inputs(self) -> tuple[TransferInput, ...]:
         """A mint spends nothing."""
         return ()
+
+    @property
+    def range_proof(self) -> bytes:
+        """A || S || T || f || mu, cut out of `raw`."""
+        return self.raw[self.layout.range_proof : self.layout.proofs]
+
+    @property
+    def issue_proof(self) -> bytes:
+        """R || z, cut out of `raw`."""
+        return self.raw[self.layout.proofs : self.layout.total - SIGNATURE_BYTES]
 
 
 def transaction_id(data: bytes) -> bytes:
@@ -252,8 +268,6 @@ def _decode_transfer(data: bytes, layout: Layout) -> Transfer:
         expiry=read_u64(data, TRANSFER_HEAD_BYTES - 8),
         inputs=tuple([_decode_input(data, start, end) for start, end in layout.inputs]),
         outputs=_decode_outputs(data, layout),
-        range_proof=data[layout.range_proof : layout.proofs],
-        spend_proofs=tuple([data[start:end] for start, end in layout.proof_spans]),
         layout=layout,
     )
 
@@ -263,7 +277,6 @@ def _decode_mint(data: bytes, kind: Kind, layout: Layout) -> Mint:
     amount = read_u64(data, amount_at)
     if amount == 0:
         raise Rejected(Reason.FIELD, "an amount of zero")
-    signature_at = layout.total - SIGNATURE_BYTES
     return Mint(
         raw=data,
         transaction_id=transaction_id(data),
@@ -274,8 +287,6 @@ def _decode_mint(data: bytes, kind: Kind, layout: Layout) -> Mint:
         issuer=data[amount_at + 8 : amount_at + 8 + KEY_BYTES],
         expiry=read_u64(data, MINT_HEAD_BYTES - 8),
         outputs=_decode_outputs(data, layout),
-        range_proof=data[layout.range_proof : layout.proofs],
-        issue_proof=data[layout.proofs : signature_at],
-        signature=data[signature_at:],
+        signature=data[layout.total - SIGNATURE_BYTES :],
         layout=layout,
     )

@@ -228,7 +228,8 @@ def draw_challenges(prepared: PreparedTransaction) -> CollectedTransaction:
     ]
     outputs = [data[start:end] for start, end in layout.outputs]
     core = core_digest(data[:head_end], inputs, outputs)
-    digest = proof_digest(core, transaction.range_proof)
+    range_proof = transaction.range_proof
+    digest = proof_digest(core, range_proof)
 
     input_count, output_count = len(inputs), len(outputs)
     # points: J and C' of the inputs (the last has no C'), P and C of the outputs, then the proofs'
@@ -255,7 +256,7 @@ def draw_challenges(prepared: PreparedTransaction) -> CollectedTransaction:
             core,
             [output.commitment for output in transaction.outputs],
             (a, s, t),
-            transaction.range_proof,
+            range_proof,
             prepared.scalars[0],
         ),
         spend_equations=spend_equations,
@@ -277,6 +278,7 @@ def _collect_spends(
 ) -> tuple[SpendEquations, ...]:
     rows: Sequence[list[int]] = prepared.scalars[1:]
     equations = []
+    proofs = transaction.spend_proofs
     for index, item in enumerate(transaction.inputs):
         start = proofs_at + SPEND_POINT_COUNT * index
         equations.append(
@@ -288,7 +290,7 @@ def _collect_spends(
                 nullifier_decoded=prepared.points[2 * index],
                 commitment=item.commitment or b"",
                 points=prepared.points[start : start + SPEND_POINT_COUNT],
-                proof=transaction.spend_proofs[index],
+                proof=proofs[index],
                 scalars=rows[index],
             )
         )
