@@ -98,12 +98,19 @@ class Admission:
 
         The same bytes arriving again while they wait share one verification.
         """
+        # Shielded: one caller giving up must not take the verdict from the others.
+        return await asyncio.shield(self.ticket(raw, source))
+
+    def ticket(self, raw: bytes, source: str) -> asyncio.Future[VerifiedTransaction]:
+        """Have canonical bytes verified in the next batch; return where the verdict will be.
+
+        Others may wait for the same future: never cancel it. Raises `Rejection` without room.
+        """
         pending = self._pending.get(raw)
         if pending is None:
             self._require_room(source)
             pending = self._wait(raw, source, urgent=False)
-        # Shielded: one caller giving up must not take the verdict from the others.
-        return await asyncio.shield(pending.ticket)
+        return pending.ticket
 
     async def verify_named(self, raw: bytes, source: str) -> VerifiedTransaction:
         """Verify what a block names before everything else; raises `Rejection`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from node.consensus.events import MessageReceived
 from node.consensus.messages import MAX_SYNC_BLOCKS, MAX_SYNC_BYTES, Message
@@ -29,6 +30,14 @@ MISBEHAVIOUR_ALARM_S = 60.0
 """Between two alarms about the same misbehaviour of one bank: it must not push out all others."""
 GOSSIP_IN_FLIGHT = 1_000
 """Transactions of one bank that may wait for verification here; beyond it its stream waits."""
+
+
+@dataclass(slots=True)
+class _Gossip:
+    """What one bank has told and this bank has not judged yet."""
+
+    in_flight: int = 0
+    has_room: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class PeerBackend:
@@ -57,9 +66,7 @@ class PeerBackend:
         self._post = post
         self._raise_alarm = raise_alarm
         self._catch_up = catch_up
-        self._room = {
-            peer.index: asyncio.Semaphore(GOSSIP_IN_FLIGHT) for peer in chain.genesis.banks
-        }
+        self._gossip = {peer.index: _Gossip() for peer in chain.genesis.banks}
         self._tasks: set[asyncio.Task[None]] = set()
         self._snapshots = SnapshotServer(chain.genesis, database)
 
@@ -80,21 +87,26 @@ class PeerBackend:
         self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
     ) -> None:
         self._incoming[sender].heard_s = self._clock.monotonic_s()
-        useful = () if self._catch_up.far_behind else transactions
-        for raw in useful:
-            await self._room[sender].acquire()
-            task = asyncio.get_running_loop().create_task(self._take_gossip(sender, raw))
+        if transactions and not self._catch_up.far_behind:
+            gossip = self._gossip[sender]
+            while gossip.in_flight >= GOSSIP_IN_FLIGHT:
+                gossip.has_room.clear()
+                await gossip.has_room.wait()
+            gossip.in_flight += len(transactions)
+            task = asyncio.get_running_loop().create_task(self._take_gossip(sender, transactions))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         for message in messages:
             self._catch_up.heard(sender, message)
             await self._post(MessageReceived(sender, message))
 
-    async def _take_gossip(self, sender: BankIndex, raw: bytes) -> None:
+    async def _take_gossip(self, sender: BankIndex, raws: Sequence[bytes]) -> None:
+        gossip = self._gossip[sender]
         try:
-            await self._pool.take_gossip(raw, f"bank/{sender}")
+            await self._pool.take_gossip(raws, f"bank/{sender}")
         finally:
-            self._room[sender].release()
+            gossip.in_flight -= len(raws)
+            gossip.has_room.set()
 
     def misbehaved(self, sender: BankIndex, reason: str, message: str) -> None:
         link, now_s = self._incoming[sender], self._clock.monotonic_s()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,8 @@ class TransactionPool:
         self._not_yet: OrderedDict[bytes, str] = OrderedDict()
         self._own: OrderedDict[TransactionId, float] = OrderedDict()
         """Transactions of my clients and the monotonic time of their last gossip, in seconds."""
+        self._last_block_s = self._last_roomy_block_s = -math.inf
+        """Monotonic times of the last block, and of the last one that was at most half full."""
 
     @property
     def mempool(self) -> Mempool:
@@ -132,10 +135,12 @@ class TransactionPool:
         self._mempool.require_room(source, len(raw))
         self._tracker.pending(transaction_id)
         try:
-            verified = await self._verify_and_add(raw, source)
+            verified = await self._verify_unconsumed(raw, source)
+            self._add(verified, source)
         except Rejection as rejection:
             self._record_refusal(transaction_id, rejection)
             raise
+        self._on_available(len(self._mempool))
         self._own[transaction_id] = self._clock.monotonic_s()
         self._peers.gossip(raw)
         logger.info(
@@ -144,31 +149,71 @@ class TransactionPool:
         )
         return verified
 
-    async def take_gossip(self, raw: bytes, source: str) -> None:
-        """Admit what another bank has admitted; a refusal is recorded, nobody waits for it."""
-        transaction_id = TransactionId(compute_transaction_id(raw))
-        if transaction_id in self._mempool:
-            return
-        status = self._tracker.status(transaction_id)
-        if status is not None and status.position is not None:
-            return
-        try:
-            await self._verify_and_add(raw, source)
-        except Rejection as rejection:
-            if rejection.reason.is_not_yet:
-                self._defer(raw, source)
-                return
-            self._record_refusal(transaction_id, rejection)
-            logger.info(
-                "gossip refused",
-                extra={
-                    "transaction": transaction_id.hex(),
-                    "source": source,
-                    "reason": rejection.reason.value,
-                },
-            )
+    async def take_gossip(self, raws: Sequence[bytes], source: str) -> None:
+        """Admit what another bank has admitted; refusals are recorded, nobody waits for them.
 
-    async def _verify_and_add(self, raw: bytes, source: str) -> VerifiedTransaction:
+        All of a frame together: at full load this is the busiest path of a bank, and a task for
+        each transaction would cost more than all else that is done for it here.
+        """
+        as_of = self._chain.height
+        waiting: list[tuple[TransactionId, bytes, asyncio.Future[VerifiedTransaction]]] = []
+        for raw in raws:
+            transaction_id = TransactionId(compute_transaction_id(raw))
+            if self._is_settled_here(transaction_id):
+                continue
+            try:
+                waiting.append((transaction_id, raw, self._admission.ticket(raw, source)))
+            except Rejection as rejection:
+                self._refuse_gossip(transaction_id, raw, source, rejection)
+        added = 0
+        for transaction_id, raw, ticket in waiting:
+            if not ticket.done():
+                if added:
+                    self._on_available(len(self._mempool))
+                    added = 0
+                await asyncio.wait((ticket,))
+            try:
+                await self._add_gossip(raw, source, ticket.result(), as_of)
+                added += 1
+            except Rejection as rejection:
+                self._refuse_gossip(transaction_id, raw, source, rejection)
+        if added:
+            self._on_available(len(self._mempool))
+
+    def _is_settled_here(self, transaction_id: TransactionId) -> bool:
+        """Whether gossip about it is no news: it waits here, or is sealed."""
+        if transaction_id in self._mempool:
+            return True
+        status = self._tracker.status(transaction_id)
+        return status is not None and status.position is not None
+
+    async def _add_gossip(
+        self, raw: bytes, source: str, verified: VerifiedTransaction, as_of: Height
+    ) -> None:
+        try:
+            self._chain.recent.require_unconsumed(verified, as_of)
+        except VerdictTooOld:
+            verified = await self._verify_unconsumed(raw, source)
+        self._add(verified, source)
+
+    def _refuse_gossip(
+        self, transaction_id: TransactionId, raw: bytes, source: str, rejection: Rejection
+    ) -> None:
+        if rejection.reason.is_not_yet:
+            self._defer(raw, source)
+            return
+        self._record_refusal(transaction_id, rejection)
+        logger.info(
+            "gossip refused",
+            extra={
+                "transaction": transaction_id.hex(),
+                "source": source,
+                "reason": rejection.reason.value,
+            },
+        )
+
+    async def _verify_unconsumed(self, raw: bytes, source: str) -> VerifiedTransaction:
+        """Verify, and compare with the blocks applied meanwhile; raises `Rejection`."""
         while True:
             as_of = self._chain.height
             verified = await self._admission.verify(raw, source)
@@ -176,13 +221,14 @@ class TransactionPool:
                 self._chain.recent.require_unconsumed(verified, as_of)
             except VerdictTooOld:
                 continue
-            break
+            return verified
+
+    def _add(self, verified: VerifiedTransaction, source: str) -> None:
+        """Let a verified transaction wait for a block; raises `Rejection`."""
         if not verified.nullifiers:
             self._require_executable(verified)
         self._mempool.add(verified, source)
         self._tracker.admitted(verified.transaction_id)
-        self._on_available(len(self._mempool))
-        return verified
 
     def _record_refusal(self, transaction_id: TransactionId, rejection: Rejection) -> None:
         """Remember a verdict; what says nothing about the bytes is no verdict."""
@@ -322,13 +368,19 @@ class TransactionPool:
                 Position(height, block.block_id, index, block.header.time_ms),
             )
         self._admission.forget(block.transaction_ids)
+        self._last_block_s = self._clock.monotonic_s()
+        if 2 * len(transactions) <= self._chain.genesis.parameters.batch_limit:
+            self._last_roomy_block_s = self._last_block_s
         self._unmark_proposed()
         self._evict_conflicting(transactions, height)
         self._evict_expired(Height(height + 1))
         self._evict_unfunded()
-        for raw, source in list(self._not_yet.items()):
-            del self._not_yet[raw]
-            asyncio.get_running_loop().create_task(self.take_gossip(raw, source))
+        deferred: dict[str, list[bytes]] = {}
+        for raw, source in self._not_yet.items():
+            deferred.setdefault(source, []).append(raw)
+        self._not_yet.clear()
+        for source, raws in deferred.items():
+            asyncio.get_running_loop().create_task(self.take_gossip(raws, source))
         return len(self._mempool)
 
     def _evict_conflicting(
@@ -378,12 +430,17 @@ class TransactionPool:
         """Repeat the gossip of own transactions that wait for long; return how many.
 
         A bank that was down when a transaction was admitted learns of it this way, and with it
-        that there is work.
+        that there is work. What only waits its turn, because all blocks since were full, is not
+        repeated: under load that would be most of the traffic.
         """
         now_s = self._clock.monotonic_s()
+        stalled = now_s - self._last_block_s >= older_than_s
         repeated = 0
         for transaction_id, gossiped_s in list(self._own.items()):
             if now_s - gossiped_s < older_than_s:
+                continue
+            passed_over = self._last_roomy_block_s > gossiped_s
+            if not (stalled or passed_over):
                 continue
             verified = self._mempool.get(transaction_id)
             if verified is None:

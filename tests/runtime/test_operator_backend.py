@@ -143,7 +143,7 @@ async def test_the_report_is_of_this_moment(operated: Operated) -> None:
     raw = ledger.mint([5])
     await bank.pool.submit(raw, "client/alice")
     bad = forged(ledger.transfer(ledger.mature()[:1]))
-    await bank.pool.take_gossip(bad, "bank/2")
+    await bank.pool.take_gossip([bad], "bank/2")
     bank.clock.now_s += 2.5
     operated.host.raise_alarm("bad-proof", "bank/2 sent a bad proof")
     report = await operated.backend.report()

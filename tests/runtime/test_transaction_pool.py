@@ -10,12 +10,13 @@ import pytest
 import pytest_asyncio
 
 from crypto.transaction import Kind
+from node.ledger.parameters import Parameters
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.types import BankIndex
+from node.ledger.types import Amount, BankIndex
 from node.runtime.mempool import MempoolLimits
 from node.runtime.transaction_pool import BodiesUnavailable
 from node.wire.records import Refusal, TransactionState, TransactionStatus
-from tests.ledger.chain import Chain, refusal
+from tests.ledger.chain import Chain, make_genesis, refusal
 from tests.runtime.bank_parts import Bank, forged, funded, identity, open_bank
 
 pytestmark = pytest.mark.postgres
@@ -64,11 +65,11 @@ async def test_a_clients_transaction_is_admitted_gossiped_and_sealed(bank: Bank)
 
 async def test_what_a_peer_admitted_is_not_passed_on(bank: Bank) -> None:
     raw = bank.ledger.mint([8])
-    await bank.pool.take_gossip(raw, PEER)
-    await bank.pool.take_gossip(raw, PEER)
+    await bank.pool.take_gossip([raw], PEER)
+    await bank.pool.take_gossip([raw], PEER)
     assert (len(bank.mempool), bank.others.gossiped) == (1, [])
     await bank.seal(raw)
-    await bank.pool.take_gossip(raw, PEER)
+    await bank.pool.take_gossip([raw], PEER)
     assert (len(bank.mempool), state(bank, raw)) == (0, TransactionState.SEALED)
 
 
@@ -89,7 +90,7 @@ async def test_gossip_about_a_bin_that_is_not_closed_here_waits_for_the_block(ba
     second = bank.ledger.seal(after_ms=bank.ledger.genesis.parameters.bin_age_ms)
     young = [note for note in bank.ledger.mature() if note.value == 900]
     raw = bank.ledger.transfer(young)
-    await bank.pool.take_gossip(raw, PEER)
+    await bank.pool.take_gossip([raw], PEER)
     assert (len(bank.mempool), state(bank, raw)) == (0, None), "bin unknown here"
     await bank.apply(first)
     await settled()
@@ -161,7 +162,7 @@ async def test_what_was_proposed_and_not_sealed_waits_again(bank: Bank) -> None:
 async def test_own_transactions_that_wait_are_told_again_and_others_not(bank: Bank) -> None:
     own, gossiped = bank.ledger.mint([12]), bank.ledger.mint([13])
     await bank.pool.submit(own, SOURCE)
-    await bank.pool.take_gossip(gossiped, PEER)
+    await bank.pool.take_gossip([gossiped], PEER)
     assert bank.pool.gossip_again(2.0) == 0
     bank.clock.now_s += 2.0
     assert (bank.pool.gossip_again(2.0), bank.others.gossiped) == (1, [own, own])
@@ -169,6 +170,41 @@ async def test_own_transactions_that_wait_are_told_again_and_others_not(bank: Ba
     await bank.seal(own)
     bank.clock.now_s += 2.0
     assert bank.pool.gossip_again(2.0) == 0
+
+
+async def test_gossip_is_repeated_for_what_a_roomy_block_passed_over_and_not_in_a_queue(
+    make_database_url: Callable[[], str],
+) -> None:
+    """Under load, repeating what only waits its turn would be most of the traffic."""
+    parameters = Parameters(ring_base=4, transfer_fee=Amount(0), batch_limit=2)
+    ledger = Chain(make_genesis(parameters=parameters), seed="queue")
+    async with open_bank(ledger, make_database_url) as bank:
+        own = ledger.mint([12])
+        crowd = [ledger.mint([value]) for value in range(20, 25)]
+        await bank.pool.submit(own, SOURCE)
+        for first in (0, 2):
+            bank.clock.now_s += 1.9
+            await bank.seal(*crowd[first : first + 2])
+        assert bank.pool.gossip_again(2.0) == 0, "both blocks were full"
+        await bank.seal(crowd[4])
+        assert (bank.pool.gossip_again(2.0), bank.others.gossiped) == (1, [own, own])
+        assert bank.pool.gossip_again(2.0) == 0
+        bank.clock.now_s += 2.0
+        assert bank.pool.gossip_again(2.0) == 1, "nothing is sealed at all"
+
+
+async def test_a_frame_of_gossip_is_judged_item_by_item(bank: Bank) -> None:
+    note, other = bank.ledger.mature()
+    good, rival = bank.ledger.transfer([note]), bank.ledger.transfer([note], split=1)
+    bad, last = forged(bank.ledger.transfer([other])), bank.ledger.mint([14])
+    await bank.pool.take_gossip([good, rival, bad, good, last], PEER)
+    assert [item.raw for item in bank.mempool] == [good, last]
+    refusals = [bank.tracker.status(identity(raw)) for raw in (rival, bad)]
+    assert [item.refusal.reason for item in refusals if item and item.refusal] == [
+        "nullifier",
+        "spend",
+    ]
+    assert bank.available == [2], "told once"
 
 
 async def test_a_full_mempool_refuses_before_any_proof_is_looked_at(
