@@ -28,7 +28,7 @@ class Clocks:
         self.process_ns += ms * MS
 
     def account(self) -> CpuAccount:
-        return CpuAccount(lambda: self.thread_ns, lambda: self.process_ns)
+        return CpuAccount(lambda: self.thread_ns, lambda: self.process_ns, measured_one_in=1)
 
 
 class Desk:
@@ -78,6 +78,31 @@ def test_time_belongs_to_the_innermost_section() -> None:
         clocks.work(16)
     clocks.work(32)
     assert account.report() == report(other=1, network=34, consensus=20, database=8)
+
+
+def test_of_many_visits_some_are_measured_and_stand_for_all() -> None:
+    clocks = Clocks()
+    readings: list[int] = []
+
+    def thread_ns() -> int:
+        readings.append(clocks.thread_ns)
+        return clocks.thread_ns
+
+    account = CpuAccount(thread_ns, lambda: clocks.process_ns, measured_one_in=16)
+    account.serving()
+    readings.clear()
+    for _ in range(20_000):
+        with account.section(CpuCategory.CONSENSUS):
+            clocks.work(1)
+            with account.section(CpuCategory.DATABASE):
+                clocks.work(2)
+        clocks.work(1)
+    # Four readings a measured visit; ten standard deviations around one visit in sixteen.
+    assert 4 * 900 < len(readings) < 4 * 1_600
+    seen = account.report()
+    assert seen.total_ms == 80_000
+    assert (seen.database_ms, seen.other_ms) == (2 * seen.consensus_ms, 0)
+    assert 0.72 * 20_000 < seen.consensus_ms < 1.28 * 20_000
 
 
 def test_a_section_ends_with_an_exception() -> None:
