@@ -5,9 +5,9 @@ where sections change: time belongs to the innermost one. A coroutine that waits
 for others run meanwhile. Of all visits to a section from outside every one, one in sixteen is
 measured, chosen by chance, and stands for sixteen: reading the clock is a system call, and two of
 them at each step of each coroutine took a tenth of a bank's time at full load. Work handed to a
-thread is measured there, from its begin to its end, and belongs to the section that handed it over, unless its executor has a
-category of its own. What all these threads did not use was used by threads that are not Python's;
-gRPC is the only library here that has any.
+thread is measured there, from its begin to its end, and belongs to the section that handed it over,
+unless its executor has a category of its own. What all these threads did not use was used by
+threads that are not Python's; gRPC is the only library here that has any.
 
 What a category holds:
 
