@@ -26,7 +26,13 @@ from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.proof_check import bins_read
 from node.cli.terminal import Meter, progress, steps
 from node.cli.throughput_consortium import measured_directory, running_consortium
-from node.cli.throughput_load import FOLLOWED_BANK, Load, WorkloadUsedUp, rejections
+from node.cli.throughput_load import (
+    FOLLOWED_BANK,
+    Load,
+    WorkloadUsedUp,
+    find_unused,
+    rejections,
+)
 from node.cli.throughput_observation import Memory, Observer, Snapshot, usage
 from node.cli.throughput_report import (
     RATE,
@@ -180,8 +186,12 @@ class Measurement:
 
     @asynccontextmanager
     async def _observing(self) -> AsyncGenerator[tuple[Load, Observer]]:
+        async with self._consortium.ledger(FOLLOWED_BANK) as ledger:
+            unused = await find_unused(ledger, self._workload)
+        if unused.first:
+            self._notes.append(f"the ledger held {unused.first} transactions of the workload")
         async with (
-            Load(self._consortium, self._workload) as load,
+            Load(self._consortium, unused) as load,
             Observer(self._consortium) as observer,
         ):
             yield load, observer

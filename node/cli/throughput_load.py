@@ -22,7 +22,7 @@ from typing import Protocol
 
 from crypto.transaction import transaction_id
 from node.cli.access import Consortium
-from node.client.errors import LedgerError
+from node.client.errors import LedgerError, RecordNotFound
 from node.client.ledger_client import LedgerClient, SubmissionOutcome
 from node.client.submission_stream import SubmissionStream
 from node.ledger.blocks import Block
@@ -42,6 +42,37 @@ class Transactions(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """The rest of a workload whose beginning this ledger holds already."""
+
+    transactions: Transactions
+    first: int
+
+    def __len__(self) -> int:
+        return len(self.transactions) - self.first
+
+    def __getitem__(self, index: int, /) -> bytes:
+        return self.transactions[self.first + index]
+
+
+async def find_unused(ledger: LedgerClient, transactions: Transactions) -> Unused:
+    """Return what an earlier measurement on the same ledger has left of a workload.
+
+    Measurements take transactions from the beginning, so a search by halves finds the place.
+    """
+    below, above = 0, len(transactions)
+    while below < above:
+        middle = (below + above) // 2
+        try:
+            await ledger.transaction(TransactionId(transaction_id(transactions[middle])))
+        except RecordNotFound:
+            above = middle
+        else:
+            below = middle + 1
+    return Unused(transactions, below)
 
 
 class WorkloadUsedUp(Exception):

@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from crypto.transaction import transaction_id
 from node.cli.access import Consortium
-from node.cli.throughput_load import Load, WorkloadUsedUp, rejections
+from node.cli.throughput_load import Load, WorkloadUsedUp, find_unused, rejections
+from node.ledger.types import BankIndex
 from node.rpc.backend import Overloaded
 from node.wire.records import Refusal
 from tests.cli.served_consortium import BANKS, ServedConsortium
@@ -149,6 +150,17 @@ async def test_a_bank_that_does_not_answer_is_tried_again_and_named(
     unanswered = [item for item in load.submissions if item.open]
     assert [item.bank for item in unanswered] == [3, 3]
     assert all(item.answered_s is None for item in unanswered)
+
+
+@pytest.mark.parametrize("used", [0, 3, COUNT])
+async def test_a_later_measurement_goes_on_where_the_last_one_ended(
+    consortium: ServedConsortium, transactions: list[bytes], used: int
+) -> None:
+    consortium.in_loop(lambda: consortium.ledger.seal(*transactions[:used]))
+    async with Consortium.load(consortium.directory).ledger(BankIndex(0)) as ledger:
+        unused = await find_unused(ledger, transactions)
+    assert (unused.first, len(unused)) == (used, COUNT - used)
+    assert [unused[index] for index in range(len(unused))] == transactions[used:]
 
 
 async def test_a_transaction_in_two_blocks_is_noticed(load: Load) -> None:
