@@ -54,6 +54,8 @@ class Session:
         self._environment = environment
         self._options = options
         self.banks = Banks.load(options.directory)
+        # gRPC waits for each channel in a thread of this pool.
+        gevent.get_hub().threadpool.maxsize += len(self.banks)
         self.workload: Workload | None = None
         self.payments: Payments | None = None
         self._stock: Stock | None = None
