@@ -316,56 +316,51 @@ def _sweep(runs: Sequence[Json]) -> str:
 
 
 def _all_runs(runs: Sequence[Json]) -> str:
-    columns = (
-        "Load",
-        "Sealed/s",
-        "Bound",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "max ms",
-        "Admission p95",
-        "CPU ms",
-        "Blocks",
-        "Fill",
-        "Rings",
-        "View changes",
-        "Memory MiB",
-        "kB between banks",
-        "kB on disk",
+    columns = [dict(_run_figures(run)) for run in runs]
+    header = "".join(f"<th>{_escape(_load(run))}</th>" for run in runs)
+    rows = "".join(
+        f"<tr><td>{_escape(name)}</td>"
+        + "".join(f"<td>{_escape(column[name])}</td>" for column in columns)
+        + "</tr>"
+        for name in columns[0]
     )
-    header = "".join(f"<th>{_escape(column)}</th>" for column in columns)
-    rows = "".join(_run_row(run) for run in runs)
-    table = f'<div class="card scroll"><table><tr>{header}</tr>{rows}</table></div>'
+    table = f'<div class="card scroll"><table><tr><th></th>{header}</tr>{rows}</table></div>'
     note = (
-        '<p class="soft">CPU time is that of all banks and their database server for one '
-        "transaction, bytes between banks are those of all links, bytes on disk those of one "
-        "bank’s database without its write-ahead log.</p>"
+        '<p class="soft">CPU time is that of all banks and their database server, bytes between '
+        "banks are those of all links, bytes on disk those of one bank’s database without its "
+        "write-ahead log.</p>"
     )
     return f"<h2>All windows</h2>{table}{note}"
 
 
-def _run_row(run: Json) -> str:
+def _load(run: Json) -> str:
+    return "saturation" if run["rate"] is None else f"{run['rate']:g}/s"
+
+
+def _run_figures(run: Json) -> Sequence[tuple[str, str]]:
     finality, blocks, cost = run["finality_ms"], run["blocks"], run["per_transaction"]
-    cells = (
-        "saturation" if run["rate"] is None else f"{run['rate']:g}/s",
-        f"{run['sealed_tps']:.1f}",
-        f"{100 * run['fraction_of_crypto_bound']:.0f} %",
-        f"{finality['p50']:.0f}",
-        f"{finality['p95']:.0f}",
-        f"{finality['p99']:.0f}",
-        f"{finality['maximum']:.0f}",
-        f"{run['admission_ms']['p95']:.0f}",
-        f"{cost['cpu_ms']['banks']:.1f}",
-        f"{blocks['count']}",
-        f"{blocks['fill_percent']:.0f} %",
-        f"{blocks['bins']:.1f}",
-        f"{blocks['after_view_change']}",
-        f"{run['memory_bytes']['total'] / 2**20:.0f}",
-        f"{cost['peers_bytes'] / 1000:.1f}",
-        f"{cost['database_bytes'] / 1000:.1f}",
+    cpu = cost["cpu_ms"]
+    return (
+        ("Sealed a second", f"{run['sealed_tps']:.1f}"),
+        ("Share of the crypto bound", f"{100 * run['fraction_of_crypto_bound']:.0f} %"),
+        ("Finality, median", f"{finality['p50']:.0f} ms"),
+        ("Finality, 95th percentile", f"{finality['p95']:.0f} ms"),
+        ("Finality, 99th percentile", f"{finality['p99']:.0f} ms"),
+        ("Finality, longest", f"{finality['maximum']:.0f} ms"),
+        ("Admission, 95th percentile", f"{run['admission_ms']['p95']:.0f} ms"),
+        ("CPU a transaction", f"{cpu['banks']:.2f} ms"),
+        ("of it verification", f"{cpu['verify']:.2f} ms"),
+        ("Transactions in a verified batch", f"{run['verification_fill']:.1f}"),
+        ("Blocks", f"{blocks['count']}"),
+        ("Fill of a block", f"{blocks['fill_percent']:.0f} %"),
+        ("Rings in a block", f"{blocks['bins']:.1f}"),
+        ("Blocks after a view change", f"{blocks['after_view_change']}"),
+        ("Told to come back", f"{run['overloaded']}"),
+        ("Memory of everything", f"{run['memory_bytes']['total'] / 2**20:.0f} MiB"),
+        ("Between banks, a transaction", f"{cost['peers_bytes'] / 1000:.1f} kB"),
+        ("On disk, a transaction", f"{cost['database_bytes'] / 1000:.1f} kB"),
+        ("Processors busy", f"{run['busy_percent']:.0f} %"),
     )
-    return "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _others(runs: Sequence[Json], headline: Json) -> str:
@@ -438,5 +433,5 @@ def _conditions(report: Json) -> str:
             f"{report['crypto_bound_tps']:.1f} a second",
         ),
     )
-    notes = "".join(f'<p class="bad">{_escape(note)}</p>' for note in report["notes"])
+    notes = "".join(f"<p>Note: {_escape(note)}.</p>" for note in report["notes"])
     return f"<h2>Conditions</h2>{notes}{_facts(rows)}"

@@ -78,7 +78,10 @@ class _Frame:
             )
             parts.append(_text(LEFT - 6, y + 4, number_text(tick), "end"))
         for tick in self.x_ticks:
-            parts.append(_text(self.x(tick), HEIGHT - BOTTOM + 16, number_text(tick), "middle"))
+            x, label = self.x(tick), number_text(tick)
+            fits = x + LABEL_WIDTH * len(label) / 2 < WIDTH
+            anchor, x = ("middle", x) if fits else ("end", WIDTH - 1.0)
+            parts.append(_text(x, HEIGHT - BOTTOM + 16, label, anchor))
         middle = (LEFT + WIDTH - RIGHT) / 2
         parts.append(_text(middle, HEIGHT - 6, self.x_label, "middle", "label"))
         y_middle = (TOP + HEIGHT - BOTTOM) / 2
