@@ -6,7 +6,8 @@ or be recorded twice (BFT-12 sections 9 and 12).
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
+from dataclasses import replace
 
 from node.consensus.accusations import pair_of
 from node.consensus.effects import Broadcast, Effect
@@ -16,14 +17,16 @@ from node.consensus.evidence_items import (
     DoubleVote,
     EvidenceItem,
     LockViolation,
+    SealedInvalid,
     SignedAnswer,
     SignedBlockId,
     encode_item,
     in_order,
 )
-from node.consensus.messages import Evidence
+from node.consensus.messages import Evidence, Seal
 from node.consensus.signing import Decision
-from node.consensus.statements import Commit, Timeout
+from node.consensus.statements import Commit, Proposal, Timeout
+from node.ledger.blocks import Header
 from node.ledger.types import HASH_BYTES, NO_VIEW, SIGNATURE_BYTES, BlockId, View
 from node.simulation.byzantine.style import Situation, Style
 
@@ -39,6 +42,8 @@ class EvidenceSpammer(Style):
         self._commits: deque[Commit] = deque(maxlen=REMEMBERED)
         self._timeouts: deque[Timeout] = deque(maxlen=REMEMBERED)
         self._heard: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._headers: OrderedDict[BlockId, Header] = OrderedDict()
+        self._seals: deque[Seal] = deque(maxlen=REMEMBERED)
         self._due: list[Effect] = []
 
     def events(self, event: Event) -> list[Event]:
@@ -50,6 +55,12 @@ class EvidenceSpammer(Style):
                     self._timeouts.append(timeout)
                 case Evidence() as evidence:
                     self._heard.append(evidence.item)
+                case Proposal(block=block):
+                    self._headers[block.block_id] = block.header
+                    if len(self._headers) > REMEMBERED:
+                        self._headers.popitem(last=False)
+                case Seal() as seal:
+                    self._seals.append(seal)
                 case _:
                     pass
             if self.situation.chance.random() < 0.3:
@@ -64,7 +75,7 @@ class EvidenceSpammer(Style):
         """Return one item of each kind of worthlessness for which there is material."""
         chance = self.situation.chance
         items = [chance.randbytes(chance.randint(1, MAX_NOISE_BYTES)), encode_item(self._forged())]
-        items += [encode_item(item) for item in self._misread()]
+        items += [encode_item(item) for item in [*self._misread(), *self._sealed()]]
         if self._heard:
             old = chance.choice(self._heard)
             place = chance.randrange(len(old))
@@ -91,6 +102,19 @@ class EvidenceSpammer(Style):
             timeout = self._timeout_of(commit)
             items += [_as_double_commit(commit), _as_lock_violation(commit, timeout)]
         return [item for item in items if item.bank != self.situation.bank]
+
+    def _sealed(self) -> list[EvidenceItem]:
+        """Call valid blocks invalid, by their true seals and by seals that are none (E5)."""
+        sealed = [(self._headers.get(seal.block_id), seal) for seal in self._seals]
+        known = [(header, seal) for header, seal in sealed if header is not None]
+        if not known:
+            return []
+        header, seal = known[-1]
+        proof = self.situation.chance.randbytes(MAX_NOISE_BYTES)
+        item = SealedInvalid(header, seal.view, seal.ballots, proof)
+        victim = self.situation.chance.choice(self.situation.others)
+        framed = replace(item, header=replace(header, proposer=victim))
+        return [item, framed, replace(item, ballots=(seal.ballots[0],) * len(seal.ballots))]
 
     def _timeout_of(self, commit: Commit) -> Timeout | None:
         return next(
