@@ -1,8 +1,12 @@
 """The regulator: a process that follows all banks, votes on nothing, and trusts none (BFT-12 18).
 
 `follower`           headers, ballot certificates and voting records, verified from the genesis on
+`execution`          every block executed again, its outcome compared with the header's roots, and
+                     every nullifier with those before it
 `reverification`     one block in ten, drawn by a sealed seed, and every challenged one, verified
-                     again from the bytes that one bank stores
+                     again, proofs included, from the bytes that one bank stores
+`accusations`        a sealed block that is invalid: evidence E5 by its seal, handed in until the
+                     banks have taken it
 `settling`           counts of a year by the sums of its ballots, the SETTLEMENT that proves them
 `openings`           naming who cast a ballot, with a proof for everybody and an audit row each time
 `ballot_conflicts`   two ballots under one tag: opened, made into evidence E8, handed in

@@ -2,8 +2,8 @@
 
 The follower verifies what is published of the vote on each block; this comes after it, with the
 blocks' transactions. Every block is executed on the state that the blocks before it led to, from
-the genesis on, without its proofs (`node.ledger.reexecution`): that takes a hundredth of the time
-that verifying them takes, and is done for all blocks, not only for drawn ones. What needs proofs
+the genesis on, without its proofs (`node.ledger.reexecution`): 5 ms of CPU for 100 payments, where
+verifying them takes 70, so it is done for all blocks and not only for drawn ones. What needs proofs
 and rings is `reverification`'s, for drawn and challenged blocks; those are executed there once
 more, from the bytes that the bank looked at has stored, on the state kept here.
 
