@@ -1,9 +1,9 @@
 """The report of a throughput measurement: its fields, and how they follow from what was seen.
 
 Everything is counted within a window that begins after a ramp. The rate of sealed transactions is
-taken from block to block: transactions of all blocks after the first one in the window, divided by
-the time from that one to the last, so that the edges of the window cut no block in two. Latencies
-are of the transactions that were due in the window, whenever they were sealed.
+taken from block to block, from the last one before the window to the first one after it, so that
+the edges of the window cut no block in two and hide no pause. Latencies are of the transactions
+that were due in the window, whenever they were sealed.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ def summarise(window: Window, *, banks: int, cores: int, batch_limit: int, bound
     seconds = window.end_s - window.begin_s
     blocks = [item for item in window.blocks if window.begin_s <= item.seen_s < window.end_s]
     due = [item for item in window.submissions if window.begin_s <= item.due_s < window.end_s]
-    sealed_tps = sealed_rate(blocks, window.begin_s, window.end_s)
+    sealed_tps = sealed_rate(window.blocks, window.begin_s, window.end_s)
     finality_ms = [1e3 * (item.sealed_s - item.due_s) for item in due if item.sealed_s is not None]
     admission_ms = [
         1e3 * (item.answered_s - item.due_s) for item in due if item.answered_s is not None
@@ -312,11 +312,16 @@ def summarise(window: Window, *, banks: int, cores: int, batch_limit: int, bound
 
 
 def sealed_rate(blocks: Sequence[SealedBlock], begin_s: float, end_s: float) -> float:
-    """Return transactions a second from the first of these blocks to the last."""
-    if len(blocks) < 2 or blocks[-1].seen_s == blocks[0].seen_s:
-        return sum(item.transactions for item in blocks) / (end_s - begin_s)
-    counted = sum(item.transactions for item in blocks[1:])
-    return counted / (blocks[-1].seen_s - blocks[0].seen_s)
+    """Return transactions a second from the last block before a window to the first one after it.
+
+    `blocks` are all that were seen. Where there is none before or after, the window's edge counts.
+    """
+    before = [item.seen_s for item in blocks if item.seen_s < begin_s]
+    after = [item.seen_s for item in blocks if item.seen_s >= end_s]
+    first_s = max(before, default=begin_s)
+    last_s = min(after, default=end_s)
+    counted = sum(item.transactions for item in blocks if first_s < item.seen_s <= last_s)
+    return counted / (last_s - first_s)
 
 
 def _standard_error(blocks: Sequence[SealedBlock], begin_s: float, end_s: float) -> float:

@@ -73,9 +73,17 @@ def test_latencies_count_from_when_a_transaction_was_due() -> None:
 
 def test_the_edges_of_a_window_cut_no_block_in_two() -> None:
     """Blocks of 100 every 0.8 s are 125 a second, wherever the window begins and ends."""
-    blocks = [block(number, BEGIN_S + 0.8 * number + 0.3, 100) for number in range(10)]
-    assert sealed_rate(blocks, BEGIN_S, BEGIN_S + 8.1) == pytest.approx(125)
-    assert sealed_rate(blocks[:1], BEGIN_S, BEGIN_S + 8) == 12.5
+    blocks = [block(number, BEGIN_S + 0.8 * number - 1.3, 100) for number in range(20)]
+    for shift_s in (0.0, 0.1, 0.35, 0.79):
+        begin_s = BEGIN_S + shift_s
+        assert sealed_rate(blocks, begin_s, begin_s + 8) == pytest.approx(125)
+
+
+def test_a_pause_at_the_edge_of_a_window_counts() -> None:
+    blocks = [block(1, BEGIN_S + 3, 100), block(2, BEGIN_S + 4, 100)]
+    assert sealed_rate(blocks, BEGIN_S, BEGIN_S + 8) == 25
+    late = [*blocks, block(3, BEGIN_S + 10, 100)]
+    assert sealed_rate(late, BEGIN_S, BEGIN_S + 8) == 30
     assert sealed_rate([], BEGIN_S, BEGIN_S + 8) == 0
 
 
