@@ -14,6 +14,7 @@ Layers, each importing only from those above it:
 `curve`                     the group; the only module on the curve library                2
 `transcript` `generators`   framed hashing, named points                                   1, 2.4
 `randomness`                hedged coins of the provers                                    12.5
+`subgroup`                  whether many points lie in G1, asked at once              2.2, 10.2
 `accumulator`               weighted equations on shared bases, one zero test              6.5, 10
 `ring` `layout`             bins; where every field of a transaction lies                  4, 5
 `pedersen` `signature`      commitments, the one Ed25519 rule                              3.2, 7.6
@@ -38,6 +39,9 @@ Choices that IDX1 leaves open
   counter; a source of randomness that breaks repeats a whole proof or nothing.
 - `build_transfer` checks the rings it proves over for torsion, unless the caller vouches for having
   compared their digests with certified state; it checks that notes open and amounts balance.
+- A batch may ask whether its strict points lie in G1 by random sums (`crypto.subgroup`), with a
+  probability of at most 2^-66 that a false one passes at one bank; if they do not, every point is
+  asked for itself. Where verdicts are reproduced from bytes alone, nothing is asked by sums.
 - A failing batch is halved; a half is not tested as a whole when its sibling held.
 - An invalid block is judged a second time with all equations known, so that a failed transaction
   frees what it occupied; its cost is bounded by twice that of a valid block and the search for the
