@@ -151,6 +151,20 @@ Where this differs from the specification, and why
 - Catching up verifies the ballots of the next queued seal while a block is being applied, unless
   that block changes the active set and thereby the ring.
 
+What evidence discloses (BFT-12 section 17)
+-------------------------------------------
+Statements with names stay among the banks until one of them convicts: evidence is made of them,
+stands in a block, and is thereby published. E1 to E4 show two statements of the accused, E7 its
+approval, E8 and the sealed form of E5 ballots. E6, and an E7 that rests on it, also show that q
+banks rejected one block, and each one's reason: nobody less can prove what needs the state, and a
+proof without names would not let a voter count q different banks. Section 17 keeps secret who
+approved what was sealed, and that stays so. What E6 names was cast in a view that sealed nothing,
+about a block that is on no chain; no ballot of that view is ever recorded, and tags of two views
+do not match, so no recorded ballot is linked to any of the q. Of the banks that it does not name
+it says nothing: it takes q of the rejections at hand. What an outsider learns is that these banks
+were up, heard that leader and judged alike at that moment. Where an E5, which needs no witness,
+is possible too, whichever reaches a leader first is recorded.
+
 What evidence needs from the host
 ---------------------------------
 `Rejected.proof` where a block's bytes alone show it to be invalid (E5); `EvidenceExamined` after
