@@ -36,8 +36,23 @@ NOT_YET_LIMIT = 2_000
 """Gossiped transactions that wait for a bin this bank has not seen closing yet."""
 
 
+REPEATED_AT_ONCE = 16
+"""Transactions gossiped again in one round: one is enough to tell that there is work."""
+MAX_PATIENCE = 32
+
+
 class BodiesUnavailable(Exception):
     """Transactions that a block names could not be had from anybody in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """When a transaction of a client of mine was last told to the others."""
+
+    gossiped_s: float
+    """Monotonic."""
+    patience: int = 1
+    """How many times the usual wait it waits until it is told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +132,10 @@ class TransactionPool:
         self._proposed: set[TransactionId] = set()
         """Transactions of the blocks that were voted on at this height."""
         self._not_yet: OrderedDict[bytes, str] = OrderedDict()
-        self._own: OrderedDict[TransactionId, float] = OrderedDict()
-        """Transactions of my clients and the monotonic time of their last gossip, in seconds."""
+        self._own: OrderedDict[TransactionId, _Own] = OrderedDict()
+        """Transactions of my clients that wait for a block."""
+        self._arriving: dict[TransactionId, bytes] = {}
+        """Canonical bytes of gossip whose verification is under way."""
         self._last_block_s = self._last_roomy_block_s = -math.inf
         """Monotonic times of the last block, and of the last one that was at most half full."""
 
@@ -141,7 +158,7 @@ class TransactionPool:
             self._record_refusal(transaction_id, rejection)
             raise
         self._on_available(len(self._mempool))
-        self._own[transaction_id] = self._clock.monotonic_s()
+        self._own[transaction_id] = _Own(self._clock.monotonic_s())
         self._peers.gossip(raw)
         logger.info(
             "admitted",
@@ -165,6 +182,8 @@ class TransactionPool:
                 waiting.append((transaction_id, raw, self._admission.ticket(raw, source)))
             except Rejection as rejection:
                 self._refuse_gossip(transaction_id, raw, source, rejection)
+            else:
+                self._arriving[transaction_id] = raw
         added = 0
         for transaction_id, raw, ticket in waiting:
             if not ticket.done():
@@ -172,6 +191,7 @@ class TransactionPool:
                     self._on_available(len(self._mempool))
                     added = 0
                 await asyncio.wait((ticket,))
+            self._arriving.pop(transaction_id, None)
             try:
                 await self._add_gossip(raw, source, ticket.result(), as_of)
                 added += 1
@@ -256,6 +276,10 @@ class TransactionPool:
         """
         found: dict[TransactionId, Body] = {}
         lacking = self._collect_known(block, found)
+        under_way = [raw for item in lacking if (raw := self._arriving.get(item)) is not None]
+        if under_way:
+            await self._verify_named(block, f"bank/{source}", under_way, found)
+            lacking = self._collect_known(block, found)
         if lacking:
             # After a restart the bodies of an approved block are on disk, not in memory (D2).
             stored = await self._stored.transaction_bodies(lacking)
@@ -431,22 +455,23 @@ class TransactionPool:
 
         A bank that was down when a transaction was admitted learns of it this way, and with it
         that there is work. What only waits its turn, because all blocks since were full, is not
-        repeated: under load that would be most of the traffic.
+        repeated, and each is repeated less and less often: else a ledger that is slow because it
+        is overloaded would be loaded with nothing but repetitions.
         """
         now_s = self._clock.monotonic_s()
         stalled = now_s - self._last_block_s >= older_than_s
         repeated = 0
-        for transaction_id, gossiped_s in list(self._own.items()):
-            if now_s - gossiped_s < older_than_s:
-                continue
-            passed_over = self._last_roomy_block_s > gossiped_s
-            if not (stalled or passed_over):
+        for transaction_id, own in list(self._own.items()):
+            if repeated == REPEATED_AT_ONCE:
+                break
+            passed_over = self._last_roomy_block_s > own.gossiped_s
+            if now_s - own.gossiped_s < older_than_s * own.patience or not (stalled or passed_over):
                 continue
             verified = self._mempool.get(transaction_id)
             if verified is None:
                 self._own.pop(transaction_id, None)
                 continue
-            self._own[transaction_id] = now_s
+            self._own[transaction_id] = _Own(now_s, min(2 * own.patience, MAX_PATIENCE))
             self._peers.gossip(verified.raw)
             repeated += 1
         return repeated

@@ -167,6 +167,9 @@ async def test_own_transactions_that_wait_are_told_again_and_others_not(bank: Ba
     bank.clock.now_s += 2.0
     assert (bank.pool.gossip_again(2.0), bank.others.gossiped) == (1, [own, own])
     assert bank.pool.gossip_again(2.0) == 0
+    for elapsed_s, repeated in ((2.0, 0), (2.0, 1), (6.0, 0), (2.0, 1)):
+        bank.clock.now_s += elapsed_s
+        assert bank.pool.gossip_again(2.0) == repeated, "less and less often"
     await bank.seal(own)
     bank.clock.now_s += 2.0
     assert bank.pool.gossip_again(2.0) == 0
@@ -189,7 +192,7 @@ async def test_gossip_is_repeated_for_what_a_roomy_block_passed_over_and_not_in_
         await bank.seal(crowd[4])
         assert (bank.pool.gossip_again(2.0), bank.others.gossiped) == (1, [own, own])
         assert bank.pool.gossip_again(2.0) == 0
-        bank.clock.now_s += 2.0
+        bank.clock.now_s += 4.0
         assert bank.pool.gossip_again(2.0) == 1, "nothing is sealed at all"
 
 
@@ -220,6 +223,17 @@ async def test_a_full_mempool_refuses_before_any_proof_is_looked_at(
 
 
 # --- bodies that a block names -----------------------------------------------------------------
+
+
+async def test_bodies_that_are_being_verified_are_not_fetched(bank: Bank) -> None:
+    raws = [bank.ledger.mint([value]) for value in (31, 32)]
+    block = bank.ledger.build(bank.ledger.verify(*raws)).block
+    arriving = asyncio.create_task(bank.pool.take_gossip(raws, PEER))
+    await asyncio.sleep(0)
+    bodies = await bank.pool.bodies(block, BankIndex(1))
+    assert tuple(item.raw for item in bodies.verified) == tuple(raws)
+    assert (bank.others.asked, bank.admission.counters.verified) == ([], 2)
+    await arriving
 
 
 async def test_bodies_come_from_memory_database_and_peers_in_that_order(bank: Bank) -> None:
