@@ -28,8 +28,8 @@ header names, without that bank's signature, so the ballots must stand for it.
   banks can seal whatever they like, and own the ledger already.
 
 The same ballots stand for the parent that the header names and thereby for its state, which no
-single bank's signature does: a proof by execution (`node.ledger.execution_proof`) is heard of a
-sealed header alone.
+single bank's signature does: proofs that carry a state (`node.ledger.execution_proof`,
+`node.ledger.ring_proof`) are heard of a sealed header alone.
 
 Every bank judges the item by its bytes and the ring of that height, also one that sealed the block
 itself: the verdict is the same for all whose validation is right. A bank that still has the defect
@@ -243,7 +243,7 @@ class _Court:
             self._rejected(item)
             return
         if isinstance(item, InvalidProposal) and needs_sealed_header(item.proof):
-            raise _proves_nothing("only of a sealed block execution shows something")
+            raise _proves_nothing("this shows something of a sealed block alone")
         reason = self.disprove(header, item.proof)
         if not reason.is_deterministic:
             raise _proves_nothing(f"{reason.value} is not a reason that all banks share")

@@ -95,10 +95,6 @@ class ExecutionProof:
         return None
 
     def _certified_state(self, header: Header) -> LedgerState:
-        if self.parent.block_id != header.parent_id:
-            raise MalformedEncoding("the header names another parent")
-        if hashlib.sha256(self.state).digest() != self.parent.post_state_root:
-            raise MalformedEncoding("the state is not the parent's")
         for name, leaves, root in (
             ("evidence", (), header.evidence_root),
             ("ballots", self.ballots, header.ballots_root),
@@ -108,10 +104,22 @@ class ExecutionProof:
                 raise MalformedEncoding(f"the {name} are not the header's")
         if len(self.transactions) != header.transaction_count:
             raise MalformedEncoding("the number of transactions is not the header's")
-        state = LedgerState.decode(self.state)
-        if state.height != self.parent.height:
-            raise MalformedEncoding("the state is of another height than its header")
-        return state
+        return certified_state(self.parent, self.state, header)
+
+
+def certified_state(parent: Header, encoded: bytes, header: Header) -> LedgerState:
+    """Return the state that a header's block is executed on; raises `MalformedEncoding`.
+
+    It is the ledger's if `header` is sealed.
+    """
+    if parent.block_id != header.parent_id:
+        raise MalformedEncoding("the header names another parent")
+    if hashlib.sha256(encoded).digest() != parent.post_state_root:
+        raise MalformedEncoding("the state is not the parent's")
+    state = LedgerState.decode(encoded)
+    if state.height != parent.height:
+        raise MalformedEncoding("the state is of another height than its header")
+    return state
 
 
 def proof_by_execution(

@@ -1,7 +1,7 @@
 """Proofs that a block is invalid, for whoever has the genesis and nothing else (BFT-12 9, E5).
 
 What a block's header commits to is judged here without any state, so a proof can be checked at any
-later height. Six forms:
+later height. Seven forms:
 
     header         the header itself breaks a rule
     transaction    one transaction is invalid by itself
@@ -12,6 +12,8 @@ later height. Six forms:
                    sealed block alone (`execution_proof`)
     spent          a transaction and one of an earlier block exclude each other, as in a pair; the
                    headers between show that the block follows the earlier one
+    rings          one payment is false over the rings it spends from; of a sealed block alone
+                   (`ring_proof`)
 
 By itself a transaction is judged by its form, its chain, expiry, asset, fee and account, its points
 and scalars, repetitions within it, and the signatures of governance; an ISSUE or PAYOUT by its
@@ -24,7 +26,8 @@ proofs and their number: they take the active set.
 Canonical bytes of a proof:
 
     domain         blob "consortium/invalidity/1"
-    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots, 5 execution, 6 spent
+    form           u8: 1 header, 2 transaction, 3 pair, 4 ballots, 5 execution, 6 spent,
+                   7 rings
     transactions   none, one or two, in increasing index, of: blob raw bytes, blob inclusion proof
                    (IDX1 11.2), whose size is the header's transaction count
     ballots        in form 4 alone and instead of those: list (u32 count) of blob, all ballots
@@ -32,6 +35,7 @@ Canonical bytes of a proof:
     spent          in form 6 alone and instead of those: the block's transaction as above, list (u32
                    count) of the headers from the parent's down to the earlier block's, fixed length
                    each, and the earlier block's transaction as above
+    rings          in form 7 alone and instead of those: as `ring_proof` says
 """
 
 from __future__ import annotations
@@ -61,13 +65,14 @@ from node.ledger.execution_proof import ExecutionProof
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceTransaction, LedgerTransaction, verify_signatures
 from node.ledger.rejection import Reason, Rejection
+from node.ledger.ring_proof import RingProof
 from node.ledger.rules import check_expiry, check_terms, decode
 from node.ledger.types import Height
 from node.ledger.voting_record import check_ballot_list
 
 __all__ = [
     "disprove",
-    "encode_execution_proof",
+    "encode_proof_of_sealed",
     "needs_sealed_header",
     "prove_invalidity",
     "prove_spent_before",
@@ -91,9 +96,11 @@ class Form(IntEnum):
     BALLOTS = 4
     EXECUTION = 5
     SPENT = 6
+    RINGS = 7
 
 
 _EXECUTION_HEAD = Writer().blob(INVALIDITY_DOMAIN).u8(Form.EXECUTION).finish()
+_RINGS_HEAD = Writer().blob(INVALIDITY_DOMAIN).u8(Form.RINGS).finish()
 _SPENT_HEAD = Writer().blob(INVALIDITY_DOMAIN).u8(Form.SPENT).finish()
 
 
@@ -200,7 +207,7 @@ def disprove(genesis: Genesis, header: Header, proof: bytes) -> Reason:
     The header of one that `needs_sealed_header` must be sealed: it is for the caller to know.
     """
     if needs_sealed_header(proof):
-        return _disprove_execution(genesis, header, proof)
+        return _disprove_sealed(genesis, header, proof)
     if proof.startswith(_SPENT_HEAD):
         return _disprove_spend(genesis, header, proof)
     try:
@@ -277,25 +284,27 @@ def _disprove_spend(genesis: Genesis, header: Header, proof: bytes) -> Reason:
 
 
 def needs_sealed_header(proof: bytes) -> bool:
-    """Whether a proof shows nothing of a header that no quorum sealed (`execution_proof`)."""
-    return proof.startswith(_EXECUTION_HEAD)
+    """Whether a proof shows nothing of a header that no quorum sealed: it carries a state."""
+    return proof.startswith((_EXECUTION_HEAD, _RINGS_HEAD))
 
 
-def encode_execution_proof(proof: ExecutionProof) -> bytes:
-    """Return the canonical bytes of a proof by execution."""
-    return proof.write(Writer().blob(INVALIDITY_DOMAIN).u8(Form.EXECUTION)).finish()
+def encode_proof_of_sealed(proof: ExecutionProof | RingProof) -> bytes:
+    """Return the canonical bytes of a proof that `needs_sealed_header`."""
+    form = Form.EXECUTION if isinstance(proof, ExecutionProof) else Form.RINGS
+    return proof.write(Writer().blob(INVALIDITY_DOMAIN).u8(form)).finish()
 
 
-def _disprove_execution(genesis: Genesis, header: Header, proof: bytes) -> Reason:
+def _disprove_sealed(genesis: Genesis, header: Header, proof: bytes) -> Reason:
+    read = ExecutionProof.read if proof.startswith(_EXECUTION_HEAD) else RingProof.read
     reader = Reader(proof[len(_EXECUTION_HEAD) :])
     try:
-        shown = ExecutionProof.read(reader)
+        shown = read(reader)
         reader.finish()
         fault = shown.fault(genesis, header)
     except MalformedEncoding as error:
         raise Rejection(Reason.EVIDENCE, f"proof of an invalid block: {error}") from error
     if fault is None:
-        raise Rejection(Reason.EVIDENCE, "execution leads to what the header says")
+        raise Rejection(Reason.EVIDENCE, "nothing is wrong with what the proof shows")
     return fault.reason
 
 

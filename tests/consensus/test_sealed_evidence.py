@@ -27,7 +27,7 @@ from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Block, Header
 from node.ledger.execution_proof import ExecutionProof
-from node.ledger.invalidity import encode_execution_proof
+from node.ledger.invalidity import encode_proof_of_sealed
 from node.ledger.offences import OffenceClass
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state_records import PunishedOffence
@@ -233,10 +233,10 @@ def test_tags_are_what_is_counted() -> None:
 def test_section_9_one_banks_signature_does_not_stand_for_a_state_that_is_executed() -> None:
     """A bank signs what it likes: only of a sealed header the parent and its state are known."""
     signed = C.proposal(POISON, 2)
-    by_execution = encode_execution_proof(ExecutionProof(C.genesis, b"made up", (), ()))
+    by_execution = encode_proof_of_sealed(ExecutionProof(C.genesis, b"made up", (), ()))
     accused = invalid_proposal(signed, by_execution)
     assert accused is not None
-    assert judge(accused) == "evidence: only of a sealed block execution shows something"
+    assert judge(accused) == "evidence: this shows something of a sealed block alone"
     approval = approved_invalid(C.approve(7, POISON, 2), accused)
     assert approval is not None
-    assert judge(approval) == "evidence: only of a sealed block execution shows something"
+    assert judge(approval) == "evidence: this shows something of a sealed block alone"

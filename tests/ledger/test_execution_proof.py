@@ -16,7 +16,7 @@ from node.ledger.encoding import Writer
 from node.ledger.execution_proof import ExecutionProof, proof_by_execution
 from node.ledger.invalidity import (
     disprove,
-    encode_execution_proof,
+    encode_proof_of_sealed,
     needs_sealed_header,
     prove_invalidity,
 )
@@ -51,7 +51,7 @@ class Case:
             ballots=[item.raw for item in self.block.ballots],
             transactions=raws,
         )
-        return None if shown is None else encode_execution_proof(shown)
+        return None if shown is None else encode_proof_of_sealed(shown)
 
     def reason(self, header: Header, *raws: bytes) -> Reason:
         proof = self.proof(header, *raws)
@@ -74,8 +74,8 @@ def test_section_9_a_valid_block_leads_to_what_its_header_says(case: Case) -> No
         tuple([item.raw for item in case.block.ballots]),
         (case.transfer,),
     )
-    with pytest.raises(Rejection, match=r"^evidence: execution leads to what the header says$"):
-        disprove(case.chain.genesis, header, encode_execution_proof(shown))
+    with pytest.raises(Rejection, match=r"^evidence: nothing is wrong with what the proof shows$"):
+        disprove(case.chain.genesis, header, encode_proof_of_sealed(shown))
 
 
 WRONG: dict[str, tuple[Callable[[Header], Header], Reason]] = {
@@ -136,7 +136,7 @@ def test_nothing_is_shown_by_other_things_than_the_header_commits_to(case: Case)
     header = replace(case.block.block.header, post_state_root=bytes(32))
     ballots = tuple([item.raw for item in case.block.ballots])
     shown = ExecutionProof(case.chain.header, case.chain.state.encode(), ballots, (case.transfer,))
-    assert disprove(case.chain.genesis, header, encode_execution_proof(shown)) is Reason.STATE_ROOT
+    assert disprove(case.chain.genesis, header, encode_proof_of_sealed(shown)) is Reason.STATE_ROOT
     other_parent = replace(case.chain.header, time_ms=type(header.time_ms)(1))
     state = case.chain.state.encode()
     for other, why in (
@@ -147,11 +147,11 @@ def test_nothing_is_shown_by_other_things_than_the_header_commits_to(case: Case)
         (replace(shown, transactions=(case.transfer,) * 2), "the transactions are not the header"),
     ):
         with pytest.raises(Rejection, match=why) as caught:
-            disprove(case.chain.genesis, header, encode_execution_proof(other))
+            disprove(case.chain.genesis, header, encode_proof_of_sealed(other))
         assert caught.value.reason is Reason.EVIDENCE
     with_evidence = replace(header, evidence_root=merkle_root([b"evidence"]))
     with pytest.raises(Rejection, match="the evidence are not the header's"):
-        disprove(case.chain.genesis, with_evidence, encode_execution_proof(shown))
+        disprove(case.chain.genesis, with_evidence, encode_proof_of_sealed(shown))
     assert case.proof(with_evidence, case.transfer) is None
 
 
@@ -161,7 +161,7 @@ def test_the_encoding_is_pinned(case: Case) -> None:
     writer = Writer().blob(b"consortium/invalidity/1").u8(5)
     expected = writer.fixed(case.chain.header.encode(), len(case.chain.header.encode()))
     expected.blob(b"state").u32(1).blob(b"a ballot").u32(2).blob(b"one").blob(b"two")
-    assert encode_execution_proof(shown) == expected.finish()
+    assert encode_proof_of_sealed(shown) == expected.finish()
 
 
 @settings(max_examples=60, deadline=None)
@@ -175,7 +175,7 @@ def test_no_change_of_a_byte_turns_a_proof_against_a_valid_block(data: st.DataOb
         tuple([item.raw for item in case.block.ballots]),
         (case.transfer,),
     )
-    changed = bytearray(encode_execution_proof(shown))
+    changed = bytearray(encode_proof_of_sealed(shown))
     place = data.draw(st.integers(0, len(changed) - 1))
     changed[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(Rejection) as caught:

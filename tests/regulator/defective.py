@@ -11,6 +11,7 @@ from unittest.mock import patch
 from crypto.merkle import leaf_hash
 from node.ledger import proofs
 from node.ledger.facts import BlockFacts
+from node.ledger.governance import LedgerTransaction
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.state import LedgerState
 from node.ledger.transition import Execution
@@ -95,8 +96,49 @@ def seal_false_proof(ledger: SealedLedger) -> None:
 def believe(chain: Chain, *raws: bytes) -> tuple[VerifiedTransaction, ...]:
     return tuple(
         [
-            VerifiedTransaction(chain.decode(raw), leaf_hash(raw), (), proofs._VERIFIED)
-            for raw in raws
+            VerifiedTransaction(item, leaf_hash(raw), _bins_of(chain, item), proofs._VERIFIED)
+            for raw, item in [(raw, chain.decode(raw)) for raw in raws]
+        ]
+    )
+
+
+def seal_false_spend(ledger: SealedLedger) -> None:
+    """Blocks 1 and 2 make notes, and block 3 spends one by a proof that is false over its ring."""
+    chain = ledger.chain
+    ledger.seal_matured(chain.mint([5_000] * 4))
+    raw = chain.transfer([chain.mature()[0]])
+    with patch.object(type(chain), "verify", believe):
+        ledger.seal(raw[:-1] + bytes((raw[-1] ^ 1,)))
+    ledger.seal()
+
+
+def seal_spend_of_open_bin(ledger: SealedLedger) -> None:
+    """Block 3 spends from a bin that only block 4 closes."""
+    chain = ledger.chain
+    ledger.seal(chain.mint([5_000] * 4))
+    twin = chain.fork()
+    twin.seal(after_ms=chain.genesis.parameters.bin_age_ms)
+    raw = twin.transfer([twin.mature()[0]])
+    ledger.seal()
+    with patch.object(type(chain), "verify", believe), without_bins():
+        ledger.seal(raw)
+    ledger.seal(after_ms=chain.genesis.parameters.bin_age_ms)
+
+
+@contextmanager
+def without_bins() -> Iterator[None]:
+    """No bank looks at the bins that are spent from."""
+    with patch.object(Execution, "_check_notes", lambda self, transaction, verified: None):
+        yield
+
+
+def _bins_of(chain: Chain, item: LedgerTransaction) -> tuple[tuple[int, bytes], ...]:
+    closed = chain.facts([item]).closed_bins
+    return tuple(
+        [
+            (spend.bin_id, closed[spend.bin_id].digest)
+            for spend in item.inputs
+            if spend.bin_id in closed
         ]
     )
 

@@ -28,7 +28,14 @@ from node.ledger.types import BankIndex, Height
 from node.storage.regulator.records import TAKEN, ReverificationResult
 from tests.ledger.chain import Chain
 from tests.regulator.conftest import World
-from tests.regulator.defective import DEFECTS, Defect, seal_false_proof, seal_wrong_state
+from tests.regulator.defective import (
+    DEFECTS,
+    Defect,
+    seal_false_proof,
+    seal_false_spend,
+    seal_spend_of_open_bin,
+    seal_wrong_state,
+)
 
 
 def judged(chain: Chain, raw: bytes) -> VerifiedEvidence:
@@ -76,6 +83,30 @@ async def test_section_9_banks_without_the_defect_slash_whoever_created_the_bloc
     assert [was - now for was, now in zip(stakes, after, strict=True)] == [
         slash.amount if bank == creator else 0 for bank in range(4)
     ]
+
+
+@pytest.mark.parametrize(
+    ("defect", "reason"),
+    [(seal_false_spend, None), (seal_spend_of_open_bin, Reason.BIN_UNKNOWN)],
+    ids=["a false spend", "of an open bin"],
+)
+async def test_section_9_a_spend_that_is_false_over_certified_rings_accuses_too(
+    world: World, defect: Defect, reason: Reason | None
+) -> None:
+    """The rings hang on the running hash of all closed bins in the state before the block."""
+    defect(world.ledger)
+    await world.follow()
+    look = await world.reverifier.verify_again(Height(3))
+    assert look.result is ReverificationResult.INVALID, look.detail
+    (waiting,) = await world.database.waiting_accusations()
+    item = decode_item(waiting.item)
+    assert isinstance(item, SealedInvalid)
+    assert item.header.encode() == world.ledger.blocks[3].header
+    chain = world.ledger.chain
+    shown = disprove(chain.genesis, item.header, item.proof)
+    assert reason is None or shown is reason
+    slashed = chain.seal(evidence=[judged(chain, waiting.item)]).transition.punishments
+    assert [slash.bank for slash in slashed] == [item.header.proposer]
 
 
 async def test_section_9_one_block_is_punished_once_whichever_quorum_shows_it(

@@ -26,7 +26,7 @@ from node.consensus.evidence_items import SealedInvalid, encode_item
 from node.ledger.ballots import BallotCertificate
 from node.ledger.blocks import Block, Header
 from node.ledger.execution_proof import proof_by_execution
-from node.ledger.invalidity import encode_execution_proof
+from node.ledger.invalidity import encode_proof_of_sealed
 from node.ledger.invariants import check_conservation
 from node.ledger.rejection import Reason
 from node.ledger.state import LedgerState
@@ -97,7 +97,7 @@ async def accusation(
     )
     assert proof is not None
     item = SealedInvalid.of(
-        block.header, BallotCertificate.decode(stored.certificate), encode_execution_proof(proof)
+        block.header, BallotCertificate.decode(stored.certificate), encode_proof_of_sealed(proof)
     )
     assert item is not None
     return item

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from crypto.curve import POINT_BYTES
 from crypto.ring import ClosedBin
-from node.client.errors import RecordsInvalid, VerificationError
+from node.client.errors import LedgerUnavailable, RecordsInvalid, VerificationError
 from node.client.ledger_client import LedgerClient
 from node.client.ledger_replay import require_certified
 from node.client.verification import SealVerifier
@@ -58,6 +58,20 @@ class CertifiedBins:
                 raise
             known = await self._database.bins(wanted)
         return known
+
+    async def closed_before(self, wanted: set[int], count: int) -> dict[int, FollowedBin]:
+        """Return those of these bins that are among the first `count` closed ones.
+
+        Raises what `digests` raises, `LedgerUnavailable` if no bank shows so many yet.
+        """
+        last = await self._database.last_bin()
+        if count > (0 if last is None else last.sequence + 1):
+            await self._read_on()
+            last = await self._database.last_bin()
+            if last is None or last.sequence + 1 < count:
+                raise LedgerUnavailable(f"no bank shows {count} closed bins yet")
+        known = await self._database.bins(wanted)
+        return {bin_id: row for bin_id, row in known.items() if row.sequence < count}
 
     async def _read_on(self) -> None:
         _, state = self._verifier.verify_state(await self._ledger.sealed_state())

@@ -24,10 +24,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from crypto.merkle import prove_inclusion
+from crypto.ring import ClosedBin
 from node.client.errors import ClientError, VerificationError
 from node.client.ledger_client import LedgerClient
 from node.client.verification import SealVerifier
@@ -42,21 +44,23 @@ from node.ledger.genesis import Genesis
 from node.ledger.invalidity import (
     MAX_ANCESTORS,
     disprove,
-    encode_execution_proof,
+    encode_proof_of_sealed,
     prove_spent_before,
 )
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.reexecution import reexecute
 from node.ledger.rejection import Rejection
+from node.ledger.ring_proof import ListedBin, proof_over_rings
 from node.ledger.rules import decode
 from node.ledger.state import LedgerState, genesis_state
 from node.ledger.types import Height, TimeMs
 from node.ledger.voting_record import check_voting_record
 from node.runtime.regulator.accusations import AccusationDesk
+from node.runtime.regulator.certified_bins import bins_read
 from node.runtime.regulator.follower import Follower, RaiseAlarm
 from node.runtime.regulator.sealed_bytes import require_sealed
 from node.storage.regulator.database import RegulatorDatabase
-from node.storage.regulator.records import Alarm, FollowedBlock
+from node.storage.regulator.records import Alarm, FollowedBin, FollowedBlock
 from node.wire.records import PublishedBlock
 
 logger = logging.getLogger(__name__)
@@ -131,7 +135,35 @@ def disproof_by_execution(genesis: Genesis, state: LedgerState, item: Executable
         ballots=item.block.parent_ballots,
         transactions=item.stored.transactions,
     )
-    return None if proof is None else encode_execution_proof(proof)
+    return None if proof is None else encode_proof_of_sealed(proof)
+
+
+def disproof_over_rings(
+    genesis: Genesis,
+    state: LedgerState,
+    item: Executable,
+    index: int,
+    closed_bins: Sequence[FollowedBin],
+    rings: Mapping[int, ClosedBin],
+) -> bytes | None:
+    """Return what shows anybody that a payment in a sealed block is false, None if nothing can.
+
+    `closed_bins` are those of the state in their order; `rings` hold those of them that the block
+    spends from.
+    """
+    raws = item.stored.transactions
+    wanted = bins_read(raws[index : index + 1], genesis)
+    proof = proof_over_rings(
+        genesis,
+        state,
+        item.parent,
+        item.block.header,
+        raw=raws[index],
+        inclusion_proof=prove_inclusion(list(raws), index),
+        closed_bins=[ListedBin(row.bin_id, row.notes, row.digest) for row in closed_bins],
+        rings=[rings[bin_id] for bin_id in wanted & rings.keys()],
+    )
+    return None if proof is None else encode_proof_of_sealed(proof)
 
 
 class Executor:

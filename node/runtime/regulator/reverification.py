@@ -8,9 +8,7 @@ header. That no note is spent twice is looked at for every block while it is exe
 
 Two outcomes raise a public alarm. The bytes are not those that were sealed: the bank is damaged or
 lies, and the block is verified at the next one. Or what was sealed is invalid: then a quorum
-approved it, and who created it is accused (`accusations`) by a proof for everybody. One fault has
-no such proof: a spend that is false over its ring, because the rings are no part of the state. Then
-the alarm names the transaction.
+approved it, and who created it is accused (`accusations`) by a proof for everybody.
 """
 
 from __future__ import annotations
@@ -49,6 +47,7 @@ from node.runtime.regulator.execution import (
     Executor,
     carried_by_alarm,
     disproof_by_execution,
+    disproof_over_rings,
     execute_again,
     verify_items,
 )
@@ -78,11 +77,11 @@ class _Differs(Exception):
 
 
 class _Invalid(Exception):
-    """What was sealed breaks a rule; `proof` shows it to anybody, if anything can."""
+    """What was sealed breaks a rule."""
 
-    def __init__(self, message: str, proof: bytes | None = None) -> None:
-        super().__init__(message)
-        self.proof = proof
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(str(rejection))
+        self.rejection = rejection
 
 
 class NobodyAnswers(Exception):
@@ -258,10 +257,10 @@ class Reverifier:
             stored = await bank.block(followed.height, include_transactions=True)
             count = len(stored.transactions)
             block = require_sealed(followed, stored)
-            rings = await self._rings(bank, stored)
-            view = SealedView(self._genesis, block.height, rings)
             parent = Header.decode((await self._database.block(Height(block.height - 1))).header)
             state = await self._state_before(block.height)
+            rings = await self._rings(bank, stored, state)
+            view = SealedView(self._genesis, block.height, rings)
             item = Executable(parent, block, stored)
             await asyncio.to_thread(self._judge, item, view, state)
         except LedgerError:
@@ -269,29 +268,58 @@ class Reverifier:
         except (_Differs, VerificationError) as error:
             return _Outcome(ReverificationResult.BYTES_DIFFER, str(error), count)
         except _Invalid as error:
-            return await self._convict(item, error, count)
+            proof = await self._disproof(item, view, state, error.rejection)
+            return await self._convict(item, str(error), proof)
         detail = NOT_EXECUTED if state is None else ""
         return _Outcome(ReverificationResult.CORRECT, detail, count)
 
-    async def _convict(self, item: Executable, error: _Invalid, count: int) -> _Outcome:
+    async def _convict(self, item: Executable, detail: str, proof: bytes | None) -> _Outcome:
         """Accuse who created an invalid block, if that can be shown to everybody."""
-        detail = str(error)
-        if error.proof is not None:
+        count = len(item.stored.transactions)
+        if proof is not None:
             header, certificate = item.block.header, item.stored.certificate
-            evidence_id = await self._desk.accuse(header, certificate, error.proof)
+            evidence_id = await self._desk.accuse(header, certificate, proof)
             if evidence_id is not None:
                 detail = f"{detail}; evidence {evidence_id.hex()}"
-        return _Outcome(ReverificationResult.INVALID, detail, count, carried_by_alarm(error.proof))
+        return _Outcome(ReverificationResult.INVALID, detail, count, carried_by_alarm(proof))
 
-    async def _rings(self, bank: LedgerClient, stored: PublishedBlock) -> dict[int, ClosedBin]:
+    async def _disproof(
+        self, item: Executable, view: SealedView, state: LedgerState | None, rejection: Rejection
+    ) -> bytes | None:
+        """Return what shows anybody that the block is invalid, the shortest proof there is."""
+        block, raws = item.block, item.stored.transactions
+        ballots, genesis = block.parent_ballots, self._genesis
+        proof = prove_invalidity(genesis, block.header, raws, rejection, ballots)
+        if proof is not None or state is None:
+            return proof
+        index = rejection.transaction_index
+        if index is not None:
+            closed = await self._database.first_bins(state.closed_bins.count)
+            shown = await asyncio.to_thread(
+                disproof_over_rings, genesis, state, item, index, closed, view.bins
+            )
+            if shown is not None:
+                return shown
+        return await asyncio.to_thread(disproof_by_execution, genesis, state, item)
+
+    async def _rings(
+        self, bank: LedgerClient, stored: PublishedBlock, state: LedgerState | None
+    ) -> dict[int, ClosedBin]:
         """Return the rings that the transactions spend from, as this bank shows them.
 
-        The digests come from whatever bank shows the certified ones; that one does not is no fault
-        of the bank looked at. Raises `VerificationError` if its rings are others, `LedgerError`.
+        A bin that is not closed in the state before the block is left out: whoever spends from it
+        is refused. The digests come from whatever bank shows the certified ones; that one does not
+        is no fault of the bank looked at. Raises `VerificationError` if its rings are others,
+        `LedgerError`.
         """
         wanted = bins_read(stored.transactions, self._genesis)
         try:
-            certified = await self._bins.digests(wanted)
+            if state is None:
+                certified = await self._bins.digests(wanted)
+            else:
+                count = state.closed_bins.count
+                certified = await self._bins.closed_before(wanted, count)
+                wanted &= certified.keys()
         except VerificationError as error:
             raise LedgerUnavailable(f"no certified bins: {error}") from error
         return await self._bins.fetch(bank, certified, wanted)
@@ -332,23 +360,7 @@ class Reverifier:
                     replace(item, votes=checked),
                 )
         except Rejection as rejection:
-            raise _Invalid(str(rejection), self._disproof(item, rejection, state)) from rejection
-
-    def _disproof(
-        self, item: Executable, rejection: Rejection, state: LedgerState | None
-    ) -> bytes | None:
-        """Return what shows anybody that the block is invalid: the shorter proof if it exists."""
-        block = item.block
-        proof = prove_invalidity(
-            self._genesis,
-            block.header,
-            item.stored.transactions,
-            rejection,
-            block.parent_ballots,
-        )
-        if proof is not None or state is None:
-            return proof
-        return disproof_by_execution(self._genesis, state, item)
+            raise _Invalid(rejection) from rejection
 
     def _set_of(self, height: Height) -> ActiveSet:
         active = self._follower.active_set_at(Height(max(1, height)))

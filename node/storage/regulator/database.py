@@ -173,6 +173,12 @@ class RegulatorDatabase(AuditedDatabase):
         statement = sa.select(CLOSED_BINS).where(CLOSED_BINS.c.bin_id.in_(sorted(bin_ids)))
         return {row["bin_id"]: FollowedBin(**row) for row in await self._rows(statement)}
 
+    async def first_bins(self, count: int) -> tuple[FollowedBin, ...]:
+        """Return the first so many closed bins in the order of closing."""
+        table = CLOSED_BINS
+        statement = sa.select(table).where(table.c.sequence < count).order_by(table.c.sequence)
+        return tuple([FollowedBin(**row) for row in await self._rows(statement)])
+
     # Counting and settling
 
     async def sums_of_year(self, year: FiscalYear) -> tuple[FollowedBlock, ...]:
