@@ -28,6 +28,7 @@ from loadtest.banks import Bank, DirectoryInvalid
 from loadtest.options import OPEN, Options, add_options, requested_shape
 from loadtest.payments import reason_of
 from loadtest.session import ChainDiffers, Session, WorkloadMissing
+from loadtest.stages import OPEN_USERS
 from loadtest.stock import UsedUp
 from node.client.errors import ClientError, LedgerError, VerificationError
 from node.client.workload_file import WorkloadInvalid
@@ -114,7 +115,7 @@ class Customer(User):
     def on_start(self) -> None:
         options: Any = self.environment.parsed_options
         if options.shape == OPEN:
-            self.arrive(options.rate / shapes.OPEN_USERS)
+            self.arrive(options.rate / OPEN_USERS)
 
     def arrive(self, rate: float) -> None:
         """Let payments begin at times drawn by chance (Poisson), whatever becomes of the others."""

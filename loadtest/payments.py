@@ -9,14 +9,14 @@ end, whatever users come and go: it is sealed, or rejected with a reason, or cou
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import gevent
 from gevent.event import Event
 
+from loadtest.account import Account
 from loadtest.banks import Bank, Banks
 from node.client.blocking_ledger import SealedBlock, TransactionStatus
 from node.client.errors import (
@@ -59,63 +59,6 @@ class Payment:
     ended: Event = field(default_factory=Event)
 
 
-@dataclass
-class Account:
-    """What became of the payments of a process, or of several."""
-
-    submitted: int = 0
-    acknowledged: int = 0
-    sealed: int = 0
-    """Of the acknowledged ones, as `rejected`, `undecided` and `lost`."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """By the reason that a bank gave after it had acknowledged them."""
-    refused: Counter[str] = field(default_factory=Counter)
-    """By the reason that a bank gave instead of acknowledging them."""
-    undecided: int = 0
-    """A bank still had them when the patience for the end was over: the ledger stood still."""
-    lost: int = 0
-    """No bank knew them any more."""
-    unanswered: int = 0
-    """Submitted without an answer until the end: no bank has promised anything."""
-
-    def add(self, other: Account) -> None:
-        self.submitted += other.submitted
-        self.acknowledged += other.acknowledged
-        self.sealed += other.sealed
-        self.rejected.update(other.rejected)
-        self.refused.update(other.refused)
-        self.undecided += other.undecided
-        self.lost += other.lost
-        self.unanswered += other.unanswered
-
-    def to_object(self) -> dict[str, object]:
-        """Return the counts by name; they travel from worker to master, and to the summary."""
-        counts = {name: getattr(self, name) for name in ("submitted", "acknowledged", "sealed")}
-        return {
-            **counts,
-            "rejected": dict(self.rejected),
-            "refused": dict(self.refused),
-            "undecided": self.undecided,
-            "lost": self.lost,
-            "unanswered": self.unanswered,
-        }
-
-    @staticmethod
-    def of_object(value: dict[str, Any]) -> Account:
-        counters = {name: Counter(value[name]) for name in ("rejected", "refused")}
-        return Account(**{**value, **counters})
-
-    def __str__(self) -> str:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in self.rejected.items())
-        rejected = f"{sum(self.rejected.values())} rejected{f' ({reasons})' if reasons else ''}"
-        undecided = f"{self.undecided} UNDECIDED, " if self.undecided else ""
-        lost = "zero lost" if self.lost == 0 else f"{self.lost} LOST"
-        return (
-            f"{self.acknowledged} payments acknowledged: {self.sealed} sealed, "
-            f"{rejected}, {undecided}{lost}"
-        )
-
-
 class Payments:
     """Submits and follows the payments of this process."""
 
@@ -132,6 +75,7 @@ class Payments:
         self.recent: deque[int] = deque(maxlen=RECENT)
         """Indexes of payments that were sealed last."""
         self.draining = False
+        self._sending = 0
 
     @property
     def under_way(self) -> int:
@@ -157,7 +101,9 @@ class Payments:
         # Its block may be here before the answer.
         self._open[identity] = payment
         self.account.submitted += 1
+        self._sending += 1
         sending = gevent.spawn(self._send, identity, payment, bank)
+        sending.link(self._sent)
         sending.join()
         return payment
 
@@ -165,7 +111,7 @@ class Payments:
         """Wait until every acknowledged payment has come to its end; return the account."""
         self.draining = True
         deadline_s = time.monotonic() + within_s
-        while self._acknowledged_open() and time.monotonic() < deadline_s:
+        while (self._sending or self._acknowledged_open()) and time.monotonic() < deadline_s:
             gevent.sleep(0.05)
         known = self._look_up(list(self._open.items()))
         for identity, payment in self._open.items():
@@ -188,6 +134,9 @@ class Payments:
         return (time.monotonic() - payment.since_s) * 1000
 
     # Submitting
+
+    def _sent(self, sending: gevent.Greenlet) -> None:
+        self._sending -= 1
 
     def _send(self, identity: bytes, payment: Payment, bank: Bank) -> None:
         raw = self._workload[payment.index]

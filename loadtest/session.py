@@ -15,10 +15,12 @@ from gevent.lock import BoundedSemaphore
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from loadtest.account import Account
 from loadtest.banks import Bank, Banks
+from loadtest.leases import Leases, first_unused
 from loadtest.options import Options
-from loadtest.payments import Account, Payments
-from loadtest.stock import Leases, Stock, first_unused
+from loadtest.payments import Payments
+from loadtest.stock import Stock
 from node.client.errors import LedgerError, RecordNotFound
 from node.client.verification import SealVerifier
 from node.client.workload_file import Workload, open_workload

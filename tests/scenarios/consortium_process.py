@@ -39,6 +39,8 @@ class ConsortiumProcess:
 
     directory: ConsortiumDirectory
     banks: int = 12
+    options: tuple[str, ...] = ()
+    """Of `consortium up`, besides directory and banks."""
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(init=False)
 
@@ -49,7 +51,10 @@ class ConsortiumProcess:
         """Run `consortium up` and wait until it says that all banks are healthy."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command("up", "--data", str(self.directory.root), "--banks", str(self.banks)),
+                command(
+                    *("up", "--data", str(self.directory.root), "--banks", str(self.banks)),
+                    *self.options,
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,95 @@
+"""A prepared load against four banks as processes: made, started, run with Locust, examined."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.client.workload_file import open_workload
+from node.runtime.consortium_directory import ConsortiumDirectory
+from tests.scenarios.consortium_process import (
+    REPOSITORY,
+    ConsortiumProcess,
+    command,
+    environment,
+)
+
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
+
+TRANSACTIONS = 96
+
+
+@pytest.fixture
+def workload_file(reachable_directory: Path) -> Path:
+    path = reachable_directory / "small.load"
+    made = subprocess.run(
+        command(
+            *("load", "prepare", "--transactions", str(TRANSACTIONS), "--out", str(path)),
+            *("--ring-base", "4", "--banks", "4", "--jobs", "2", "--json"),
+        ),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=120,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    assert (told["transaction_count"], told["bins"], told["name"]) == (TRANSACTIONS, 6, "local")
+    return path
+
+
+@pytest.fixture
+def running(reachable_directory: Path, workload_file: Path) -> Iterator[ConsortiumProcess]:
+    consortium = ConsortiumProcess(
+        ConsortiumDirectory(reachable_directory / "consortium"),
+        banks=4,
+        options=("--genesis", str(workload_file), "--no-regulator"),
+    )
+    try:
+        consortium.start()
+        yield consortium
+    finally:
+        consortium.abandon()
+
+
+def test_a_prepared_load_is_sealed_whole_and_the_ledgers_are_clean(
+    running: ConsortiumProcess, workload_file: Path
+) -> None:
+    with open_workload(workload_file) as workload:
+        header = workload.header
+    assert running.directory.genesis().chain_id == header.chain_id
+    assert f"every bank holds {header.funded_height} blocks" in running.log.read_text()
+    assert not running.directory.pending_ledger_file.exists()
+
+    paid = running.json(
+        *("load", "run", "--users", "4", "--minutes", "0.05", "--mix", "pay", "--processes", "2")
+    )
+    account = paid["account"]
+    assert 1 <= account["sealed"] == account["acknowledged"] <= TRANSACTIONS
+    assert (account["lost"], account["undecided"], account["refused"]) == (0, 0, {})
+    assert paid["workload"]["name"] == "local"
+    assert {row["name"]: row["requests"] for row in paid["requests"]} == {
+        "admission": account["acknowledged"],
+        "sealed": account["sealed"],
+    }
+
+    # A later run goes on behind it, until the file is used up.
+    rest = running.json(*("load", "run", "--users", "8", "--minutes", "1"))
+    assert rest["used_up"] is True
+    assert rest["account"]["refused"] == {}
+    assert rest["account"]["sealed"] == rest["account"]["acknowledged"]
+
+    found = running.json("doctor")
+    assert found["clean"] is True
+    sealed = account["sealed"] + rest["account"]["sealed"]
+    issues = header.bins * 16 // 4
+    assert found["transactions"] == issues + sealed
+
+    other = running.run("up", "--genesis", str(REPOSITORY / "pyproject.toml"), check=False)
+    assert other.returncode != 0
+    assert "`consortium load prepare` makes a workload" in other.stderr
