@@ -240,7 +240,10 @@ def throughput(
         with_doctor=not no_doctor,
         rtt_ms=rtt_ms,
     )
-    report = asyncio.run(measure_throughput(options, say))
+    try:
+        report = asyncio.run(measure_throughput(options, say))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     document = report.to_json_object()
     if json_file is not None:
         json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

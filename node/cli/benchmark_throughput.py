@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -112,7 +113,14 @@ class ThroughputOptions:
 
 
 async def measure_throughput(options: ThroughputOptions, tell: Tell) -> Report:
-    """Measure; raises `CommandFailed`, `WorkloadInvalid`, `LedgerError`."""
+    """Measure; raises `CommandFailed`, `WorkloadInvalid`, `LedgerError`.
+
+    SIGTERM and SIGHUP cancel it, so that no consortium of ours outlives the measurement.
+    """
+    measuring = asyncio.current_task()
+    assert measuring is not None, "a coroutine runs in a task"
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, measuring.cancel)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     with (
         opened_workload(options, tell) as workload,
