@@ -16,7 +16,8 @@ Reading order, inner to outer:
 `offences`, `slashing`          evidence that was verified; which may be punished, and how
 `effects`, `bins`, `treasury`, `transition`              executing a block
 `block_validity`                judging and building whole blocks
-`invalidity`                    proving to others that a block is invalid
+`reexecution`                   executing a sealed block from its bytes and the state alone
+`invalidity`, `execution_proof`, `ring_proof`            proving to others that a block is invalid
 `invariants`                    conservation of money over the public totals
 
 The host's loop: decode what arrived, look up `facts_needed`, `verify_transactions`; keep the
@@ -32,7 +33,8 @@ the active set" exact; proofs of possession stand outside the chain id, which th
 stake movements are applied in the order of the block's transactions, which they belong to; an
 approval also signs the expiry of what it approves; a SETTLEMENT's proof covers its expiry too and
 takes the place of a signature; a block ends one fiscal year at most; the range proof of a TRANSFER
-is no matter of E5, because its challenges hash the rings; a block carries exactly q approvals of
+is a matter of E5 only once a seal stands for the state that certifies the rings, because its
+challenges hash them; a block carries exactly q approvals of
 its parent and at most n - q rejections, so whoever verifies it does bounded work, and every block
 counts the same; ballots that are no voting record whoever the banks are (unsorted, of two views,
 about something else) are a matter of E5.
