@@ -307,8 +307,7 @@ async def _count(
     )
     path = _claim_file(access.place, year)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.write_bytes(claim.encode())
-    path.chmod(0o600)
+    write_private(path, claim.encode())
     return {
         "fiscal_year": year,
         "counts": {short_name(item.bank): item.count for item in claim.counts},

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from node.ledger.types import BankIndex, BlockId, FiscalYear, Height, TimeMs
+from node.storage.regulator import audit_log
 from node.storage.regulator.database import AuditLogBroken, RegulatorDatabase, migrate
 from node.storage.regulator.records import Alarm, FollowedBlock, FollowedSet
 from node.storage.regulator.tables import APPEND_ONLY, METADATA
@@ -81,9 +82,16 @@ async def test_idx_79_every_act_is_a_row_chained_to_the_one_before(
         ("DELETE FROM audit_log WHERE sequence = 1", "the audit log breaks off before row 2"),
     ],
 )
+@pytest.mark.parametrize("page_rows", [1, 2, 1_000])
 async def test_a_change_by_who_takes_the_guard_off_is_noticed(
-    database: RegulatorDatabase, regulator_url: str, damage: str, says: str
+    database: RegulatorDatabase,
+    regulator_url: str,
+    damage: str,
+    says: str,
+    page_rows: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(audit_log, "PAGE_ROWS", page_rows)
     for number in range(3):
         await database.audit("opening", "officer/olga", {"number": number})
     with psycopg.connect(regulator_url) as connection:
@@ -105,6 +113,7 @@ async def test_a_block_and_the_record_that_it_brings_are_taken_together(
 
     assert await database.tip() == block(2)
     assert await database.drawn_pending(5) == (block(1, drawn=True),)
+    assert await database.drawn_pending(5, from_height=2) == ()
     assert await database.active_sets() == (first,)
     assert await database.counts() == (1, 0)
 

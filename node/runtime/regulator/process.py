@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 PARENT_CHECK_S = 0.5
 STOP_GRACE_S = 0.5
+REMEMBERED_ALARMS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Regulator:
         now_ms = SystemClock().wall_ms
         self._config = config
         self._database = database
+        self._raised: OrderedDict[tuple[str, int | None, int | None], None] = OrderedDict()
         self._follower = Follower(
             genesis,
             ledger,
@@ -180,6 +183,13 @@ class Regulator:
             await self._accusations.close()
 
     async def _raise_alarm(self, alarm: Alarm) -> None:
+        """Keep an alarm and log it; what a bank causes again and again is kept once."""
+        cause = (alarm.kind, alarm.bank, alarm.height)
+        if cause in self._raised:
+            return
+        self._raised[cause] = None
+        if len(self._raised) > REMEMBERED_ALARMS:
+            self._raised.popitem(last=False)
         logger.error("alarm", extra={"kind": alarm.kind, "detail": alarm.text})
         await self._database.raise_alarm(alarm)
 

@@ -122,6 +122,7 @@ class Reverifier:
         self._raise_alarm = raise_alarm
         self._now_ms = now_ms
         self._turn = 0
+        self._drawn_from = Height(0)
         self._busy = asyncio.Lock()
 
     async def close(self) -> None:
@@ -135,7 +136,11 @@ class Reverifier:
             await asyncio.sleep(LOOK_S)
             for challenge in await self._database.unanswered_challenges():
                 await self._try(challenge.height, challenge)
-            for drawn in await self._database.drawn_pending(BLOCKS_AT_ONCE):
+            tip = self._follower.tip.height
+            pending = await self._database.drawn_pending(BLOCKS_AT_ONCE, self._drawn_from)
+            # What is below the first that waits is done for good, and need not be looked at again.
+            self._drawn_from = pending[0].height if pending else tip
+            for drawn in pending:
                 if self._executor.has_reached(drawn.height):
                     await self._try(drawn.height)
 

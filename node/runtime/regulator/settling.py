@@ -174,9 +174,7 @@ class Settling:
 
     async def _confirm_handed_in(self) -> None:
         """Note, with their proofs of inclusion, what has been sealed since."""
-        for known in await self._database.settlements():
-            if known.sealed_height is not None:
-                continue
+        for known in await self._database.unsealed_settlements():
             try:
                 place = await confirm_sealed(self._ledger, self._verifier, known.transaction_id)
             except LedgerError:

@@ -17,6 +17,8 @@ from node.storage.failures import storage_errors
 from node.storage.regulator.records import FIRST_AUDIT_HASH, AuditRow
 from node.storage.regulator.tables import AUDIT_LOG
 
+PAGE_ROWS = 1_000
+
 
 class AuditLogBroken(StorageError):
     """A row of the audit log was changed or is missing; the message says which."""
@@ -94,10 +96,11 @@ class AuditedDatabase:
         Raises `AuditLogBroken` at the first row that was changed, or follows a missing one.
         """
         expected, previous = 1, FIRST_AUDIT_HASH
-        for row in await self.audit_rows():
-            if row.sequence != expected or row.previous_hash != previous:
-                raise AuditLogBroken(f"the audit log breaks off before row {row.sequence}")
-            if row.computed_hash() != row.hash:
-                raise AuditLogBroken(f"row {row.sequence} of the audit log was changed")
-            expected, previous = expected + 1, row.hash
+        while page := await self.audit_rows(from_sequence=expected, limit=PAGE_ROWS):
+            for row in page:
+                if row.sequence != expected or row.previous_hash != previous:
+                    raise AuditLogBroken(f"the audit log breaks off before row {row.sequence}")
+                if row.computed_hash() != row.hash:
+                    raise AuditLogBroken(f"row {row.sequence} of the audit log was changed")
+                expected, previous = expected + 1, row.hash
         return expected - 1

@@ -227,6 +227,15 @@ class RegulatorDatabase(AuditedDatabase):
         rows = await self._rows(sa.select(SETTLEMENTS).order_by(SETTLEMENTS.c.fiscal_year))
         return tuple([_settlement(row) for row in rows])
 
+    async def unsealed_settlements(self) -> tuple[SettlementRecord, ...]:
+        """Return what was handed in and is not known to be sealed, by year."""
+        statement = (
+            sa.select(SETTLEMENTS)
+            .where(SETTLEMENTS.c.sealed_height.is_(None))
+            .order_by(SETTLEMENTS.c.fiscal_year)
+        )
+        return tuple([_settlement(row) for row in await self._rows(statement)])
+
     async def settlement(self, year: FiscalYear) -> SettlementRecord | None:
         """Return what was handed in for a year."""
         rows = await self._rows(sa.select(SETTLEMENTS).filter_by(fiscal_year=year))
@@ -263,15 +272,17 @@ class RegulatorDatabase(AuditedDatabase):
 
     # Verifying again
 
-    async def drawn_pending(self, limit: int) -> tuple[FollowedBlock, ...]:
-        """Return drawn blocks that were not verified again yet, lowest first."""
+    async def drawn_pending(self, limit: int, from_height: int = 0) -> tuple[FollowedBlock, ...]:
+        """Return drawn blocks from a height on that were not verified again yet, lowest first."""
         done = sa.select(REVERIFICATIONS.c.height).where(
             REVERIFICATIONS.c.height == FOLLOWED_BLOCKS.c.height,
             REVERIFICATIONS.c.challenge.is_(None),
         )
         statement = (
             sa.select(FOLLOWED_BLOCKS)
-            .where(FOLLOWED_BLOCKS.c.drawn, ~done.exists())
+            .where(
+                FOLLOWED_BLOCKS.c.height >= from_height, FOLLOWED_BLOCKS.c.drawn, ~done.exists()
+            )
             .order_by(FOLLOWED_BLOCKS.c.height)
             .limit(limit)
         )
