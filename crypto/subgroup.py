@@ -17,7 +17,8 @@ Larger coefficients would not help: h is divisible by 3, a part of order 3 sees 
 
 The coefficients must be unknown to whoever made the points, fresh for every batch, and of this
 process alone. Coefficients derived from the judged bytes would let an attacker try 2^66 batches at
-home; where verdicts have to be reproduced from bytes, every point is asked for itself. With fresh
+home; where verdicts have to be reproduced from bytes, every point is asked for itself: by
+`SubgroupCheck.AT_ONCE`, or because up to FEW_POINTS are, more than any transaction has. With fresh
 coefficients each attempt costs a submission, and a miss deceives one bank: the others draw their
 own, refuse the block, and a quorum of 10 misses at once with at most 2^-462 (seven of the ten at
 least are honest). A lone miss makes a bank propose or approve what the others refuse, with the
@@ -37,31 +38,36 @@ from crypto.randomness import RandomBytes
 ROUNDS = 42
 """At least so many sums are looked at: 3^-42 < 2^-66."""
 
+FEW_POINTS = 85
+"""So many points, and fewer, are always asked one by one, whatever `random_bytes` is; from here on
+sums are cheaper."""
+
 _MAX_SHARED_ROUNDS = 5
 _UNIFORM_BYTES = 3**_MAX_SHARED_ROUNDS
 """A byte below 243 is uniform modulo 3^r for every r up to 5; the others are drawn again."""
 
 _REFUSED_BYTES = bytes(range(_UNIFORM_BYTES, 256))
 
-# measured in additions of two points
-_COST_OF_POINT_CHECK = 60
 _COST_OF_SUM_CHECK = 85
+"""Measured in additions of two points; for a point as decoded it is 60."""
 
 
 def require_all_in_subgroup(points: Sequence[Point], random_bytes: RandomBytes) -> None:
     """Raise Rejected(subgroup) unless every point lies in G1, not telling which one does not.
 
-    A few points are asked one by one, many by random sums, which let a torsion part pass with a
-    probability of at most 2^-66. `random_bytes` is drawn from after the points are fixed.
+    Up to FEW_POINTS are asked one by one; of more, random sums, which let a torsion part pass with
+    a probability of at most 2^-66. `random_bytes` is drawn from after the points are fixed.
     """
-    count = len(points)
-    shared = min(range(1, _MAX_SHARED_ROUNDS + 1), key=lambda rounds: _cost(count, rounds))
-    if count * _COST_OF_POINT_CHECK <= _cost(count, shared):
-        candidates: Sequence[Point] = points
-    else:
-        candidates = _random_sums(points, shared, random_bytes)
+    candidates = points
+    if len(points) > FEW_POINTS:
+        candidates = _random_sums(points, _shared_rounds(len(points)), random_bytes)
     for point in candidates:
         require_subgroup(point)
+
+
+def _shared_rounds(count: int) -> int:
+    """How many rounds best share the additions of `count` points."""
+    return min(range(1, _MAX_SHARED_ROUNDS + 1), key=lambda shared: _cost(count, shared))
 
 
 def _groups(shared: int) -> int:

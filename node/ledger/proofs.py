@@ -258,7 +258,8 @@ def verify_sealed(
     """Verify what sealed transactions prove by themselves, from their bytes, in one batch.
 
     Signatures and proofs, without the rules that read the state. Returns one verdict per
-    transaction, in order: why it is refused, None where everything holds.
+    transaction, in order: why it is refused, None where everything holds. What `random_bytes`
+    yields may be derived from the bytes only for a single transaction (`crypto.subgroup`).
     """
     sealed = _SealedBatch(raws, view)
     return sealed.verdicts(failing_equations(sealed.collected, random_bytes))

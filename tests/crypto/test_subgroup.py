@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from crypto import subgroup
 from crypto.curve import Point, hash_to_curve, identity, multiply, require_subgroup
 from crypto.errors import Reason, Rejected
+from crypto.layout import MAX_INPUTS, MAX_OUTPUTS, Kind, layout_of
 from crypto.randomness import Coins, RandomBytes
-from crypto.subgroup import ROUNDS, require_all_in_subgroup
+from crypto.subgroup import FEW_POINTS, ROUNDS, require_all_in_subgroup
 from tests.crypto.universe import torsion_point
 
 BASE = hash_to_curve(b"a point of the tests")
@@ -102,8 +103,18 @@ def test_bytes_that_are_not_uniform_modulo_three_are_drawn_again() -> None:
     assert 243 % 3**subgroup._MAX_SHARED_ROUNDS == 0
 
 
-@pytest.mark.parametrize("count", [100, 500, 2000])
-def test_a_large_batch_costs_less_than_its_points_one_by_one(count: int) -> None:
-    shared = range(1, subgroup._MAX_SHARED_ROUNDS + 1)
-    one_by_one = count * subgroup._COST_OF_POINT_CHECK
-    assert min(subgroup._cost(count, rounds) for rounds in shared) < one_by_one
+def test_more_points_share_more_rounds() -> None:
+    counts = (FEW_POINTS, 120, 500, 2000)
+    assert [subgroup._shared_rounds(count) for count in counts] == [3, 3, 4, 5]
+
+
+def _no_randomness(size_bytes: int) -> bytes:
+    raise AssertionError(f"{size_bytes} bytes were drawn")
+
+
+def test_the_points_of_one_transaction_are_asked_one_by_one_10_2() -> None:
+    most = layout_of(Kind.TRANSFER, MAX_INPUTS, MAX_OUTPUTS, 8).strict_points
+    assert len(most) == 12 <= FEW_POINTS
+    require_all_in_subgroup(_points()[:FEW_POINTS], _no_randomness)
+    with pytest.raises(AssertionError):
+        require_all_in_subgroup(_points()[: FEW_POINTS + 1], _no_randomness)
