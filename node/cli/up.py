@@ -186,7 +186,7 @@ def ensure_consortium(options: UpOptions) -> None:
     """Make the consortium if there is none; one that is there keeps its banks."""
     directory = options.directory
     if options.workload_file is not None:
-        _ensure_workload_consortium(directory, options.workload_file)
+        _ensure_workload_consortium(options, options.workload_file)
     if directory.exists():
         if options.bank_count is not None:
             require_bank_count(directory, options.bank_count)
@@ -205,8 +205,15 @@ def ensure_consortium(options: UpOptions) -> None:
     )
 
 
-def _ensure_workload_consortium(directory: ConsortiumDirectory, file: Path) -> None:
+def _ensure_workload_consortium(options: UpOptions, file: Path) -> None:
+    directory = options.directory
     with open_workload(file) as workload:
+        if options.bank_count not in (None, workload.header.bank_count):
+            raise CommandFailed(
+                f"{file} is made for {workload.header.bank_count} banks",
+                "leave --banks out",
+                EXIT_USAGE,
+            )
         made = require_workload_consortium(directory, workload)
         # `consortium load run` finds it there.
         directory.workload_note.write_text(f"{file.resolve()}\n", encoding="utf-8")

@@ -55,13 +55,13 @@ class LedgerReplay:
     """Verifies archived blocks from genesis on, one after the other."""
 
     def __init__(self, genesis: Genesis) -> None:
-        self._ledger = MemoryLedger(genesis)
+        self.ledger = MemoryLedger(genesis)
         self._verifier = Ed25519Verifier()
         self._about_tip: tuple[VerifiedBallot, ...] = ()
 
     def take(self, archived: ArchivedBlock) -> MadeBlock:
         """Verify the next block and return what follows from it; raises `ArchiveInvalid`."""
-        ledger, block, seal = self._ledger, archived.block, archived.seal
+        ledger, block, seal = self.ledger, archived.block, archived.seal
         deciding = ledger.active_set
         place = f"block {ledger.height + 1}"
         try:
@@ -89,7 +89,7 @@ class LedgerReplay:
     def _verdicts(self, raws: tuple[bytes, ...]) -> list[VerifiedBallot | Rejection]:
         known = {ballot.raw: ballot for ballot in self._about_tip}
         unknown = [raw for raw in raws if raw not in known]
-        ledger = self._ledger
+        ledger = self.ledger
         judged = verify_parent_ballots(unknown, ledger.header, ledger.parent_set) if unknown else ()
         verdicts: dict[bytes, VerifiedBallot | Rejection] = {
             **known,
@@ -99,7 +99,7 @@ class LedgerReplay:
 
     def _require_ballots(self, raws: tuple[bytes, ...]) -> tuple[VerifiedBallot, ...]:
         verified = []
-        for verdict in verify_parent_ballots(raws, self._ledger.header, self._ledger.parent_set):
+        for verdict in verify_parent_ballots(raws, self.ledger.header, self.ledger.parent_set):
             if isinstance(verdict, Rejection):
                 raise verdict
             verified.append(verdict)
