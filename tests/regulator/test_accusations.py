@@ -27,7 +27,7 @@ from node.ledger.slashing import check_offence
 from node.ledger.types import BankIndex, Height
 from node.storage.regulator.records import TAKEN, ReverificationResult
 from tests.ledger.chain import Chain
-from tests.regulator.conftest import World
+from tests.regulator.conftest import MakeWorld, World
 from tests.regulator.defective import (
     DEFECTS,
     Defect,
@@ -192,6 +192,27 @@ async def test_a_bank_with_the_defect_refuses_and_the_accusation_waits_for_anoth
     monkeypatch.setattr(world.supervision[0], "submit_evidence", refuse)
     await world.accusations.hand_in()
     assert world.supervision[1].taken == [raw]
+    assert await world.database.accusation_counts() == (1, 0)
+
+
+async def test_one_bank_of_twelve_that_takes_it_may_be_one_that_tells_nobody(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three answers of twelve banks are needed, and of these two both."""
+    world = await make_world(banks=12)
+    raw = await accused(world)
+
+    async def refuse(item: bytes) -> bytes:
+        raise Rejection(Reason.EVIDENCE, "nothing is wrong with what the proof shows")
+
+    monkeypatch.setattr(world.supervision[1], "submit_evidence", refuse)
+    await world.accusations.hand_in()
+    assert world.supervision[0].taken == [raw]
+    assert await world.database.accusation_counts() == (1, 1)
+    monkeypatch.undo()
+    await world.accusations.hand_in()
+    (row,) = await world.database.audit_rows(("evidence-handed-in",))
+    assert json.loads(row.event_data)["banks"] == [0, 1]
     assert await world.database.accusation_counts() == (1, 0)
 
 

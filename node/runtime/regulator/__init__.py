@@ -7,6 +7,7 @@
                      again, proofs included, from the bytes that one bank stores
 `accusations`        a sealed block that is invalid: evidence E5 by its seal, handed in until the
                      banks have taken it
+`handing_in`         offering evidence to so many banks that one of them is correct
 `settling`           counts of a year by the sums of its ballots, the SETTLEMENT that proves them
 `openings`           naming who cast a ballot, with a proof for everybody and an audit row each time
 `ballot_conflicts`   two ballots under one tag: opened, made into evidence E8, handed in

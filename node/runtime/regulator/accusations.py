@@ -3,8 +3,7 @@
 The item is an E5 by the seal (`node.consensus.evidence_items.SealedInvalid`): the header, the
 ballots that sealed it, and what shows anybody that it is invalid. The banks judge it by the same
 function as here. Banks that sealed the block by a defect refuse it until the defect is mended; so
-it is offered again and again, to as many banks that one of them is correct, and given up only when
-its height leaves the evidence window.
+it is offered again and again, and given up only when its height leaves the evidence window.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import logging
 from collections.abc import Sequence
 
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import ClientError, LedgerError
-from node.client.regulator_client import SupervisionClient
 from node.consensus.evidence_items import SealedInvalid, encode_item
 from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Ed25519Verifier
@@ -25,16 +22,15 @@ from node.ledger.ballots import BallotCertificate
 from node.ledger.blocks import Header
 from node.ledger.genesis import Genesis
 from node.ledger.invalidity import disprove
-from node.ledger.rejection import Reason, Rejection
+from node.ledger.rejection import Rejection
 from node.runtime.regulator.follower import Follower
+from node.runtime.regulator.handing_in import EvidenceDoor
 from node.storage.regulator.database import RegulatorDatabase
-from node.storage.regulator.records import TAKEN, Accusation
+from node.storage.regulator.records import Accusation
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-ANSWERED = frozenset({Reason.EVIDENCE_PUNISHED.value, Reason.EVIDENCE_WINDOW.value})
-"""Refusals that end an accusation: its key was punished, or it is too old."""
 
 
 class AccusationDesk:
@@ -49,14 +45,13 @@ class AccusationDesk:
         follower: Follower,
     ) -> None:
         self._genesis = genesis
-        self._banks = [SupervisionClient(endpoint, credentials) for endpoint in endpoints]
+        self._door = EvidenceDoor(endpoints, credentials)
         self._database = database
         self._follower = follower
 
     async def close(self) -> None:
         """Close the connections."""
-        for bank in self._banks:
-            await bank.close()
+        await self._door.close()
 
     async def run(self) -> None:
         """Hand in what waits, without end."""
@@ -107,30 +102,10 @@ class AccusationDesk:
     async def hand_in(self) -> None:
         """Offer every accusation that waits to the banks."""
         for accusation in await self._database.waiting_accusations():
-            await self._offer(accusation)
-
-    async def _offer(self, accusation: Accusation) -> None:
-        """Go round the banks until so many answered for good that one of them is correct."""
-        active = self._follower.active_set_at(accusation.height)
-        assert active is not None, "the block was followed"
-        needed = min(active.reject_threshold, len(self._banks))
-        taken: list[int] = []
-        refused: dict[int, str] = {}
-        for bank in self._banks:
-            try:
-                await bank.submit_evidence(accusation.item)
-                taken.append(bank.endpoint.bank)
-            except ClientError as error:
-                code = error.reason_code if isinstance(error, LedgerError) else ""
-                if code in ANSWERED:
-                    refused[bank.endpoint.bank] = code
-                else:
-                    logger.info(
-                        "an accusation waits",
-                        extra={"asked": bank.endpoint.bank, "detail": str(error)},
-                    )
-            if len(taken) + len(refused) >= needed:
-                outcome = TAKEN if taken else next(iter(refused.values()))
-                answered = sorted([*taken, *refused])
-                await self._database.end_accusation(accusation.evidence_id, outcome, answered)
-                return
+            active = self._follower.active_set_at(accusation.height)
+            assert active is not None, "the block was followed"
+            handed_in = await self._door.hand_in(accusation.item, active)
+            if handed_in is not None:
+                await self._database.end_accusation(
+                    accusation.evidence_id, handed_in.outcome, handed_in.banks
+                )

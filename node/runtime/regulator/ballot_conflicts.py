@@ -16,9 +16,8 @@ from crypto.ballot_opening import join_opening, open_ballot
 from crypto.ballot_proof import CollectedBallot
 from crypto.opener_shares import PartialDecryption
 from node.client.connection import ClientCredentials, Endpoint
-from node.client.errors import ClientError, LedgerError
+from node.client.errors import ClientError
 from node.client.ledger_client import LedgerClient
-from node.client.regulator_client import SupervisionClient
 from node.consensus.evidence_items import DoubleBallot, DoubleVote, decode_item, encode_item
 from node.consensus.evidence_verification import verify_evidence
 from node.consensus.signatures import Ed25519Verifier
@@ -27,8 +26,9 @@ from node.ledger.ballots import VerifiedBallot, ballot_message, ballot_tag, veri
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.invalidity import disprove
-from node.ledger.rejection import Reason, Rejection
+from node.ledger.rejection import Rejection
 from node.runtime.regulator.follower import Follower
+from node.runtime.regulator.handing_in import EvidenceDoor
 from node.storage.regulator.database import RegulatorDatabase
 from node.storage.regulator.records import HandledConflict
 from node.wire.records import BallotConflict
@@ -42,8 +42,6 @@ LOOKS_FROM_THE_START = 60
 """A rebuilt bank numbers its conflicts anew, so lists are read again from time to time."""
 MAX_CLAIMED = 64
 """Of one bank at a time. A bank that claims what does not hold fills its own room alone."""
-SETTLED = frozenset({Reason.EVIDENCE_PUNISHED.value, Reason.EVIDENCE_WINDOW.value})
-"""Refusals after which an item is of no use any more: its key was punished, or it is too old."""
 
 
 class ConflictDesk:
@@ -61,7 +59,7 @@ class ConflictDesk:
         """`opener` is None where officers hold it: they open by hand."""
         self._genesis = genesis
         self._ledgers = [LedgerClient([endpoint], credentials) for endpoint in endpoints]
-        self._banks = [SupervisionClient(endpoint, credentials) for endpoint in endpoints]
+        self._door = EvidenceDoor(endpoints, credentials)
         self._database = database
         self._follower = follower
         self._opener = opener
@@ -76,8 +74,7 @@ class ConflictDesk:
         """Close the connections."""
         for ledger in self._ledgers:
             await ledger.close()
-        for bank in self._banks:
-            await bank.close()
+        await self._door.close()
 
     def forget_opener(self) -> None:
         """Go on without the opener's key: officers hold it."""
@@ -142,7 +139,7 @@ class ConflictDesk:
             where = {
                 "height": conflict.height,
                 "tag": tag.hex(),
-                "shown_by": self._banks[number].endpoint.bank,
+                "shown_by": self._ledgers[number].endpoints[0].bank,
             }
             if not await asyncio.to_thread(is_proven, self._genesis, conflict, active):
                 logger.warning("a conflict does not hold", extra=where)
@@ -198,15 +195,10 @@ class ConflictDesk:
         return {item.bank}
 
     async def _hand_in(self, handled: HandledConflict) -> None:
-        for bank in self._banks:
-            try:
-                await bank.submit_evidence(handled.item)
-            except ClientError as error:
-                logger.info("evidence not taken", extra={"detail": str(error)})
-                if not isinstance(error, LedgerError) or error.reason_code not in SETTLED:
-                    continue
+        active = self._follower.active_set_at(handled.height)
+        assert active is not None, "it was proven under this set"
+        if await self._door.hand_in(handled.item, active) is not None:
             await self._database.conflict_handed_in(handled.tag)
-            return
 
 
 def first_of(conflict: BallotConflict) -> bytes:
