@@ -207,7 +207,7 @@ def _state_root_unchecked() -> tuple[Replacement, ...]:
     def unchecked(genesis: Genesis, header: Header, transition: Transition) -> None:
         return None
 
-    return ((block_validity, "_check_outcome", unchecked),)
+    return ((block_validity, "check_outcome", unchecked),)
 
 
 def _tags_not_counted() -> tuple[Replacement, ...]:

@@ -10,7 +10,7 @@ without a fork. Promised is safety alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from types import MappingProxyType
 
@@ -20,6 +20,7 @@ from node.simulation.byzantine import STYLES
 from node.simulation.genesis import SHORT_FISCAL_YEARS_S
 from node.simulation.schedule import (
     Blackout,
+    BlackoutAtEvidence,
     ByzantineBank,
     ClockSkew,
     Crash,
@@ -77,7 +78,7 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
     gone = frozenset(BankIndex(bank) for bank in faulty if bank not in liars)
     styles = sorted(STYLES)
     trouble_ms = chance.randint(4_000, 9_000)
-    return Schedule(
+    drawn = Schedule(
         profile="live",
         seed=seed,
         bank_count=bank_count,
@@ -101,8 +102,17 @@ def _live(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
                 trouble_ms,
                 0.6 if len(gone) == tolerated else 0.4 if liars else 0.15,
             ),
+            *_blackout_at_evidence(seed, bank_count, trouble_ms, liars),
         ),
     )
+    return replace(drawn, disturbances=tuple(filter(_unmasking(drawn), drawn.disturbances)))
+
+
+def _unmasking(schedule: Schedule) -> Callable[[Disturbance], bool]:
+    """Return what leaves a forger of records its own lie: an invalid transaction is found before
+    anybody looks at the record, and convicts it first."""
+    forgers = {item.bank for item in schedule.byzantine if item.style == "record-forger"}
+    return lambda item: not (isinstance(item, PoisonedBlock) and item.bank in forgers)
 
 
 def _safe(seed: int, bank_count: int, byzantine: int | None) -> Schedule:
@@ -201,6 +211,17 @@ def _blackout_in_a_stall(
         Partition(begin_ms, begin_ms + STALL_MS, members, False),
         Blackout(begin_ms + chance.randint(LEAST_DARKNESS_MS, STALL_MS), 1),
     )
+
+
+def _blackout_at_evidence(
+    seed: int, bank_count: int, end_ms: int, liars: list[int]
+) -> tuple[Disturbance, ...]:
+    """Take all power at the one moment at which evidence is nowhere but on a disk."""
+    chance = Random(f"live/{seed}/{bank_count}/evidence")
+    if not liars or chance.random() > 0.5:
+        return ()
+    # From the start as a rule: where one slash removes a bank, its first offence is its last.
+    return (BlackoutAtEvidence(chance.choice([0, 0, 0, chance.randint(0, end_ms // 2)])),)
 
 
 def _weather(chance: Random, at_ms: int) -> Weather:

@@ -11,9 +11,9 @@ from random import Random
 from node.consensus.core import Consensus
 from node.ledger.active_set import quorum_size
 from node.ledger.fiscal_year import fiscal_year
-from node.ledger.types import BankIndex, FiscalYear
+from node.ledger.types import BankIndex, FiscalYear, Height, View
 from node.simulation.ballot_oracle import ballot_signer_of
-from node.simulation.byzantine import make_byzantine
+from node.simulation.byzantine import STYLES, make_byzantine
 from node.simulation.byzantine.coalition import Coalition
 from node.simulation.checker import Checker, Violation
 from node.simulation.checkers.agreement import Agreement
@@ -39,6 +39,7 @@ from node.simulation.profiles import PROFILES
 from node.simulation.regulator import Regulator
 from node.simulation.schedule import (
     Blackout,
+    BlackoutAtEvidence,
     ByzantineBank,
     ClockSkew,
     Crash,
@@ -65,6 +66,7 @@ RECOVERY_LIMIT_MS = 120_000
 CONVICTION_LIMIT_MS = 60_000
 READMISSION_LIMIT_MS = 60_000
 SETTLEMENT_LIMIT_MS = 30_000
+EVIDENCE_LOOK_MS = 2
 OPERATORS_MS = 500
 REGULATOR_MS = 700
 
@@ -158,6 +160,7 @@ class Run:
             self._heal()
             if PROFILES[self.schedule.profile].promises_liveness:
                 self._recover()
+                self._let_liars_lead()
                 self._convict()
                 self._readmit()
                 self._settle()
@@ -191,7 +194,7 @@ class Run:
             if isinstance(item, LateJoiner):
                 self._absent.add(item.bank)
             cluster.at(item.at_ms, partial(self._disturb, item))
-        limits_ms = RECOVERY_LIMIT_MS + CONVICTION_LIMIT_MS + READMISSION_LIMIT_MS
+        limits_ms = 2 * RECOVERY_LIMIT_MS + CONVICTION_LIMIT_MS + READMISSION_LIMIT_MS
         limits_ms += SETTLEMENT_LIMIT_MS
         end_ms = schedule.trouble_ms + limits_ms
         self.clients.submit_every(schedule.load_period_ms, end_ms)
@@ -223,6 +226,8 @@ class Run:
                     self._power_off(
                         index, cluster.now_ms + self._absences.randint(1, item.max_absence_ms)
                     )
+            case BlackoutAtEvidence():
+                self._look_for_evidence()
             case Departure():
                 if item.bank in self.schedule.gone:
                     self._absent.add(item.bank)
@@ -241,6 +246,32 @@ class Run:
             case PoisonedBlock():
                 if item.bank in cluster.byzantine and cluster.banks[item.bank].up:
                     cluster.submit(invalid=True, banks=[item.bank])
+
+    def _look_for_evidence(self) -> None:
+        """Take all power while evidence is on disks, and in a block on few of them at most.
+
+        The offender has sealed the height, so it cannot offend there again; who has the block
+        stays down until everything heals, so nobody proposes it again. What is left is memory.
+        """
+        cluster, schedule = self.cluster, self.schedule
+        spare = schedule.bank_count - quorum_size(schedule.bank_count) - len(self._absent)
+        for bank in cluster.banks:
+            for key, item in bank.disk.evidence.items():
+                holders = {
+                    other.index
+                    for other in cluster.banks
+                    if any(item in block.evidence for block in other.disk.blocks.values())
+                }
+                if key.height <= cluster.banks[key.bank].height and len(holders) <= spare:
+                    self.outcome.blackouts += 1
+                    # Whatever is under way meets nobody.
+                    silent_ms = cluster.now_ms + cluster.network.max_delay_ms + 1
+                    for index in cluster.indices:
+                        gone = index in holders
+                        self._power_off(index, schedule.trouble_ms if gone else silent_ms)
+                    return
+        if cluster.now_ms + EVIDENCE_LOOK_MS < schedule.trouble_ms:
+            cluster.at(cluster.now_ms + EVIDENCE_LOOK_MS, self._look_for_evidence)
 
     def _power_off(self, bank: BankIndex, until_ms: int) -> None:
         if bank in self._absent:
@@ -313,11 +344,16 @@ class Run:
             if bank.index not in self.cluster.byzantine and bank.index not in self.schedule.gone
         ]
 
+    def _is_live(self) -> bool:
+        """Whether progress is promised: b+c <= n-q (section 14)."""
+        schedule = self.schedule
+        faulty = len(schedule.gone) + len(schedule.byzantine)
+        return faulty <= schedule.bank_count - quorum_size(schedule.bank_count)
+
     def _recover(self) -> None:
         """Liveness (section 14): with b+c <= n-q, everybody seals again."""
-        cluster, schedule = self.cluster, self.schedule
-        faulty = len(schedule.gone) + len(schedule.byzantine)
-        if faulty > schedule.bank_count - quorum_size(schedule.bank_count):
+        cluster = self.cluster
+        if not self._is_live():
             return
         waiting = self._waiting()
         goal = max(bank.height for bank in waiting) + RECOVERY_HEIGHTS
@@ -331,6 +367,26 @@ class Run:
                 f"healed:\n{cluster.describe()}",
             )
         self.outcome.recovery_ms = cluster.now_ms - healed_ms
+
+    def _let_liars_lead(self) -> None:
+        """Seal until whoever lies as a leader has had its turn among banks that hear each other."""
+        if not self._is_live():
+            return
+        cluster, waiting = self.cluster, self._waiting()
+        liars = {
+            item.bank
+            for item in self.schedule.byzantine
+            if item.style is not None and STYLES[item.style].as_leader
+        }
+        highest = max(waiting, key=lambda bank: bank.height)
+        active_set, tip = highest.disk.point.active_set, highest.height
+        turns = range(tip + 1, tip + 1 + active_set.size)
+        led = [height for height in turns if active_set.leader(Height(height), View(0)) in liars]
+        goal = max(led, default=tip)
+        if not cluster.run_until(
+            lambda: all(bank.height >= goal for bank in waiting), RECOVERY_LIMIT_MS
+        ):
+            raise Violation("liveness", f"height {goal} is not sealed:\n{cluster.describe()}")
 
     def _convict(self) -> None:
         offences = self.offences

@@ -78,6 +78,17 @@ class Blackout:
 
 
 @dataclass(frozen=True, slots=True)
+class BlackoutAtEvidence:
+    """From now on all banks lose power at once as soon as one of them holds evidence that is in a
+    block on few disks at most. Whoever has that block stays down until everything heals."""
+
+    at_ms: int
+
+    def __str__(self) -> str:
+        return "blackout as soon as evidence is stored"
+
+
+@dataclass(frozen=True, slots=True)
 class Departure:
     """A bank that stays down when everything heals is down from now on."""
 
@@ -153,6 +164,7 @@ Disturbance = (
     | Crash
     | Flicker
     | Blackout
+    | BlackoutAtEvidence
     | Departure
     | LateJoiner
     | RestoredBackup

@@ -69,6 +69,13 @@ def test_sections_9_and_10_a_cheat_is_slashed_removed_and_let_in_again() -> None
     assert outcome.readmissions > 0
 
 
+def test_section_15_who_lies_as_a_leader_leads_when_the_banks_hear_each_other() -> None:
+    """A calm height of its own, which a run of a few heights rarely gives to one of twelve."""
+    schedule = schedule_of("live", 66)
+    assert [bank.style for bank in schedule.byzantine] == ["record-forger"]
+    assert assert_clean(schedule).outcome.convictions == 1
+
+
 def test_section_9_an_invalid_transaction_convicts_its_proposer() -> None:
     bank = BankIndex(4)
     poisoned = replace(

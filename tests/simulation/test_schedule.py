@@ -8,6 +8,7 @@ from node.ledger.types import BankIndex
 from node.simulation.profiles import PROFILES, schedule_of
 from node.simulation.schedule import (
     Blackout,
+    BlackoutAtEvidence,
     ByzantineBank,
     ClockSkew,
     Crash,
@@ -40,6 +41,7 @@ def test_every_disturbance_of_the_specification_occurs() -> None:
     }
     assert seen == {
         Blackout,
+        BlackoutAtEvidence,
         ClockSkew,
         Crash,
         Departure,
@@ -51,6 +53,18 @@ def test_every_disturbance_of_the_specification_occurs() -> None:
         SlowValidation,
         Weather,
     }
+
+
+def test_nothing_masks_the_lie_of_a_forger_of_records() -> None:
+    """An invalid transaction is found before the record is looked at."""
+    forgers = 0
+    for seed in range(600):
+        schedule = schedule_of("live", seed)
+        named = {item.bank for item in schedule.byzantine if item.style == "record-forger"}
+        poisoned = {item.bank for item in schedule.disturbances if isinstance(item, PoisonedBlock)}
+        assert not named & poisoned
+        forgers += bool(named)
+    assert forgers > 5
 
 
 def test_a_schedule_reads_as_a_script() -> None:

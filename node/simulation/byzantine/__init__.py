@@ -44,6 +44,8 @@ class NamedStyle:
     make: Callable[[Situation], Style]
     description: str
     """One line for the operator."""
+    as_leader: bool = False
+    """Whether it lies only when it leads."""
 
 
 STYLES: Mapping[str, NamedStyle] = MappingProxyType(
@@ -65,7 +67,9 @@ STYLES: Mapping[str, NamedStyle] = MappingProxyType(
             CatchUpLiar, "claims to be far ahead and serves blocks that were never sealed"
         ),
         "certificate-withholder": NamedStyle(
-            CertificateWithholder, "as leader shows its quorum certificate to few or to nobody"
+            CertificateWithholder,
+            "as leader shows its quorum certificate to few or to nobody",
+            as_leader=True,
         ),
         "double-balloter": NamedStyle(
             DoubleBalloter, "rejects a block and commits to it in one view (E8)"
@@ -73,11 +77,14 @@ STYLES: Mapping[str, NamedStyle] = MappingProxyType(
         "double-committer": NamedStyle(DoubleCommitter, "commits to two blocks in one view (E3)"),
         "double-voter": NamedStyle(DoubleVoter, "approves and rejects the same block (E1)"),
         "equivocating-leader": NamedStyle(
-            EquivocatingLeader, "as leader proposes two valid blocks to two halves (E2)"
+            EquivocatingLeader,
+            "as leader proposes two valid blocks to two halves (E2)",
+            as_leader=True,
         ),
         "equivocating-leader-invalid-branch": NamedStyle(
             EquivocatingLeaderWithInvalidBranch,
             "as leader proposes a valid block to some and an invalid one to the rest (E2)",
+            as_leader=True,
         ),
         "evidence-spammer": NamedStyle(
             EvidenceSpammer, "floods the banks with forged, empty, malformed and old evidence"
@@ -89,19 +96,27 @@ STYLES: Mapping[str, NamedStyle] = MappingProxyType(
             LateRejecter, "rejects every block, at the moment when it hurts most; no offence"
         ),
         "invalid-proposer": NamedStyle(
-            InvalidProposer, "as leader proposes blocks with a wrong state root (E6)"
+            InvalidProposer,
+            "as leader proposes blocks with a wrong state root (E6)",
+            as_leader=True,
         ),
         "lock-amnesia": NamedStyle(
             LockAmnesia, "gives up views as if it had never committed in them (E4)"
         ),
         "record-forger": NamedStyle(
-            RecordForger, "as leader records wrong ballots about the last block (E5, E6)"
+            RecordForger,
+            "as leader records wrong ballots about the last block (E5, E6)",
+            as_leader=True,
         ),
-        "seal-withholder": NamedStyle(SealWithholder, "as leader shows seals to few or to nobody"),
+        "seal-withholder": NamedStyle(
+            SealWithholder, "as leader shows seals to few or to nobody", as_leader=True
+        ),
         "silent": NamedStyle(Silent, "hears everything and says nothing"),
         "tag-repeater": NamedStyle(TagRepeater, "counts a ballot twice in the seals it sends"),
         "unjustified-leader": NamedStyle(
-            UnjustifiedLeader, "as leader ignores what its view obliges it to propose"
+            UnjustifiedLeader,
+            "as leader ignores what its view obliges it to propose",
+            as_leader=True,
         ),
     }
 )

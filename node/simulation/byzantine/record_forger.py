@@ -11,6 +11,9 @@ from node.ledger.types import View
 from node.simulation.byzantine.ballot_forger import corrupted
 from node.simulation.byzantine.invalid_approver import InvalidApprover
 
+ORDER_CHANCE = 0.75
+"""Of the lie that only the rules of the record show: any other has a false state root too."""
+
 
 class RecordForger(InvalidApprover):
     """Leaves ballots out, repeats one, adds one of its own, alters one, or puts them in another
@@ -25,7 +28,7 @@ class RecordForger(InvalidApprover):
 
     def _forged(self, block: Block) -> Block:
         situation, recorded = self.situation, block.parent_ballots
-        if situation.chance.random() < 0.5:
+        if situation.chance.random() < ORDER_CHANCE:
             return _recording(block, tuple(reversed(recorded)))
         position = situation.chance.randrange(len(recorded))
         changed = corrupted(recorded[position], len(recorded[position]) - 1)
