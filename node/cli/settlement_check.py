@@ -8,7 +8,7 @@ its pot as the treasury's rows have it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from crypto.transaction import transaction_id
 from node.cli.record_check import RecordCheck
@@ -16,16 +16,27 @@ from node.cli.treasury_books import TreasuryBooks
 from node.client.certified_blocks import verify_stored_block
 from node.client.ledger_client import LedgerClient
 from node.client.verification import SealVerifier
+from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Header
 from node.ledger.fiscal_year import label
 from node.ledger.governance import LedgerTransaction, verify_signatures
 from node.ledger.rejection import Rejection
-from node.ledger.rules import decode
+from node.ledger.rules import check_approved_set, check_quorum, decode
 from node.ledger.settlement import PotCarry, Settlement, share_pot
 from node.ledger.settlement_rules import check_settlement
 from node.ledger.state import LedgerState
 from node.ledger.types import Amount, FiscalYear, Height
 from node.wire.records import PublishedSetChange, SettledYear
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """What ends a year, as it was sealed."""
+
+    transaction: Settlement | PotCarry
+    before: Header
+    active_set: ActiveSet
+    """Of its block."""
 
 
 class SettlementCheck:
@@ -59,12 +70,13 @@ class SettlementCheck:
         draw_commitment = self._genesis.draw_commitment
         for settled in settlements:
             name = label(FiscalYear(settled.fiscal_year))
-            transaction, before = await self._fetch(ledger, settled)
-            if transaction is None:
+            sealed = await self._fetch(ledger, settled)
+            if sealed is None:
                 faults.append(f"block {settled.height} does not settle {name} as the bank says")
                 continue
-            parent = self._state_before(state, before, settled_through, draw_commitment)
-            fault = self._check(transaction, settled, parent)
+            transaction = sealed.transaction
+            parent = self._state_before(state, sealed.before, settled_through, draw_commitment)
+            fault = self._check(sealed, settled, parent)
             faults += [f"the settlement of {name}: {fault}"] if fault else []
             self.ended.append(transaction.year)
             if isinstance(transaction, Settlement):
@@ -77,8 +89,10 @@ class SettlementCheck:
 
     async def _fetch(
         self, ledger: LedgerClient, settled: SettledYear
-    ) -> tuple[Settlement | PotCarry | None, Header]:
-        """Return the settling transaction from its sealed block, and the header before it."""
+    ) -> _Sealed | None:
+        """Return the settling transaction from its sealed block; None if it is not there."""
+        if settled.height == 0:
+            return None
         stored = await ledger.block(settled.height, include_transactions=True)
         block = verify_stored_block(self._verifier, stored, self._set_changes)
         below = await ledger.block(Height(settled.height - 1))
@@ -87,8 +101,8 @@ class SettlementCheck:
             if transaction_id(raw) == settled.transaction_id:
                 found: LedgerTransaction = decode(raw, self._genesis)
                 if isinstance(found, Settlement | PotCarry) and found.year == settled.fiscal_year:
-                    return found, before
-        return None, before
+                    return _Sealed(found, before, block.active_set)
+        return None
 
     def _state_before(
         self,
@@ -120,15 +134,16 @@ class SettlementCheck:
             draw_commitment=draw_commitment,
         )
 
-    def _check(
-        self, transaction: Settlement | PotCarry, settled: SettledYear, parent: LedgerState
-    ) -> str:
+    def _check(self, sealed: _Sealed, settled: SettledYear, parent: LedgerState) -> str:
+        transaction = sealed.transaction
         pot, books = self._books.pot(transaction.year), self._books.years[transaction.year]
         if settled.pot != pot.total:
             return f"a pot of {settled.pot} where the rows have {pot.total}"
         try:
             if isinstance(transaction, PotCarry):
                 verify_signatures(transaction, self._genesis)
+                check_approved_set(transaction.terms.set_hash, sealed.active_set)
+                check_quorum(transaction.approvals, sealed.active_set)
                 return "" if books.carried_out == pot.total else "it does not carry the pot on"
             check_settlement(transaction, self._genesis, parent)
         except Rejection as rejection:

@@ -9,16 +9,26 @@ from typing import Any
 
 import pytest
 
+from crypto.merkle import merkle_root
+from crypto.transaction import transaction_id
 from node.cli.chain_check import ChainCheck
 from node.cli.record_check import RecordCheck
 from node.cli.settlement_check import SettlementCheck
 from node.cli.treasury_books import TreasuryBooks
 from node.client.verification import SealVerifier
+from node.ledger.blocks import Block
+from node.ledger.governance import assemble_approved
+from node.ledger.settlement import decode_pot_carry
 from node.ledger.state import LedgerState
-from node.ledger.types import BankIndex, Height
+from node.ledger.types import BankIndex, Height, TransactionId
 from node.wire.records import PublishedBlock, SettledYear, TreasuryMovement
 from tests.cli.settled import begin, pay, settlement, settling_chain
-from tests.client.small_bank import SealedLedger
+from tests.client.small_bank import SealedLedger, certify
+from tests.ledger.chain import approve
+
+
+def identity(raw: bytes) -> TransactionId:
+    return TransactionId(transaction_id(raw))
 
 
 @dataclass
@@ -132,6 +142,10 @@ LISTS: dict[str, tuple[Callable[[SettledYear], SettledYear], str]] = {
         lambda year: replace(year, height=Height(1)),
         "block 1 does not settle FY2026 as the bank says",
     ),
+    "no block": (
+        lambda year: replace(year, height=Height(0)),
+        "block 0 does not settle FY2026 as the bank says",
+    ),
     "a year": (
         lambda year: replace(year, fiscal_year=2025),
         "block 7 does not settle FY2025 as the bank says",
@@ -177,3 +191,36 @@ def test_section_18_a_settlement_is_held_to_the_ballots_on_record(examined: Exam
     short = Examined(examined.ledger, examined.verifier, records)
     faults, _ = short.faults()
     assert faults[0].startswith("the settlement of FY2026: counts: ")
+
+
+@pytest.mark.parametrize(
+    ("approvals", "set_hash", "fault"),
+    [
+        (2, None, "approval-count: 2 approvals, 4 are required"),
+        (4, bytes(32), "approved-set: approved under another active set than the present"),
+    ],
+)
+def test_section_18_a_carry_that_no_quorum_approved_is_named_although_it_was_sealed(
+    examined: Examined, approvals: int, set_hash: bytes | None, fault: str
+) -> None:
+    chain = examined.ledger.chain
+    carry = examined.ledger.settlements[-1]
+    stored = examined.ledger.blocks[carry.height]
+    block = Block.decode(stored.block)
+    (true,) = stored.transactions
+    terms = decode_pot_carry(true).terms
+    terms = terms if set_hash is None else replace(terms, set_hash=set_hash)
+    forged = assemble_approved(terms, [approve(terms, bank) for bank in range(approvals)])
+    header = replace(block.header, transactions_root=merkle_root([forged]))
+    named = replace(block, header=header, transaction_ids=(identity(forged),))
+    certificate = certify(header, chain.state.active_set(chain.genesis))
+    blocks = list(examined.ledger.blocks)
+    blocks[carry.height] = PublishedBlock(
+        header.encode(), named.encode(), certificate.encode(), (forged,)
+    )
+    sealed = SealedLedger.__new__(SealedLedger)
+    sealed.__dict__.update(examined.ledger.__dict__, blocks=blocks)
+    first, last = examined.ledger.settlements
+    told = [first, replace(last, transaction_id=identity(forged))]
+    faults, _ = replace(examined, ledger=sealed).faults(told)
+    assert faults == [f"the settlement of FY2027: {fault}"]
