@@ -89,6 +89,9 @@ class ClosedBin:
         if any(len(encoding) != POINT_BYTES for note in notes for encoding in note):
             raise ValueError(f"a note is two points of {POINT_BYTES} bytes")
         packed = b"".join([one_time_key + commitment for one_time_key, commitment in notes])
+        self._set(bin_id, asset, packed, count, ring_base)
+
+    def _set(self, bin_id: int, asset: bytes, packed: bytes, count: int, ring_base: int) -> None:
         for name, value in (
             ("bin_id", bin_id),
             ("asset", asset),
@@ -97,6 +100,15 @@ class ClosedBin:
             ("ring_base", ring_base),
         ):
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def of_packed(
+        cls, bin_id: int, asset: bytes, packed: bytes, count: int, ring_base: int
+    ) -> "ClosedBin":
+        """Return a bin again from its own fields, without checking them again."""
+        closed = cls.__new__(cls)
+        closed._set(bin_id, asset, packed, count, ring_base)
+        return closed
 
     @property
     def notes(self) -> tuple[tuple[bytes, bytes], ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from node.cli.options import data_option, json_option
-from node.runtime.config import REPLAY, SNAPSHOT, load_node_config
+from node.runtime.config import MAX_VERIFY_WORKERS, REPLAY, SNAPSHOT, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.structured_log import configure_logging
 
@@ -43,17 +43,31 @@ def command(context: click.Context, config: Path | None) -> None:
 @click.option("--config", type=CONFIG, required=True, help="Configuration of the node.")
 @click.option("--supervised", is_flag=True, help="Stop when the process that started it ends.")
 @click.option("--allow-faults", is_flag=True, help="Let operators break it: `consortium fault`.")
-def run(config: Path, supervised: bool, allow_faults: bool) -> None:
+@click.option(
+    "--verify-workers",
+    type=click.IntRange(0, MAX_VERIFY_WORKERS),
+    help="Processes that verify transactions, where the machine has cores for them.  "
+    "[default: as configured, or one thread]",
+)
+def run(config: Path, supervised: bool, allow_faults: bool, verify_workers: int | None) -> None:
     """Run one bank's node in the foreground until SIGTERM or Ctrl-C.
 
     \b
     Example:
       consortium node run --config .consortium/banks/03-dunmere/node.toml
     """
-    _run(config, supervised=supervised, allow_faults=allow_faults)
+    _run(
+        config, supervised=supervised, allow_faults=allow_faults, verify_workers=verify_workers
+    )
 
 
-def _run(path: Path, *, supervised: bool = False, allow_faults: bool = False) -> None:
+def _run(
+    path: Path,
+    *,
+    supervised: bool = False,
+    allow_faults: bool = False,
+    verify_workers: int | None = None,
+) -> None:
     from node.runtime.node import run_node
 
     config = load_node_config(path)
@@ -62,6 +76,7 @@ def _run(path: Path, *, supervised: bool = False, allow_faults: bool = False) ->
         config,
         supervised=config.supervised or supervised,
         allow_faults=config.allow_faults or allow_faults,
+        verify_workers=config.verify_workers if verify_workers is None else verify_workers,
     )
     sys.exit(int(asyncio.run(run_node(config))))
 

@@ -24,6 +24,7 @@ from node.cli.terminal import answer, answer_json, progress, say, steps, warn
 from node.client.workload_file import open_workload
 from node.ledger.parameters import DAY_S, Parameters
 from node.runtime.bank_databases import DatabaseServer, database_server
+from node.runtime.config import MAX_VERIFY_WORKERS
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.initialise import (
     DEFAULT_BANKS,
@@ -60,6 +61,8 @@ class UpOptions:
     """Made by officers together; of a new consortium."""
     workload_file: Path | None = None
     """Whose funded ledger a new consortium begins with."""
+    verify_workers: int | None = None
+    """Of each bank; None as configured."""
 
     @property
     def settles_years(self) -> bool:
@@ -112,6 +115,13 @@ class UpOptions:
     "`consortium load prepare`.",
 )
 @click.option(
+    "--verify-workers",
+    type=click.IntRange(0, MAX_VERIFY_WORKERS),
+    metavar="N",
+    help="Processes a bank that verify transactions, where the machine has cores for them.  "
+    "[default: a thread]",
+)
+@click.option(
     "--no-regulator", is_flag=True, help="Without the regulator: nobody settles or re-verifies."
 )
 def command(
@@ -124,6 +134,7 @@ def command(
     fiscal_year_seconds: int | None,
     opener_key: str | None,
     workload_file: Path | None,
+    verify_workers: int | None,
     no_regulator: bool,
 ) -> None:
     """Start a consortium: each bank a process of its own with its own database.
@@ -155,9 +166,16 @@ def command(
         with_regulator=not no_regulator,
         opener_key=None if opener_key is None else _read_opener_key(opener_key),
         workload_file=workload_file,
+        verify_workers=verify_workers,
     )
     exit_code = asyncio.run(run_up(options))
     raise click.exceptions.Exit(exit_code)
+
+
+def _node_options(options: UpOptions) -> tuple[str, ...]:
+    if options.verify_workers is None:
+        return ()
+    return ("--verify-workers", str(options.verify_workers))
 
 
 async def run_up(options: UpOptions) -> int:
@@ -171,7 +189,11 @@ async def run_up(options: UpOptions) -> int:
     with supervisor_lock(options.directory):
         databases = database_server(options.directory, options.database_url)
         supervisor = Supervisor(
-            options.directory, databases, _show_notice, with_regulator=options.with_regulator
+            options.directory,
+            databases,
+            _show_notice,
+            with_regulator=options.with_regulator,
+            node_options=_node_options(options),
         )
         run = _Run(options, databases, supervisor, begun_s)
         try:

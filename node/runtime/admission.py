@@ -1,9 +1,9 @@
 """Admission: everything that arrives is verified here, in micro-batches, exactly once.
 
 What arrived since the last batch (up to `BATCH_LIMIT`) goes into one multi-scalar multiplication
-on a worker thread, while the event loop serves on. A verdict that depends on bytes and closed bins
-alone is kept by transaction id; a vote finds it there instead of verifying again. Nothing another
-bank says about a proof is ever believed.
+in a thread or a process of its own, while the event loop serves on. A verdict that depends on bytes
+and closed bins alone is kept by transaction id; a vote finds it there instead of verifying again.
+Nothing another bank says about a proof is ever believed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from crypto.randomness import RandomBytes
-from node.ledger.proofs import VerifiedTransaction, verify_transactions
+from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import TransactionId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.verification_lanes import Pending, VerificationLanes
+from node.runtime.verification_workers import Verification
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +55,13 @@ class Admission:
     def __init__(
         self,
         chain: Chain,
-        random_bytes: RandomBytes,
+        verification: Verification,
         clock: Clock,
         on_blame: Callable[[str, Rejection], None],
-        thread: ThreadPoolExecutor | None = None,
     ) -> None:
-        """`thread` has one worker, where batches are verified."""
+        """`verification` belongs to this admission from now on, and ends with it."""
         self._chain = chain
-        self._random_bytes = random_bytes
+        self._verification = verification
         self._clock = clock
         self._on_blame = on_blame
         self._lanes = VerificationLanes()
@@ -72,7 +70,10 @@ class Admission:
         self._verdicts: OrderedDict[TransactionId, VerifiedTransaction] = OrderedDict()
         self._arrived = asyncio.Event()
         self._last_batch_s = clock.monotonic_s() - BUSY_S
-        self._thread = thread or ThreadPoolExecutor(1, "verify")
+        self._under_way: set[asyncio.Task[None]] = set()
+        """Batches, where several are verified at the same time."""
+        self._failure: BaseException | None = None
+        """Of such a batch: verification itself has failed, not a transaction."""
         self.counters = AdmissionCounters()
 
     @property
@@ -156,12 +157,40 @@ class Admission:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
+                self._raise_failure()
                 while len(self._lanes):
                     await self._gather_company()
-                    await self._verify_batch(self._lanes.take(BATCH_LIMIT))
-                    await self._verify_batch(self._lanes.take_suspect())
+                    await self._begin_batch(self._lanes.take(BATCH_LIMIT))
+                    await self._begin_batch(self._lanes.take_suspect())
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+            self._verification.close()
+
+    async def _begin_batch(self, batch: Sequence[Pending]) -> None:
+        """Verify a batch; return when another one may begin."""
+        if not batch:
+            return
+        if self._verification.at_once == 1:
+            await self._verify_batch(batch)
+            return
+        task = asyncio.get_running_loop().create_task(self._verify_batch(batch))
+        self._under_way.add(task)
+        task.add_done_callback(self._batch_ended)
+        while len(self._under_way) >= self._verification.at_once:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
+
+    def _batch_ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._arrived.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     async def _gather_company(self) -> None:
         """Under load, wait a moment for a fuller batch; a lone transaction never waits.
@@ -173,8 +202,6 @@ class Admission:
             await asyncio.sleep(GATHER_S)
 
     async def _verify_batch(self, batch: Sequence[Pending]) -> None:
-        if not batch:
-            return
         self.counters.batches += 1
         try:
             verdicts = await self._judge([pending.raw for pending in batch])
@@ -191,9 +218,7 @@ class Admission:
 
     async def _judge(self, raws: Sequence[bytes]) -> tuple[VerifiedTransaction | Rejection, ...]:
         view = await self._chain.admission_view(raws)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, verify_transactions, raws, view, self._random_bytes
-        )
+        return await self._verification.verify(raws, view)
 
     def _settle(self, pending: Pending, verdict: VerifiedTransaction | Rejection) -> None:
         self._pending.pop(pending.raw, None)

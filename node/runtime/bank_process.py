@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import node
@@ -31,8 +32,10 @@ a sixteenth of the time."""
 class BankProcess:
     """The process of one bank; may be started again when it has ended."""
 
-    def __init__(self, bank: BankDirectory) -> None:
+    def __init__(self, bank: BankDirectory, options: Sequence[str] = ()) -> None:
+        """`options` are those of `consortium node run` that the configuration does not have."""
         self.bank = bank
+        self._options = tuple(options)
         self._process: asyncio.subprocess.Process | None = None
         self._reference: ProcessReference | None = None
         self._log_start = 0
@@ -74,6 +77,7 @@ class BankProcess:
                 "--allow-faults",
                 "--config",
                 str(self.bank.config_file.resolve()),
+                *self._options,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

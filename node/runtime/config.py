@@ -26,6 +26,9 @@ class ConfigurationError(Exception):
     """The operator's configuration cannot be used; the message names the file and the field."""
 
 
+MAX_VERIFY_WORKERS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
     """Where another bank listens."""
@@ -67,6 +70,8 @@ class NodeConfig:
     log_level: str = "INFO"
     scrub_percent: int = 1
     """Share of one core for reading the stored history again, which finds damage; 0 for never."""
+    verify_workers: int = 0
+    """Processes that verify transactions; 0 for a thread of the node's own process."""
     join: str = field(default=REPLAY)
     """How an empty database gets the ledger: `REPLAY` or `SNAPSHOT`."""
     supervised: bool = field(default=False)
@@ -99,6 +104,15 @@ def _required(table: dict[str, Any], key: str, kind: type[T], where: str) -> T:
 def _optional(table: dict[str, Any], key: str, default: T, where: str) -> T:
     """Return a value of the default's type, the default itself if the key is absent."""
     return _required(table, key, type(default), where) if key in table else default
+
+
+def _workers(table: dict[str, Any], where: str) -> int:
+    value = _optional(table, "verify_workers", 0, where)
+    if not 0 <= value <= MAX_VERIFY_WORKERS:
+        raise ConfigurationError(
+            f"{where}: `verify_workers` must be from 0 to {MAX_VERIFY_WORKERS}"
+        )
+    return value
 
 
 def _percent(table: dict[str, Any], key: str, default: int, where: str) -> int:
@@ -169,6 +183,7 @@ def load_node_config(path: Path) -> NodeConfig:
         mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
         log_level=_optional(log, "level", "INFO", in_log),
         scrub_percent=_percent(limits, "scrub_percent", 1, in_limits),
+        verify_workers=_workers(limits, in_limits),
         join=_join(bank, in_bank),
         supervised=_optional(bank, "supervised", False, in_bank),
         allow_faults=_optional(bank, "allow_faults", False, in_bank),
@@ -217,6 +232,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         f"mempool_transactions = {config.mempool_transactions}",
         f"mempool_bytes = {config.mempool_bytes}",
         f"scrub_percent = {config.scrub_percent}",
+        *([f"verify_workers = {config.verify_workers}"] if config.verify_workers else []),
         "",
         "[log]",
         f"level = {quote(config.log_level)}",

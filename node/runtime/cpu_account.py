@@ -23,7 +23,7 @@ What a category holds:
 - `other`: admission, mempool and gossip of transactions between their arrival and their batch,
   the scrubber, and everything until the bank serves.
 
-The sum is the CPU time of the process.
+The sum is the CPU time of the process, and of its worker processes if it has any.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class CpuAccount:
         """Of the loop's time outside sections, what belongs to `other`."""
         self._threads_ns = dict.fromkeys(CpuCategory, 0)
         self._threads_lock = threading.Lock()
+        self._processes_ns = dict.fromkeys(CpuCategory, 0)
 
     @property
     def current(self) -> CpuCategory:
@@ -185,6 +186,10 @@ class CpuAccount:
         with self._threads_lock:
             self._threads_ns[category] += work_ns
 
+    def charge_process(self, category: CpuCategory, work_ns: int) -> None:
+        """Book work of a process of ours, which this process's clock does not tell."""
+        self._processes_ns[category] += work_ns
+
     def in_thread(self, category: CpuCategory, function: Callable[P, T]) -> Callable[P, T]:
         """Return the function as another thread is to call it."""
 
@@ -219,6 +224,8 @@ class CpuAccount:
         # Threads at work have used what they will only book at the end; that is no negative time.
         foreign_ns = max(0, process_ns - sum(spent_ns.values()))
         spent_ns[CpuCategory.NETWORK] += foreign_ns
+        for item, worked_ns in self._processes_ns.items():
+            spent_ns[item] += worked_ns
         spent_ms = {item: spent_ns[item] // NANOSECONDS_PER_MS for item in CpuCategory}
         return CpuReport(
             verify_ms=spent_ms[CpuCategory.VERIFY],

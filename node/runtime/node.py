@@ -66,6 +66,7 @@ from node.runtime.regulator_supervision import SupervisionBackend
 from node.runtime.secrets_directory import read_private
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
+from node.runtime.verification_workers import make_verification
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.errors import (
@@ -185,8 +186,8 @@ class Node:
             self._clock,
             self._on_linked,
         )
-        verifying = cpu.executor(CpuCategory.VERIFY, max_workers=1, thread_name_prefix="verify")
-        self._admission = Admission(chain, os.urandom, self._clock, self._on_blame, verifying)
+        verification = make_verification(chain.genesis, config.verify_workers, cpu)
+        self._admission = Admission(chain, verification, self._clock, self._on_blame)
         self._catch_up = CatchUp(chain, self._admission, database, self._network)
         self._pool = self._make_pool()
         self._examiner = EvidenceExaminer(chain, Ed25519Verifier())

@@ -74,14 +74,18 @@ class Supervisor:
         notify: Callable[[Notice], None],
         *,
         with_regulator: bool = False,
+        node_options: Sequence[str] = (),
     ) -> None:
-        """`notify` is told everything an operator should read, one line each."""
+        """`notify` is told everything an operator should read, one line each; every bank's process
+        gets `node_options` beside its configuration."""
         self.regulator = RegulatorChild(directory, databases, notify) if with_regulator else None
         self._directory = directory
         self._databases = databases
         self._notify = notify
         self.genesis: Genesis = directory.genesis()
-        self._banks = [BankProcess(directory.bank(bank.index)) for bank in self.genesis.banks]
+        self._banks = [
+            BankProcess(directory.bank(bank.index), node_options) for bank in self.genesis.banks
+        ]
         self._configs: list[NodeConfig] = []
         self._watchers: dict[int, asyncio.Task[None]] = {}
         self._restarts: dict[int, int] = {}

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ from node.runtime.chain import Chain as NodeChain
 from node.runtime.mempool import Mempool, MempoolLimits
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
+from node.runtime.verification_workers import ThreadVerification, Verification
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.migrations import migrate_async
@@ -131,6 +133,7 @@ async def open_bank(
     ledger: Chain,
     make_database_url: Callable[[], str],
     limits: MempoolLimits | None = None,
+    verification: Verification | None = None,
 ) -> AsyncIterator[Bank]:
     """A bank at height 0 with its own database; `ledger` must be at height 0 too."""
     url = make_database_url()
@@ -146,7 +149,8 @@ async def open_bank(
         blamed.append((source, rejection.reason.value))
 
     others, clock, available = OtherBanks(), StoppedClock(), list[int]()
-    admission = Admission(chain, os.urandom, clock, on_blame)
+    verification = verification or ThreadVerification(ThreadPoolExecutor(1, "verify"), os.urandom)
+    admission = Admission(chain, verification, clock, on_blame)
     mempool, tracker = Mempool(limits or MempoolLimits()), TransactionTracker()
     pool = TransactionPool(
         chain, admission, mempool, tracker, others, database, clock, available.append

@@ -1,0 +1,200 @@
+"""Where batches of transactions are verified: in a thread of the bank's process, or in processes.
+
+A multi-scalar multiplication runs beside the event loop in a thread, but collecting what it
+multiplies is Python's work, about half of all, and Python computes in one thread at a time. A bank
+with cores of its own therefore verifies in processes (`consortium node run --verify-workers N`):
+they get canonical bytes and the part of the state that verification reads, and give verdicts. The
+verdicts are those of `verify_transactions` either way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto.randomness import RandomBytes
+from crypto.ring import ClosedBin
+from node.ledger.facts import BlockFacts
+from node.ledger.genesis import Genesis
+from node.ledger.proofs import (
+    AdmissionView,
+    VerifiedTransaction,
+    verified_elsewhere,
+    verify_transactions,
+)
+from node.ledger.rejection import Reason, Rejection
+from node.ledger.state import LedgerState
+from node.runtime.cpu_account import CpuAccount, CpuCategory
+
+PARENT_CHECK_S = 2.0
+
+Verdicts = tuple[VerifiedTransaction | Rejection, ...]
+
+
+class Verification(Protocol):
+    """Verifies batches off the event loop."""
+
+    at_once: int
+    """Batches that gain from being verified at the same time."""
+
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
+        """Return what `verify_transactions` says of these bytes."""
+        ...
+
+    def close(self) -> None:
+        """Verify nothing more."""
+        ...
+
+
+class ThreadVerification:
+    """One batch at a time in a thread."""
+
+    at_once = 1
+
+    def __init__(self, thread: Executor, random_bytes: RandomBytes) -> None:
+        """`thread` has one worker; `random_bytes` draws the weights (IDX1 10.5)."""
+        self._thread = thread
+        self._random_bytes = random_bytes
+
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, verify_transactions, raws, view, self._random_bytes
+        )
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A batch, and the view of it without the genesis and what a bin computes for itself."""
+
+    raws: tuple[bytes, ...]
+    state: LedgerState
+    spent: frozenset[bytes]
+    known_notes: frozenset[bytes]
+    sealed_transactions: frozenset[bytes]
+    bins: tuple[tuple[int, bytes, bytes, int], ...]
+    """(id, asset, packed notes, count) of each closed bin."""
+
+    @staticmethod
+    def of(raws: Sequence[bytes], view: AdmissionView) -> _Task:
+        facts = view.facts
+        return _Task(
+            tuple(raws),
+            view.state,
+            facts.spent,
+            facts.known_notes,
+            facts.sealed_transactions,
+            tuple(
+                [
+                    (item.bin_id, item.asset, item.packed, item.count)
+                    for item in facts.closed_bins.values()
+                ]
+            ),
+        )
+
+    def view(self, genesis: Genesis) -> AdmissionView:
+        ring_base = genesis.parameters.ring_base
+        bins = [
+            ClosedBin.of_packed(bin_id, asset, packed, count, ring_base)
+            for bin_id, asset, packed, count in self.bins
+        ]
+        facts = BlockFacts(
+            spent=self.spent,
+            known_notes=self.known_notes,
+            closed_bins={item.bin_id: item for item in bins},
+            sealed_transactions=self.sealed_transactions,
+        )
+        return AdmissionView(genesis, self.state, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    refusals: tuple[tuple[str, str] | None, ...]
+    """Reason and message of what is refused, in the order of the batch."""
+    cpu_ns: int
+
+
+class ProcessVerification:
+    """As many batches at a time as there are processes.
+
+    A process that dies takes the batches of all with it: `verify` raises `BrokenProcessPool`, and
+    the bank stops, for it cannot go on without verifying.
+    """
+
+    def __init__(
+        self, genesis: Genesis, workers: int, charge_ns: Callable[[int], None] = lambda spent: None
+    ) -> None:
+        """Start `workers` processes as they are needed; `charge_ns` is told their CPU time."""
+        self.at_once = workers
+        self._charge_ns = charge_ns
+        document = json.dumps(genesis.to_json_object()).encode()
+        self._pool = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(document, os.getpid()),
+        )
+
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._pool, _judge, _Task.of(raws, view))
+        self._charge_ns(answer.cpu_ns)
+        refusals = [
+            None if item is None else Rejection(Reason(item[0]), item[1])
+            for item in answer.refusals
+        ]
+        return verified_elsewhere(raws, view, refusals)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def make_verification(genesis: Genesis, workers: int, cpu: CpuAccount) -> Verification:
+    """Return a bank's verification by so many processes, or by a thread for none."""
+    if workers:
+        return ProcessVerification(
+            genesis, workers, lambda spent_ns: cpu.charge_process(CpuCategory.VERIFY, spent_ns)
+        )
+    thread = cpu.executor(CpuCategory.VERIFY, max_workers=1, thread_name_prefix="verify")
+    return ThreadVerification(thread, os.urandom)
+
+
+_genesis: Genesis | None = None
+"""Of a worker process."""
+
+
+def _begin(genesis: bytes, parent: int) -> None:
+    """Make a new process a worker: interrupts are its parent's business, whose end is its own."""
+    global _genesis
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _genesis = Genesis.from_json_object(json.loads(genesis))
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
+    os._exit(0)
+
+
+def _judge(task: _Task) -> _Answer:
+    assert _genesis is not None, "the process was begun as a worker"
+    begun_ns = time.process_time_ns()
+    verdicts = verify_transactions(task.raws, task.view(_genesis), os.urandom)
+    refusals = [
+        (item.reason.value, item.message) if isinstance(item, Rejection) else None
+        for item in verdicts
+    ]
+    return _Answer(tuple(refusals), time.process_time_ns() - begun_ns)
