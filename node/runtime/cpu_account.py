@@ -1,13 +1,18 @@
 """Where a bank's CPU time goes: what the benchmark divides by the number of transactions.
 
-The event loop's thread is at any moment in one section, and the clock of the thread's CPU is read
-where sections change: time belongs to the innermost one. A coroutine that waits is in no section,
-for others run meanwhile. Of all visits to a section from outside every one, one in sixteen is
-measured, chosen by chance, and stands for sixteen: reading the clock is a system call, and two of
-them at each step of each coroutine took a tenth of a bank's time at full load. Work handed to a
-thread is measured there, from its begin to its end, and belongs to the section that handed it over,
-unless its executor has a category of its own. What all these threads did not use was used by
-threads that are not Python's; gRPC is the only library here that has any.
+The event loop's thread is at any moment in one section; time belongs to the innermost one. A
+coroutine that waits is in no section, for others run meanwhile. What each section took is measured
+by the wall's clock, at each of its visits: reading it costs nothing. That counts too much, for the
+thread may wait for the interpreter or a processor in the middle of a section. So at one visit in
+sixteen, chosen by chance, the clock of the thread's CPU is read as well, and a category's CPU time
+is its wall time times the ratio of the two at those visits (a ratio estimate: visits of very
+different lengths do it no harm, as they would if one stood for sixteen). Reading that clock is a
+system call that takes locks of the scheduler: at each step of each coroutine it took a tenth of a
+bank's time at full load.
+
+Work handed to a thread is measured there, from its begin to its end, and belongs to the section
+that handed it over, unless its executor has a category of its own. What all these threads did not
+use was used by threads that are not Python's; gRPC is the only library here that has any.
 
 What a category holds:
 
@@ -44,7 +49,7 @@ from node.wire.operator_records import CpuReport
 P = ParamSpec("P")
 T = TypeVar("T")
 NANOSECONDS_PER_MS = 1_000_000
-MEASURED_ONE_IN = 16
+SAMPLED_ONE_IN = 16
 """Visits to sections; at full load a bank makes thousands a second."""
 
 
@@ -65,23 +70,32 @@ class CpuAccount:
         self,
         thread_clock_ns: Callable[[], int] = time.thread_time_ns,
         process_clock_ns: Callable[[], int] = time.process_time_ns,
-        measured_one_in: int = MEASURED_ONE_IN,
+        wall_clock_ns: Callable[[], int] = time.perf_counter_ns,
+        sampled_one_in: int = SAMPLED_ONE_IN,
     ) -> None:
-        """The clocks tell the CPU time, in nanoseconds, of the calling thread and the process."""
+        """The first two clocks tell the CPU time of the calling thread and of the process.
+
+        All are in nanoseconds.
+        """
         self._thread_clock_ns = thread_clock_ns
         self._process_clock_ns = process_clock_ns
-        self._one_in = measured_one_in
+        self._wall_clock_ns = wall_clock_ns
+        self._one_in = sampled_one_in
         self._skipped = 0
-        """Visits still to come until the next measured one."""
-        self._measuring_visit = False
-        self._sections_ns = dict.fromkeys(CpuCategory, 0)
-        """Of the measured visits."""
+        """Visits still to come until the next one that is sampled."""
+        self._sampling = False
         self._current = CpuCategory.OTHER
         self._outer: list[CpuCategory] = []
-        self._marked_ns = 0
-        """Thread time up to which a measured visit is booked."""
-        self._started_ns = 0
-        """Of the loop's time outside sections, what belongs to `other`."""
+        self._wall_mark_ns = 0
+        """Wall time up to which the present visit is booked; the other mark is of a sampled one."""
+        self._cpu_mark_ns = 0
+        self._wall_ns = dict.fromkeys(CpuCategory, 0)
+        """Of all visits since they were settled last."""
+        self._sampled_wall_ns = dict.fromkeys(CpuCategory, 0)
+        self._sampled_cpu_ns = dict.fromkeys(CpuCategory, 0)
+        self._loop_ns = dict.fromkeys(CpuCategory, 0.0)
+        """CPU time of the loop's thread up to `_settled_ns`, which it adds up to."""
+        self._settled_ns = 0
         self._threads_ns = dict.fromkeys(CpuCategory, 0)
         self._threads_lock = threading.Lock()
         self._processes_ns = dict.fromkeys(CpuCategory, 0)
@@ -94,13 +108,8 @@ class CpuAccount:
     def serving(self) -> None:
         """Book the event loop's time outside sections as `network` from now on."""
         assert not self._outer, "called outside every section"
-        self._started_ns = self._outside_ns()
+        self._settle()
         self._current = CpuCategory.NETWORK
-
-    def _outside_ns(self) -> int:
-        """Return the loop's time outside sections so far, as far as the sample tells."""
-        sections_ns = self._one_in * sum(self._sections_ns.values())
-        return max(0, self._thread_clock_ns() - sections_ns)
 
     @contextmanager
     def section(self, category: CpuCategory) -> Iterator[None]:
@@ -114,30 +123,62 @@ class CpuAccount:
     def enter(self, category: CpuCategory) -> None:
         """Begin a section inside the present one."""
         if self._outer:
-            if self._measuring_visit:
-                self._book()
-        elif self._skipped:
-            self._skipped -= 1
+            self._book()
         else:
-            # One to twice as many less one, so that no rhythm of the visits meets ours.
-            self._skipped = random.randrange(2 * self._one_in - 1)
-            self._measuring_visit = True
-            self._marked_ns = self._thread_clock_ns()
+            self._begin_visit()
         self._outer.append(self._current)
         self._current = category
 
     def leave(self) -> None:
         """End the innermost section."""
-        if self._measuring_visit:
-            self._book()
+        self._book()
         self._current = self._outer.pop()
-        if not self._outer:
-            self._measuring_visit = False
+
+    def _begin_visit(self) -> None:
+        """Enter a section from outside every one."""
+        self._sampling = self._skipped == 0
+        if self._sampling:
+            # One to twice as many less one, so that no rhythm of the visits meets ours.
+            self._skipped = random.randrange(2 * self._one_in - 1)
+            self._cpu_mark_ns = self._thread_clock_ns()
+        else:
+            self._skipped -= 1
+        self._wall_mark_ns = self._wall_clock_ns()
 
     def _book(self) -> None:
+        """Book what the present visit took since it was booked last."""
+        now_ns = self._wall_clock_ns()
+        spent_ns = now_ns - self._wall_mark_ns
+        self._wall_mark_ns = now_ns
+        self._wall_ns[self._current] += spent_ns
+        if self._sampling:
+            cpu_ns = self._thread_clock_ns()
+            self._sampled_wall_ns[self._current] += spent_ns
+            self._sampled_cpu_ns[self._current] += cpu_ns - self._cpu_mark_ns
+            self._cpu_mark_ns = cpu_ns
+            # Reading the clock of the CPU is not the section's time.
+            self._wall_mark_ns = self._wall_clock_ns()
+
+    def _settle(self) -> None:
+        """Divide the loop's CPU time since the last time among the sections and the outside."""
+        if self._outer:
+            self._book()
         now_ns = self._thread_clock_ns()
-        self._sections_ns[self._current] += now_ns - self._marked_ns
-        self._marked_ns = now_ns
+        spent_ns = now_ns - self._settled_ns
+        self._settled_ns = now_ns
+        estimates = {item: self._wall_ns[item] * self._cpu_ratio(item) for item in CpuCategory}
+        total = sum(estimates.values())
+        scale = min(1.0, spent_ns / total) if total else 1.0
+        for item, estimate in estimates.items():
+            self._loop_ns[item] += scale * estimate
+            self._wall_ns[item] = 0
+        outside = self._outer[0] if self._outer else self._current
+        self._loop_ns[outside] += spent_ns - scale * total
+
+    def _cpu_ratio(self, category: CpuCategory) -> float:
+        """Return CPU time by wall time of a category, as far as the sample tells."""
+        sampled_ns = self._sampled_wall_ns[category]
+        return self._sampled_cpu_ns[category] / sampled_ns if sampled_ns else 1.0
 
     def measured(
         self, category: CpuCategory, work: Coroutine[Any, Any, T]
@@ -202,25 +243,13 @@ class CpuAccount:
 
         return run
 
-    def _current_outside(self) -> CpuCategory:
-        return self._outer[0] if self._outer else self._current
-
     def report(self) -> CpuReport:
         """Return what was used so far, in whole milliseconds; the categories add up."""
-        if self._measuring_visit:
-            self._book()
+        self._settle()
         process_ns = self._process_clock_ns()
         with self._threads_lock:
             threads_ns = dict(self._threads_ns)
-        spent_ns = {
-            item: self._one_in * self._sections_ns[item] + threads_ns[item] for item in CpuCategory
-        }
-        outside_ns = self._outside_ns()
-        if self._current_outside() is CpuCategory.OTHER:
-            spent_ns[CpuCategory.OTHER] += outside_ns
-        else:
-            spent_ns[CpuCategory.OTHER] += min(self._started_ns, outside_ns)
-            spent_ns[CpuCategory.NETWORK] += max(0, outside_ns - self._started_ns)
+        spent_ns = {item: int(self._loop_ns[item]) + threads_ns[item] for item in CpuCategory}
         # Threads at work have used what they will only book at the end; that is no negative time.
         foreign_ns = max(0, process_ns - sum(spent_ns.values()))
         spent_ns[CpuCategory.NETWORK] += foreign_ns

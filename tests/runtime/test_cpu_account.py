@@ -16,19 +16,30 @@ MS = 1_000_000
 
 
 class Clocks:
-    """CPU clocks that tests turn: one of the event loop's thread, one of the whole process."""
+    """Clocks that tests turn: CPU of the event loop's thread and of the process, and the wall's."""
 
     def __init__(self) -> None:
         self.thread_ns = 0
         self.process_ns = 0
+        self.wall_ns = 0
 
     def work(self, ms: int) -> None:
         """The event loop's thread computes."""
         self.thread_ns += ms * MS
         self.process_ns += ms * MS
+        self.wall_ns += ms * MS
 
-    def account(self) -> CpuAccount:
-        return CpuAccount(lambda: self.thread_ns, lambda: self.process_ns, measured_one_in=1)
+    def wait(self, ms: int) -> None:
+        """It waits for a processor, in whatever section it is."""
+        self.wall_ns += ms * MS
+
+    def account(self, sampled_one_in: int = 1) -> CpuAccount:
+        return CpuAccount(
+            lambda: self.thread_ns,
+            lambda: self.process_ns,
+            lambda: self.wall_ns,
+            sampled_one_in=sampled_one_in,
+        )
 
 
 class Desk:
@@ -80,7 +91,23 @@ def test_time_belongs_to_the_innermost_section() -> None:
     assert account.report() == report(other=1, network=34, consensus=20, database=8)
 
 
-def test_of_many_visits_some_are_measured_and_stand_for_all() -> None:
+def test_waiting_for_a_processor_is_no_cpu_time() -> None:
+    clocks = Clocks()
+    account = clocks.account()
+    account.serving()
+    with account.section(CpuCategory.CONSENSUS):
+        clocks.work(2)
+        clocks.wait(50)
+        with account.section(CpuCategory.DATABASE):
+            clocks.wait(10)
+            clocks.work(3)
+    clocks.wait(100)
+    clocks.work(1)
+    assert account.report() == report(consensus=2, database=3, network=1)
+
+
+def test_of_many_visits_some_are_sampled_and_tell_the_ratio_for_all() -> None:
+    """Rare long visits and many short ones, half of their wall time waiting."""
     clocks = Clocks()
     readings: list[int] = []
 
@@ -88,21 +115,38 @@ def test_of_many_visits_some_are_measured_and_stand_for_all() -> None:
         readings.append(clocks.thread_ns)
         return clocks.thread_ns
 
-    account = CpuAccount(thread_ns, lambda: clocks.process_ns, measured_one_in=16)
+    account = CpuAccount(
+        thread_ns, lambda: clocks.process_ns, lambda: clocks.wall_ns, sampled_one_in=16
+    )
     account.serving()
     readings.clear()
-    for _ in range(20_000):
+    consensus_ms = 0
+    for number in range(4_000):
         with account.section(CpuCategory.CONSENSUS):
-            clocks.work(1)
+            work_ms = 200 if number % 100 == 7 else 1
+            consensus_ms += work_ms
+            clocks.work(work_ms)
+            clocks.wait(work_ms)
             with account.section(CpuCategory.DATABASE):
                 clocks.work(2)
         clocks.work(1)
-    # Four readings a measured visit; ten standard deviations around one visit in sixteen.
-    assert 4 * 900 < len(readings) < 4 * 1_600
+    # Four readings a sampled visit; ten standard deviations around one visit in sixteen.
+    assert 4 * 90 < len(readings) < 4 * 410
     seen = account.report()
-    assert seen.total_ms == 80_000
-    assert (seen.database_ms, seen.other_ms) == (2 * seen.consensus_ms, 0)
-    assert 0.72 * 20_000 < seen.consensus_ms < 1.28 * 20_000
+    assert seen.total_ms == consensus_ms + 8_000 + 4_000
+    assert (seen.consensus_ms, seen.database_ms, seen.network_ms) == (consensus_ms, 8_000, 4_000)
+
+
+def test_what_was_reported_does_not_shrink_when_the_ratio_does() -> None:
+    clocks = Clocks()
+    account = clocks.account()
+    with account.section(CpuCategory.CONSENSUS):
+        clocks.work(10)
+    assert account.report() == report(consensus=10)
+    with account.section(CpuCategory.CONSENSUS):
+        clocks.wait(90)
+    seen = account.report()
+    assert seen.consensus_ms >= 10 and seen.total_ms == 10
 
 
 def test_a_section_ends_with_an_exception() -> None:
