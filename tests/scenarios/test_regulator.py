@@ -116,6 +116,10 @@ def test_the_regulator_beside_four_banks(consortium: ConsortiumProcess) -> None:
         consortium, "challenge", "2", "--bank", "dunmere", "--reason", "looks odd", "--json"
     )
     assert (challenge["result"], challenge["challenged_by"]) == ("correct", "dunmere")
+    assert challenge["bank"] != "dunmere", "it is not judged by its own bytes"
+    counts = {"bank": "dunmere", "honest": 0, "malicious": 1, "open": 0}
+    assert status(consortium)["challenge_counts"] == [counts]
+    assert "dunmere" in command(consortium, "regulator", "status").stdout
 
     # By an order a ballot is opened; who has the genesis checks the proof without anybody.
     tag = a_tag(consortium, 2)
