@@ -49,6 +49,8 @@ GENESIS_DOMAIN = b"consortium/genesis/2"
 ACCOUNT_DOMAIN = b"consortium/bank-account"
 
 MAX_ASSETS = 64
+KEPT_SETS = 64
+"""Active sets whose derived values are remembered."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +145,23 @@ class Genesis:
         return self._banks_by_issuer.get(issuer_key)
 
     def active_set(self, banks: Sequence[BankIndex]) -> ActiveSet:
-        """Return the active set of these banks, given in increasing index."""
-        members = (self.banks[bank] for bank in banks)
-        return ActiveSet(
+        """Return the active set of these banks, given in increasing index: one object a set, for
+        it keeps what it computes."""
+        key = tuple(banks)
+        known = self._active_sets.get(key)
+        if known is not None:
+            return known
+        members = (self.banks[bank] for bank in key)
+        made = ActiveSet(
             tuple(
                 Member(member.index, member.consensus_key, member.ballot_key) for member in members
             ),
             self.opener_key,
         )
+        if len(self._active_sets) == KEPT_SETS:
+            self._active_sets.clear()
+        self._active_sets[key] = made
+        return made
 
     def with_possessions(self, proofs: Sequence[bytes]) -> Genesis:
         """Return the same genesis with the banks' proofs of possession, in bank order."""
@@ -159,6 +170,10 @@ class Genesis:
         return replace(
             self, banks=tuple(replace(bank, ballot_possession=proof) for bank, proof in pairs)
         )
+
+    @cached_property
+    def _active_sets(self) -> dict[tuple[BankIndex, ...], ActiveSet]:
+        return {}
 
     @cached_property
     def _assets_by_id(self) -> dict[bytes, AssetDefinition]:
