@@ -24,8 +24,11 @@ from node.runtime.verification_workers import Verification
 
 logger = logging.getLogger(__name__)
 
-BATCH_LIMIT = 100
-"""Transactions in one verification batch: more would gain little and keep the first one waiting."""
+BATCH_LIMIT = 400
+"""Transactions in one verification batch. Four hundred cost a quarter less each than a hundred, and
+wait for each other only where so many have piled up."""
+COMPANY = 100
+"""So many need not wait for more."""
 BUSY_S = 0.25
 """A batch that ended so recently means load."""
 GATHER_S = 0.05
@@ -198,7 +201,7 @@ class Admission:
         A batch costs as much for its shared bases and rings as for dozens of its transactions.
         """
         idle_s = self._clock.monotonic_s() - self._last_batch_s
-        if idle_s < BUSY_S and len(self._lanes) < BATCH_LIMIT:
+        if idle_s < BUSY_S and len(self._lanes) < COMPANY:
             await asyncio.sleep(GATHER_S)
 
     async def _verify_batch(self, batch: Sequence[Pending]) -> None:
