@@ -21,7 +21,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.proofs import SealedView, verify_sealed
 
 BATCH = 100
-"""Of the banks (`node.runtime.admission.BATCH_LIMIT`)."""
+"""Of a full block; under load banks verify up to `node.runtime.admission.BATCH_LIMIT` together."""
 REPETITIONS = 7
 
 
