@@ -27,6 +27,8 @@ from node.client.workload_file import Workload, open_workload
 
 DRAIN, ACCOUNT, USED_UP = "consortium_drain", "consortium_account", "consortium_used_up"
 """Messages between master and workers."""
+CALLS_AT_ONCE = 512
+"""Of one process; gevent's own limit is ten."""
 ANSWER_GRACE_S = 10.0
 PERCENTS = (0.5, 0.95, 0.99)
 
@@ -56,8 +58,8 @@ class Session:
         self._environment = environment
         self._options = options
         self.banks = Banks.load(options.directory)
-        # gRPC waits for each channel in a thread of this pool.
-        gevent.get_hub().threadpool.maxsize += len(self.banks)
+        # Under gevent a call waits for its answer in a thread of this pool.
+        gevent.get_hub().threadpool.maxsize = CALLS_AT_ONCE
         self.workload: Workload | None = None
         self.payments: Payments | None = None
         self._stock: Stock | None = None

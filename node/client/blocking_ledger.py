@@ -137,10 +137,8 @@ class BlockingLedger:
         submission: bool = False,
     ) -> T:
         with self._typed_errors(submission) as fail:
-            # Calls of one channel share the thread that waits for answers; a plain call would
-            # take one of its own, of which gevent has ten.
-            call = getattr(self._stub, method).future(request, timeout=self._deadline_s)
-            return fail.checked(read, call.result())
+            answer = getattr(self._stub, method)(request, timeout=self._deadline_s)
+            return fail.checked(read, answer)
 
     def _typed_errors(self, submission: bool = False) -> _TypedErrors:
         return _TypedErrors(str(self.endpoint), submission)
