@@ -13,6 +13,7 @@ from node.cli.failure import EXIT_FAILED
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, say
 from node.client.workload_file import LOCAL, WIDE
+from node.runtime.config import MAX_VERIFY_WORKERS
 from node.runtime.consortium_directory import ConsortiumDirectory
 
 
@@ -187,6 +188,12 @@ PATH = click.Path(path_type=Path, dir_okay=False)
     default=0.0,
     help="Round trip in ms between banks that you set apart, for the report and the model.",
 )
+@click.option(
+    "--verify-workers",
+    type=click.IntRange(0, MAX_VERIFY_WORKERS),
+    default=0,
+    help="Processes a bank that verify, of the consortium that is made.  [default: a thread]",
+)
 @click.option("--no-doctor", is_flag=True, help="Compare state roots only, at the end.")
 @click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")
 @click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
@@ -203,6 +210,7 @@ def throughput(
     directory: Path | None,
     in_flight: int | None,
     rtt_ms: float,
+    verify_workers: int,
     no_doctor: bool,
     html_file: Path | None,
     json_file: Path | None,
@@ -239,6 +247,7 @@ def throughput(
         in_flight=in_flight,
         with_doctor=not no_doctor,
         rtt_ms=rtt_ms,
+        verify_workers=verify_workers,
     )
     try:
         report = asyncio.run(measure_throughput(options, say))

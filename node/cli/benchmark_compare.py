@@ -180,6 +180,7 @@ def _warnings(before: Json, after: Json) -> list[str]:
         "cores": ("machine", "cores"),
         "banks": ("consortium", "banks"),
         "round trip": ("consortium", "rtt_ms"),
+        "number of verifying processes": ("consortium", "verify_workers"),
         "workload": ("workload", "name"),
         "ring base": ("workload", "ring_base"),
         "Python": ("software", "python"),

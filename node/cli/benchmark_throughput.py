@@ -95,6 +95,8 @@ class ThroughputOptions:
     with_doctor: bool = True
     rtt_ms: float = 0.0
     """Round trip between banks that are apart, as whoever measures knows it."""
+    verify_workers: int = 0
+    """Processes a bank that verify; 0 is a thread."""
 
     @property
     def ramp_s(self) -> float:
@@ -127,7 +129,9 @@ async def measure_throughput(options: ThroughputOptions, tell: Tell) -> Report:
         measured_directory(options.directory) as directory,
     ):
         tell("starting the consortium")
-        async with running_consortium(directory, workload, tell) as consortium:
+        async with running_consortium(
+            directory, workload, tell, options.verify_workers
+        ) as consortium:
             return await Measurement(consortium, workload, options, tell).run(started_at)
 
 
@@ -219,6 +223,7 @@ class Measurement:
             "batch_wait_ms": parameters.batch_wait_ms,
             "followed_bank": FOLLOWED_BANK,
             "rtt_ms": self._options.rtt_ms,
+            "verify_workers": self._options.verify_workers,
         }
 
     def _describe_workload(self) -> dict[str, object]:

@@ -46,18 +46,19 @@ def measured_directory(chosen: Path | None) -> Generator[ConsortiumDirectory]:
 
 @asynccontextmanager
 async def running_consortium(
-    directory: ConsortiumDirectory, workload: Workload, tell: Tell
+    directory: ConsortiumDirectory, workload: Workload, tell: Tell, verify_workers: int = 0
 ) -> AsyncGenerator[Consortium]:
     """Yield a consortium of the workload's chain, every bank ready and linked.
 
-    One that runs in the directory is used and goes on; otherwise `consortium up` runs meanwhile.
+    One that runs in the directory is used and goes on; otherwise `consortium up` runs meanwhile,
+    with `verify_workers` processes a bank that verify.
     Raises `CommandFailed`.
     """
     if directory.exists() and is_supervised(directory):
         tell(f"measuring the consortium that runs in {directory.root}")
         yield await _ready(_checked(directory, workload), lambda: None)
         return
-    with _up(directory, workload.path) as process:
+    with _up(directory, workload.path, verify_workers) as process:
 
         def require_alive() -> None:
             if process.poll() is not None:
@@ -111,11 +112,14 @@ def _log_of(directory: ConsortiumDirectory) -> Path:
 
 
 @contextmanager
-def _up(directory: ConsortiumDirectory, workload: Path) -> Generator[subprocess.Popen[bytes]]:
+def _up(
+    directory: ConsortiumDirectory, workload: Path, verify_workers: int
+) -> Generator[subprocess.Popen[bytes]]:
     """Run `consortium up` in a session of its own, and stop all of it afterwards."""
     log_file = _log_of(directory)
     log_file.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["up", "--genesis", str(workload), "--data", str(directory.root), "--no-regulator"]
+    arguments += ["--verify-workers", str(verify_workers)]
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", NODE_MODULE, *arguments],

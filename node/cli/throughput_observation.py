@@ -172,7 +172,8 @@ class Observer:
         return Memory(**sizes, shared_once=exact)
 
     def _role(self, process: psutil.Process, bank_ids: set[int]) -> str:
-        if process.pid in bank_ids:
+        # A bank's own processes verify for it.
+        if process.pid in bank_ids or process.ppid() in bank_ids:
             return "banks"
         if process.pid == psutil.Process().pid:
             return "client"

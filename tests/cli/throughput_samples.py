@@ -154,6 +154,7 @@ def report(*runs: Run, **fields: Any) -> Report:
             "batch_wait_ms": 50,
             "followed_bank": 0,
             "rtt_ms": 0.0,
+            "verify_workers": 0,
         },
         workload={
             "name": "local",
