@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 import node
 from node.cli.access import Consortium
 from node.cli.failure import EXIT_FAILED, EXIT_UNREACHABLE, EXIT_USAGE, CommandFailed
@@ -127,7 +129,7 @@ def _require_running(directory: ConsortiumDirectory) -> None:
 
 def _command(order: LoadOrder, workload_file: Path, place: Path) -> list[str]:
     options: list[str] = [
-        *("--headless", "--only-summary", "--skip-log-setup"),
+        *("--headless", "--only-summary"),
         *("--users", str(order.users), "--spawn-rate", str(order.users)),
         *("--run-time", f"{order.seconds:.0f}s" if order.seconds >= 1 else "1s"),
         *("--data", str(order.directory.root.resolve())),
@@ -163,12 +165,14 @@ def _run_locust(order: LoadOrder, workload_file: Path, place: Path) -> Mapping[s
         )
     try:
         with timed_progress("running the load", order.seconds) as meter:
-            _watch(process, place / "load_stats.csv", order.seconds, meter)
+            interrupted = _watch(process, place / "load_stats.csv", order.seconds, meter)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
     summary_file = place / "summary.json"
+    if interrupted and not summary_file.exists():
+        raise click.Abort
     if not summary_file.exists():
         end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
         for line in end:
@@ -183,14 +187,14 @@ def _run_locust(order: LoadOrder, workload_file: Path, place: Path) -> Mapping[s
 
 def _watch(
     process: subprocess.Popen[bytes], stats_file: Path, seconds: float, meter: TimedMeter
-) -> None:
-    """Show progress until Locust has ended; pass an interrupt on once."""
+) -> bool:
+    """Show progress until Locust has ended; pass an interrupt on, and return whether one came."""
     begun_s = time.monotonic()
     interrupted = False
     while time.monotonic() < begun_s + seconds + PATIENCE_S:
         try:
             process.wait(LOOK_S)
-            return
+            break
         except subprocess.TimeoutExpired:
             meter(time.monotonic() - begun_s, _progress_of(stats_file))
         except KeyboardInterrupt:
@@ -199,6 +203,7 @@ def _watch(
             interrupted = True
             say("ending the load; payments under way are waited for (Ctrl-C again: no longer)")
             process.send_signal(signal.SIGTERM)
+    return interrupted
 
 
 def _progress_of(stats_file: Path) -> str:

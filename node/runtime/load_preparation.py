@@ -58,7 +58,7 @@ BLOCK_INTERVAL_MS = 1_000
 """Between two blocks that fund: shorter than a bin's age, so that bins close only when full."""
 SEEDED_TIME_MS = TimeMs(1_774_981_800_000)
 """Header time of a genesis from a seed: 2026-04-01 00:00 at UTC+05:30."""
-ISSUES_A_TASK = 20
+ISSUES_A_TASK = 10
 AHEAD_A_JOB = 3
 """Tasks handed to each worker before the first of them is done."""
 
