@@ -59,12 +59,12 @@ def model_lines(outcome: ModelOutcome) -> list[str]:
         f"{predicted.block_ms:.0f} ms without other work",
         f"CPU of all banks for one transaction: {predicted.cpu_ms_per_transaction:.2f} ms",
         "",
-        f"{'measured windows':<40}{'measured':>10}{'model':>10}{'error':>8}",
+        f"{'measured windows':<51}{'measured':>10}{'model':>10}{'error':>8}",
     ]
     for point in outcome.checked.points:
-        where = f"{point.place.banks} banks, {point.place.cores:g} cores, {point.load}"
+        where = f"{point.place.banks} banks, {point.place.cores:.2f} cores, {point.load}"
         lines.append(
-            f"{where:<28}{point.what:<12}{point.measured:>10.1f}{point.predicted:>10.1f}"
+            f"{where:<38} {point.what:<12}{point.measured:>10.1f}{point.predicted:>10.1f}"
             f"{100 * point.error:>+7.0f}%"
         )
     for what in ("TPS", "finality ms"):

@@ -230,7 +230,7 @@ class Point:
     load: str
     place: Place
     what: str
-    """`TPS` at saturation, otherwise `finality ms`, of which the mean was measured."""
+    """`TPS` at saturation and beyond, otherwise `finality ms`, of which the mean was measured."""
     measured: float
     predicted: float
 
@@ -306,10 +306,10 @@ def check(costs: Costs, reports: Sequence[Json]) -> Check:
 
 
 def _point(costs: Costs, place: Place, run: Json) -> Point:
-    if run["rate"] is None:
-        predicted = min(bounds(costs, place).values())
-        return Point("saturation", place, "TPS", float(run["sealed_tps"]), predicted)
-    rate = float(run["rate"])
-    predicted = predict_finality(costs, place, rate)
-    measured = float(run["finality_ms"]["mean"])
-    return Point(f"{rate:g}/s", place, "finality ms", measured, predicted)
+    limit = min(bounds(costs, place).values())
+    load = "saturation" if run["rate"] is None else f"{run['rate']:g}/s"
+    # Beyond what can be sealed queues grow without end, and finality with the length of the window.
+    if run["rate"] is None or run["rate"] >= MOST_UTILISATION * limit:
+        return Point(load, place, "TPS", float(run["sealed_tps"]), limit)
+    predicted = predict_finality(costs, place, float(run["rate"]))
+    return Point(load, place, "finality ms", float(run["finality_ms"]["mean"]), predicted)

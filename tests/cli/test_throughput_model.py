@@ -146,6 +146,13 @@ def test_costs_come_from_reports_by_bank() -> None:
     assert points[0].error == pytest.approx(0.2)
 
 
+def test_beyond_saturation_the_rate_is_checked_and_not_the_finality() -> None:
+    costs = costs_of(reports(run()))
+    (point,) = check(costs, reports(run(150.0))).points
+    assert (point.load, point.what, point.measured) == ("150/s", "TPS", 100.0)
+    assert point.predicted == pytest.approx(120)
+
+
 def test_windows_of_several_sizes_tell_what_a_block_costs() -> None:
     """The samples' CPU time is the same in every window, so small blocks cost more each."""
     costs = costs_of(reports(run(tps=100), run(25.0, tps=25)))
