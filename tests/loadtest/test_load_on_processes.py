@@ -66,29 +66,34 @@ def test_a_prepared_load_is_sealed_whole_and_the_ledgers_are_clean(
     assert f"every bank holds {header.funded_height} blocks" in running.log.read_text()
     assert not running.directory.pending_ledger_file.exists()
 
-    paid = running.json(
-        *("load", "run", "--users", "4", "--minutes", "0.05", "--mix", "pay", "--processes", "2")
-    )
-    account = paid["account"]
-    assert 1 <= account["sealed"] == account["acknowledged"] <= TRANSACTIONS
-    assert (account["lost"], account["undecided"], account["refused"]) == (0, 0, {})
-    assert paid["workload"]["name"] == "local"
-    assert {row["name"]: row["requests"] for row in paid["requests"]} == {
-        "admission": account["acknowledged"],
-        "sealed": account["sealed"],
+    # It ends when two processes together have submitted every transaction, each of them once.
+    paid = running.json(*("load", "run", "--users", "12", "--minutes", "9", "--processes", "2"))
+    assert paid["used_up"] is True
+    assert paid["account"] == {
+        "submitted": TRANSACTIONS,
+        "acknowledged": TRANSACTIONS,
+        "sealed": TRANSACTIONS,
+        "rejected": {},
+        "refused": {},
+        "undecided": 0,
+        "lost": 0,
+        "unanswered": 0,
     }
+    assert paid["workload"]["name"] == "local"
+    requests = {row["name"]: row for row in paid["requests"]}
+    assert requests["sealed"]["requests"] == TRANSACTIONS
+    assert requests["sealed"]["failures"] == 0
 
-    # A later run goes on behind it, until the file is used up.
-    rest = running.json(*("load", "run", "--users", "8", "--minutes", "1"))
-    assert rest["used_up"] is True
-    assert rest["account"]["refused"] == {}
-    assert rest["account"]["sealed"] == rest["account"]["acknowledged"]
+    # A later run finds that there is nothing left, and submits nothing twice.
+    again = running.run(*("load", "run", "--minutes", "9", "--json"), check=False)
+    assert again.returncode == 1
+    assert json.loads(again.stdout)["account"]["submitted"] == 0
+    assert "the workload file was used up" in again.stderr
 
     found = running.json("doctor")
     assert found["clean"] is True
-    sealed = account["sealed"] + rest["account"]["sealed"]
     issues = header.bins * 16 // 4
-    assert found["transactions"] == issues + sealed
+    assert found["transactions"] == issues + TRANSACTIONS
 
     other = running.run("up", "--genesis", str(REPOSITORY / "pyproject.toml"), check=False)
     assert other.returncode != 0
