@@ -24,9 +24,10 @@ from node.runtime.verification_workers import Verification
 
 logger = logging.getLogger(__name__)
 
-BATCH_LIMIT = 400
-"""Transactions in one verification batch. Four hundred cost a quarter less each than a hundred, and
-wait for each other only where so many have piled up."""
+BATCH_LIMIT = 200
+"""Transactions in one verification batch. Two hundred cost a sixth less each than a hundred, and
+wait for each other only where so many have piled up; with more, a vote that needs one of them
+would wait for too long."""
 COMPANY = 100
 """So many need not wait for more."""
 BUSY_S = 0.25
@@ -72,6 +73,7 @@ class Admission:
         """Until the verdict, by canonical bytes."""
         self._verdicts: OrderedDict[TransactionId, VerifiedTransaction] = OrderedDict()
         self._arrived = asyncio.Event()
+        self._urgent_arrived = asyncio.Event()
         self._last_batch_s = clock.monotonic_s() - BUSY_S
         self._under_way: set[asyncio.Task[None]] = set()
         """Batches, where several are verified at the same time."""
@@ -125,6 +127,7 @@ class Admission:
         under_way = self._pending.get(raw)
         if under_way is not None:
             self._lanes.hurry(under_way)
+            self._urgent_arrived.set()
             try:
                 return await asyncio.shield(under_way.ticket)
             except Rejection:
@@ -151,25 +154,40 @@ class Admission:
         pending = Pending(raw, source, asyncio.get_running_loop().create_future())
         self._pending[raw] = pending
         self._lanes.put(pending, urgent=urgent)
-        self._arrived.set()
+        (self._urgent_arrived if urgent else self._arrived).set()
         return pending
 
     async def run(self) -> None:
         """Verify until cancelled."""
+        loop = asyncio.get_running_loop()
+        both = (loop.create_task(self._verify_arrivals()), loop.create_task(self._verify_urgent()))
         try:
-            while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                self._raise_failure()
-                while len(self._lanes):
-                    await self._gather_company()
-                    await self._begin_batch(self._lanes.take(BATCH_LIMIT))
-                    await self._begin_batch(self._lanes.take_suspect())
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
         finally:
-            for task in self._under_way:
+            for task in (*both, *self._under_way):
                 task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await asyncio.gather(*both, *self._under_way, return_exceptions=True)
             self._verification.close()
+
+    async def _verify_arrivals(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            self._raise_failure()
+            while self._lanes.patient:
+                await self._gather_company()
+                await self._begin_batch(self._lanes.take(BATCH_LIMIT))
+                await self._begin_batch(self._lanes.take_suspect())
+
+    async def _verify_urgent(self) -> None:
+        """What a vote waits for is verified beside the batch under way, not behind it."""
+        while True:
+            await self._urgent_arrived.wait()
+            self._urgent_arrived.clear()
+            while batch := self._lanes.take_urgent(BATCH_LIMIT):
+                await self._verify_batch(batch)
 
     async def _begin_batch(self, batch: Sequence[Pending]) -> None:
         """Verify a batch; return when another one may begin."""

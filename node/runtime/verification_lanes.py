@@ -58,12 +58,17 @@ class VerificationLanes:
         return self._waiting
 
     @property
+    def patient(self) -> int:
+        """How many wait that are not urgent."""
+        return self._waiting - len(self._urgent)
+
+    @property
     def suspects(self) -> tuple[str, ...]:
         """Sources in bad standing, for status and alarms."""
         return tuple(sorted(self._suspects))
 
     def put(self, pending: Pending, *, urgent: bool = False) -> None:
-        """Let a transaction wait; an urgent one overtakes all that are not."""
+        """Let a transaction wait; the urgent ones have a queue of their own."""
         lane = self._suspects.get(pending.source)
         if urgent:
             self._urgent.append(pending)
@@ -85,16 +90,17 @@ class VerificationLanes:
             del self._common[pending.source]
 
     def take(self, limit: int) -> list[Pending]:
-        """Return the next batch: at most `limit` urgent ones, or of the common queue, or one of a
-        suspect.
+        """Return the next batch: at most `limit` of the common queue, or one of a suspect.
 
         Suspects are served when nobody else waits, and after every common batch one of them.
         """
+        batch = self._take_common(limit) or self._take_suspect()
+        self._left(batch)
+        return batch
+
+    def take_urgent(self, limit: int) -> list[Pending]:
+        """Return the next batch of what blocks need at once."""
         batch = [self._urgent.popleft() for _ in range(min(limit, len(self._urgent)))]
-        if not batch:
-            batch = self._take_common(limit)
-        if not batch:
-            batch = self._take_suspect()
         self._left(batch)
         return batch
 

@@ -56,23 +56,23 @@ class Verification(Protocol):
 
 
 class ThreadVerification:
-    """One batch at a time in a thread."""
+    """One batch at a time in a thread, and beside it what a vote waits for."""
 
     at_once = 1
 
-    def __init__(self, thread: Executor, random_bytes: RandomBytes) -> None:
-        """`thread` has one worker; `random_bytes` draws the weights (IDX1 10.5)."""
-        self._thread = thread
+    def __init__(self, threads: Executor, random_bytes: RandomBytes) -> None:
+        """`threads` has two workers; `random_bytes` draws the weights (IDX1 10.5)."""
+        self._threads = threads
         self._random_bytes = random_bytes
 
     async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._thread, verify_transactions, raws, view, self._random_bytes
+            self._threads, verify_transactions, raws, view, self._random_bytes
         )
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ def make_verification(genesis: Genesis, workers: int, cpu: CpuAccount) -> Verifi
         return ProcessVerification(
             genesis, workers, lambda spent_ns: cpu.charge_process(CpuCategory.VERIFY, spent_ns)
         )
-    thread = cpu.executor(CpuCategory.VERIFY, max_workers=1, thread_name_prefix="verify")
-    return ThreadVerification(thread, os.urandom)
+    threads = cpu.executor(CpuCategory.VERIFY, max_workers=2, thread_name_prefix="verify")
+    return ThreadVerification(threads, os.urandom)
 
 
 _genesis: Genesis | None = None

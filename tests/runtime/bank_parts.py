@@ -149,7 +149,7 @@ async def open_bank(
         blamed.append((source, rejection.reason.value))
 
     others, clock, available = OtherBanks(), StoppedClock(), list[int]()
-    verification = verification or ThreadVerification(ThreadPoolExecutor(1, "verify"), os.urandom)
+    verification = verification or ThreadVerification(ThreadPoolExecutor(2, "verify"), os.urandom)
     admission = Admission(chain, verification, clock, on_blame)
     mempool, tracker = Mempool(limits or MempoolLimits()), TransactionTracker()
     pool = TransactionPool(

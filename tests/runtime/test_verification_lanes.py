@@ -65,7 +65,7 @@ def test_valid_transactions_restore_a_source() -> None:
     assert lanes.take(100) == [waiting]
 
 
-def test_what_a_block_names_overtakes_everything_that_waits() -> None:
+def test_what_a_block_names_waits_behind_nothing() -> None:
     lanes = VerificationLanes()
     lanes.blame("client/liar")
     flood = [pending("client/a", number) for number in range(3)]
@@ -76,7 +76,7 @@ def test_what_a_block_names_overtakes_everything_that_waits() -> None:
     lanes.put(named, urgent=True)
     lanes.hurry(flood[1])
     lanes.hurry(liars[1])
-    assert lanes.take(100) == [named, flood[1], liars[1]]
+    assert lanes.take_urgent(100) == [named, flood[1], liars[1]]
     assert lanes.take(100) == [flood[0], flood[2]]
     lanes.hurry(flood[0])
     assert lanes.take(100) == [liars[0]]
@@ -104,3 +104,16 @@ def test_section_12_sources_take_turns_in_the_common_batches() -> None:
     assert lanes.take(2) == [flood[1], late]
     assert lanes.take(100) == flood[2:]
     assert (len(lanes), lanes.take(100)) == (0, [])
+
+
+def test_what_is_urgent_leaves_its_queue_and_has_one_of_its_own() -> None:
+    lanes = VerificationLanes()
+    items = [pending(f"bank/{number}", number) for number in range(3)]
+    for item in items:
+        lanes.put(item)
+    lanes.hurry(items[1])
+    assert (len(lanes), lanes.patient) == (3, 2)
+    assert lanes.take_urgent(100) == [items[1]]
+    assert lanes.take_urgent(100) == []
+    assert lanes.take(100) == [items[0], items[2]]
+    assert (len(lanes), lanes.patient) == (0, 0)

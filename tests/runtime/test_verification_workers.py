@@ -128,3 +128,26 @@ async def test_a_process_that_dies_ends_admission(bank: Bank) -> None:
             await running
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_what_a_vote_waits_for_is_verified_beside_the_batch_under_way(
+    module_database_url: Callable[[], str],
+) -> None:
+    ledger, gate = Chain(seed="urgent"), _Gate()
+    gate.at_once = 2
+    async with open_bank(ledger, module_database_url, verification=_OneAtATime(gate)) as opened:
+        slow = asyncio.create_task(opened.admission.verify(ledger.mint([1]), "client/a"))
+        await asyncio.sleep(0.05)
+        named = asyncio.create_task(opened.admission.verify_named(ledger.mint([2]), "bank/1"))
+        async with asyncio.timeout(10):
+            await asyncio.gather(slow, named)
+
+
+class _OneAtATime:
+    """A verification that has one place for what arrives."""
+
+    at_once = 1
+
+    def __init__(self, gate: _Gate) -> None:
+        self.verify = gate.verify
+        self.close = gate.close
