@@ -103,11 +103,12 @@ class ClosedBin:
 
     @classmethod
     def of_packed(
-        cls, bin_id: int, asset: bytes, packed: bytes, count: int, ring_base: int
+        cls, bin_id: int, asset: bytes, packed: bytes, count: int, ring_base: int, digest: bytes
     ) -> "ClosedBin":
-        """Return a bin again from its own fields, without checking them again."""
+        """Return a bin again from its own fields and digest, without checking them again."""
         closed = cls.__new__(cls)
         closed._set(bin_id, asset, packed, count, ring_base)
+        closed.__dict__["digest"] = digest
         return closed
 
     @property

@@ -6,13 +6,17 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from node.cli.options import data_option, json_option
-from node.runtime.config import MAX_VERIFY_WORKERS, REPLAY, SNAPSHOT, load_node_config
+from node.runtime.config import MAX_VERIFY_WORKERS, REPLAY, SNAPSHOT, NodeConfig, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.structured_log import configure_logging
+
+if TYPE_CHECKING:
+    from node.runtime.verification_workers import WorkerPool
 
 CONFIG = click.Path(path_type=Path, dir_okay=False)
 
@@ -46,8 +50,7 @@ def command(context: click.Context, config: Path | None) -> None:
 @click.option(
     "--verify-workers",
     type=click.IntRange(0, MAX_VERIFY_WORKERS),
-    help="Processes that verify transactions, where the machine has cores for them.  "
-    "[default: as configured, or one thread]",
+    help="Processes that verify transactions; 0 for threads.  [default: as configured, or 1]",
 )
 def run(config: Path, supervised: bool, allow_faults: bool, verify_workers: int | None) -> None:
     """Run one bank's node in the foreground until SIGTERM or Ctrl-C.
@@ -78,7 +81,21 @@ def _run(
         allow_faults=config.allow_faults or allow_faults,
         verify_workers=config.verify_workers if verify_workers is None else verify_workers,
     )
-    sys.exit(int(asyncio.run(run_node(config))))
+    sys.exit(int(asyncio.run(run_node(config, _worker_pool(config)))))
+
+
+def _worker_pool(config: NodeConfig) -> WorkerPool | None:
+    """Fork the processes that verify, now that there are no threads; what is wrong with the
+    genesis file the node itself will say."""
+    from node.runtime.verification_workers import WorkerPool
+
+    if not config.verify_workers:
+        return None
+    try:
+        genesis = config.genesis_file.read_bytes()
+    except OSError:
+        return None
+    return WorkerPool.start(genesis, config.verify_workers)
 
 
 @command.command()

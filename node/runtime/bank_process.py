@@ -60,7 +60,11 @@ class BankProcess:
         return self._process.pid if self._process is not None and self.running else None
 
     async def start(self) -> None:
-        """Start the node in a session of its own, so that Ctrl-C does not reach it."""
+        """Start the node in a process group of its own, so that Ctrl-C does not reach it.
+
+        Not in a session: the scheduler of Linux shares processor time between sessions first, and
+        would let a bank's verification compete with every other bank's consensus.
+        """
         assert not self.running, "one process a bank"
         rotate_log(self.bank.log_file)
         with self.bank.log_file.open("ab") as log:
@@ -82,7 +86,7 @@ class BankProcess:
                 stdout=log,
                 stderr=log,
                 env=environment(),
-                start_new_session=True,
+                process_group=0,
             )
         self._reference = ProcessReference(self._process.pid, time.time())
         with contextlib.suppress(Exception):

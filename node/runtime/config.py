@@ -26,6 +26,7 @@ class ConfigurationError(Exception):
     """The operator's configuration cannot be used; the message names the file and the field."""
 
 
+DEFAULT_VERIFY_WORKERS = 1
 MAX_VERIFY_WORKERS = 64
 
 
@@ -70,8 +71,8 @@ class NodeConfig:
     log_level: str = "INFO"
     scrub_percent: int = 1
     """Share of one core for reading the stored history again, which finds damage; 0 for never."""
-    verify_workers: int = 0
-    """Processes that verify transactions; 0 for a thread of the node's own process."""
+    verify_workers: int = DEFAULT_VERIFY_WORKERS
+    """Processes that verify transactions; 0 for threads of the node's own process."""
     join: str = field(default=REPLAY)
     """How an empty database gets the ledger: `REPLAY` or `SNAPSHOT`."""
     supervised: bool = field(default=False)
@@ -107,7 +108,7 @@ def _optional(table: dict[str, Any], key: str, default: T, where: str) -> T:
 
 
 def _workers(table: dict[str, Any], where: str) -> int:
-    value = _optional(table, "verify_workers", 0, where)
+    value = _optional(table, "verify_workers", DEFAULT_VERIFY_WORKERS, where)
     if not 0 <= value <= MAX_VERIFY_WORKERS:
         raise ConfigurationError(
             f"{where}: `verify_workers` must be from 0 to {MAX_VERIFY_WORKERS}"
@@ -232,7 +233,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         f"mempool_transactions = {config.mempool_transactions}",
         f"mempool_bytes = {config.mempool_bytes}",
         f"scrub_percent = {config.scrub_percent}",
-        *([f"verify_workers = {config.verify_workers}"] if config.verify_workers else []),
+        f"verify_workers = {config.verify_workers}",
         "",
         "[log]",
         f"level = {quote(config.log_level)}",

@@ -66,7 +66,7 @@ from node.runtime.regulator_supervision import SupervisionBackend
 from node.runtime.secrets_directory import read_private
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
-from node.runtime.verification_workers import make_verification
+from node.runtime.verification_workers import WorkerPool, make_verification
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.errors import (
@@ -151,6 +151,7 @@ class Node:
         integrity: Integrity,
         stopping: asyncio.Event,
         cpu: CpuAccount,
+        pool: WorkerPool | None,
     ) -> None:
         self._config = config
         self._cpu = cpu
@@ -186,7 +187,7 @@ class Node:
             self._clock,
             self._on_linked,
         )
-        verification = make_verification(chain.genesis, config.verify_workers, cpu)
+        verification = make_verification(pool, cpu)
         self._admission = Admission(chain, verification, self._clock, self._on_blame)
         self._catch_up = CatchUp(chain, self._admission, database, self._network)
         self._pool = self._make_pool()
@@ -508,19 +509,25 @@ async def open_database(
         return await attempt()
 
 
-async def run_node(config: NodeConfig) -> ExitCode:
-    """Run one bank's node until SIGTERM, SIGINT or an operator's Shutdown; return its exit code."""
+async def run_node(config: NodeConfig, pool: WorkerPool | None = None) -> ExitCode:
+    """Run one bank's node until SIGTERM, SIGINT or an operator's Shutdown; return its exit code.
+
+    It verifies with `pool`, with threads of its own if there is none.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     cpu = CpuAccount()
     loop.set_default_executor(cpu.executor())
-    return await run_node_until(config, stopping, cpu)
+    return await run_node_until(config, stopping, cpu, pool)
 
 
 async def run_node_until(
-    config: NodeConfig, stopping: asyncio.Event, cpu: CpuAccount | None = None
+    config: NodeConfig,
+    stopping: asyncio.Event,
+    cpu: CpuAccount | None = None,
+    pool: WorkerPool | None = None,
 ) -> ExitCode:
     """Run one bank's node until `stopping` is set or it cannot go on; return its exit code."""
     cpu = cpu or CpuAccount()
@@ -548,7 +555,9 @@ async def run_node_until(
             check_tip(genesis, tip, Ed25519Verifier())
             chain = Chain(genesis, database, tip.header, tip.state, tip.seal)
             cpu.measure_calls(database, CpuCategory.DATABASE)
-            node = Node(config, genesis, signers, guard, database, chain, integrity, stopping, cpu)
+            node = Node(
+                config, genesis, signers, guard, database, chain, integrity, stopping, cpu, pool
+            )
             await _run_unless_lost(node, lost, stopping)
     except (
         ConfigurationError,

@@ -1,15 +1,20 @@
-"""Where batches of transactions are verified: in a thread of the bank's process, or in processes.
+"""Where batches of transactions are verified: in processes of their own, or in a thread.
 
-A multi-scalar multiplication runs beside the event loop in a thread, but collecting what it
-multiplies is Python's work, about half of all, and Python computes in one thread at a time. A bank
-with cores of its own therefore verifies in processes (`consortium node run --verify-workers N`):
-they get canonical bytes and the part of the state that verification reads, and give verdicts. The
-verdicts are those of `verify_transactions` either way.
+A bank that is started by itself forks its verifying processes before it does anything else. They
+run at a low priority. So its event loop neither waits for an interpreter lock that a verification
+holds nor for a core that one uses, which under full load cost every step of a round 0.4 s. They
+get canonical bytes and the part of the state that verification reads, and give verdicts, those of
+`verify_transactions`. On a machine with more cores there may be more of them (`--verify-workers`).
+
+Without them (`--verify-workers 0`) a thread does the same: a multi-scalar multiplication runs
+beside the event loop, but collecting what it multiplies is Python's work, about half of all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -19,6 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from crypto.randomness import RandomBytes
@@ -36,6 +42,8 @@ from node.ledger.state import LedgerState
 from node.runtime.cpu_account import CpuAccount, CpuCategory
 
 PARENT_CHECK_S = 2.0
+NICENESS = 10
+"""Verification uses what consensus and databases leave: it is most of the work, and can wait."""
 
 Verdicts = tuple[VerifiedTransaction | Rejection, ...]
 
@@ -84,8 +92,8 @@ class _Task:
     spent: frozenset[bytes]
     known_notes: frozenset[bytes]
     sealed_transactions: frozenset[bytes]
-    bins: tuple[tuple[int, bytes, bytes, int], ...]
-    """(id, asset, packed notes, count) of each closed bin."""
+    bins: tuple[tuple[int, bytes, bytes, int, bytes], ...]
+    """(id, asset, packed notes, count, digest) of each closed bin."""
 
     @staticmethod
     def of(raws: Sequence[bytes], view: AdmissionView) -> _Task:
@@ -98,7 +106,7 @@ class _Task:
             facts.sealed_transactions,
             tuple(
                 [
-                    (item.bin_id, item.asset, item.packed, item.count)
+                    (item.bin_id, item.asset, item.packed, item.count, item.digest)
                     for item in facts.closed_bins.values()
                 ]
             ),
@@ -107,8 +115,8 @@ class _Task:
     def view(self, genesis: Genesis) -> AdmissionView:
         ring_base = genesis.parameters.ring_base
         bins = [
-            ClosedBin.of_packed(bin_id, asset, packed, count, ring_base)
-            for bin_id, asset, packed, count in self.bins
+            ClosedBin.of_packed(bin_id, asset, packed, count, ring_base, digest)
+            for bin_id, asset, packed, count, digest in self.bins
         ]
         facts = BlockFacts(
             spent=self.spent,
@@ -127,25 +135,19 @@ class _Answer:
 
 
 class ProcessVerification:
-    """As many batches at a time as there are processes.
+    """A batch in each of so many processes, and in one more what a vote waits for.
 
     A process that dies takes the batches of all with it: `verify` raises `BrokenProcessPool`, and
     the bank stops, for it cannot go on without verifying.
     """
 
     def __init__(
-        self, genesis: Genesis, workers: int, charge_ns: Callable[[int], None] = lambda spent: None
+        self, pool: WorkerPool, charge_ns: Callable[[int], None] = lambda spent: None
     ) -> None:
-        """Start `workers` processes as they are needed; `charge_ns` is told their CPU time."""
-        self.at_once = workers
+        """`charge_ns` is told the CPU time of the processes."""
+        self.at_once = pool.workers
+        self._pool = pool.executor
         self._charge_ns = charge_ns
-        document = json.dumps(genesis.to_json_object()).encode()
-        self._pool = ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(document, os.getpid()),
-        )
 
     async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
         loop = asyncio.get_running_loop()
@@ -161,25 +163,58 @@ class ProcessVerification:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def make_verification(genesis: Genesis, workers: int, cpu: CpuAccount) -> Verification:
-    """Return a bank's verification by so many processes, or by a thread for none."""
-    if workers:
+@dataclass(frozen=True, slots=True)
+class WorkerPool:
+    """Processes that wait for batches."""
+
+    executor: ProcessPoolExecutor
+    workers: int
+
+    @staticmethod
+    def start(genesis: bytes, workers: int, method: str = "fork") -> WorkerPool:
+        """Start `workers` processes, and one more; they end with this one.
+
+        `genesis` is its JSON. By `fork` they take little time and share what is loaded already,
+        but only a process without other threads may fork: call it before there are any.
+        """
+        gc.freeze()
+        executor = ProcessPoolExecutor(
+            workers + 1,
+            mp_context=multiprocessing.get_context(method),
+            initializer=_begin,
+            initargs=(genesis, os.getpid()),
+        )
+        # The first task makes the executor fork all of them.
+        executor.submit(os.getpid).result()
+        return WorkerPool(executor, workers)
+
+
+def make_verification(pool: WorkerPool | None, cpu: CpuAccount) -> Verification:
+    """Return a bank's verification by the processes it has, or by threads."""
+    if pool is not None:
         return ProcessVerification(
-            genesis, workers, lambda spent_ns: cpu.charge_process(CpuCategory.VERIFY, spent_ns)
+            pool, lambda spent_ns: cpu.charge_process(CpuCategory.VERIFY, spent_ns)
         )
     threads = cpu.executor(CpuCategory.VERIFY, max_workers=2, thread_name_prefix="verify")
     return ThreadVerification(threads, os.urandom)
 
 
-_genesis: Genesis | None = None
-"""Of a worker process."""
+_document = b""
+"""Of a worker process: the genesis as it was told."""
+
+
+@cache
+def _genesis() -> Genesis:
+    return Genesis.from_json_object(json.loads(_document))
 
 
 def _begin(genesis: bytes, parent: int) -> None:
     """Make a new process a worker: interrupts are its parent's business, whose end is its own."""
-    global _genesis
+    global _document
+    _document = genesis
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _genesis = Genesis.from_json_object(json.loads(genesis))
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -190,9 +225,8 @@ def _end_with(parent: int) -> None:
 
 
 def _judge(task: _Task) -> _Answer:
-    assert _genesis is not None, "the process was begun as a worker"
     begun_ns = time.process_time_ns()
-    verdicts = verify_transactions(task.raws, task.view(_genesis), os.urandom)
+    verdicts = verify_transactions(task.raws, task.view(_genesis()), os.urandom)
     refusals = [
         (item.reason.value, item.message) if isinstance(item, Rejection) else None
         for item in verdicts

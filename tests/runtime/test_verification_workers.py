@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
 from collections.abc import AsyncIterator, Callable
@@ -15,17 +16,23 @@ from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transa
 from node.ledger.rejection import Reason, Rejection
 from node.runtime.admission import Admission
 from node.runtime.cpu_account import CpuAccount
-from node.runtime.verification_workers import ProcessVerification, make_verification
+from node.runtime.verification_workers import ProcessVerification, WorkerPool, make_verification
 from tests.ledger.chain import Chain
 from tests.runtime.bank_parts import Bank, forged, funded, identity, open_bank
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
 
+def started(ledger: Chain, workers: int) -> WorkerPool:
+    """Not forked: a test runner has threads."""
+    document = json.dumps(ledger.genesis.to_json_object()).encode()
+    return WorkerPool.start(document, workers, method="spawn")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bank(module_database_url: Callable[[], str]) -> AsyncIterator[Bank]:
     ledger = Chain(seed="workers")
-    workers = ProcessVerification(ledger.genesis, 2)
+    workers = ProcessVerification(started(ledger, 2))
     async with open_bank(ledger, module_database_url, verification=workers) as opened:
         await funded(opened)
         yield opened
@@ -42,7 +49,7 @@ async def test_processes_give_the_verdicts_of_a_thread(bank: Bank) -> None:
     ]
     view = await bank.chain.admission_view(raws)
     cpu = CpuAccount()
-    workers = make_verification(bank.ledger.genesis, 1, cpu)
+    workers = make_verification(started(bank.ledger, 1), cpu)
     try:
         found = await workers.verify(raws, view)
     finally:
@@ -115,7 +122,7 @@ async def test_admission_keeps_as_many_batches_under_way_as_there_are_processes(
 async def test_a_process_that_dies_ends_admission(bank: Bank) -> None:
     """A bank that cannot verify must stop and say why."""
     others = multiprocessing.active_children()
-    workers = ProcessVerification(bank.ledger.genesis, 2)
+    workers = ProcessVerification(started(bank.ledger, 2))
     admission = Admission(bank.chain, workers, bank.clock, lambda source, rejection: None)
     running = asyncio.create_task(admission.run())
     await admission.verify(bank.ledger.mint([31]), "client/a")
