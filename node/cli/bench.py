@@ -13,7 +13,7 @@ from node.cli.failure import EXIT_FAILED
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, say
 from node.client.workload_file import LOCAL, WIDE
-from node.runtime.config import MAX_VERIFY_WORKERS
+from node.runtime.config import DEFAULT_VERIFY_WORKERS, MAX_VERIFY_WORKERS
 from node.runtime.consortium_directory import ConsortiumDirectory
 
 
@@ -191,8 +191,9 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--verify-workers",
     type=click.IntRange(0, MAX_VERIFY_WORKERS),
-    default=0,
-    help="Processes a bank that verify, of the consortium that is made.  [default: a thread]",
+    default=DEFAULT_VERIFY_WORKERS,
+    show_default=True,
+    help="Processes a bank that verify, of the consortium that is made; 0 for threads.",
 )
 @click.option("--no-doctor", is_flag=True, help="Compare state roots only, at the end.")
 @click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")

@@ -49,6 +49,7 @@ from node.client.errors import LedgerError
 from node.client.workload_file import LOCAL, Workload, open_workload
 from node.ledger.active_set import quorum_size
 from node.ledger.types import Height
+from node.runtime.config import DEFAULT_VERIFY_WORKERS
 from node.runtime.load_preparation import WorkloadOrder, prepare_workload
 from node.wire.operator_records import LedgerDigests
 
@@ -95,7 +96,7 @@ class ThroughputOptions:
     with_doctor: bool = True
     rtt_ms: float = 0.0
     """Round trip between banks that are apart, as whoever measures knows it."""
-    verify_workers: int = 0
+    verify_workers: int = DEFAULT_VERIFY_WORKERS
     """Processes a bank that verify; 0 is a thread."""
 
     @property

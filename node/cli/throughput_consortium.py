@@ -19,6 +19,7 @@ from node.cli.failure import CommandFailed
 from node.client.workload_file import Workload
 from node.runtime.bank_databases import database_server
 from node.runtime.bank_process import environment, last_event
+from node.runtime.config import DEFAULT_VERIFY_WORKERS
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.running_consortium import NODE_MODULE, is_supervised
 from node.runtime.supervisor import stop_left_over
@@ -46,7 +47,7 @@ def measured_directory(chosen: Path | None) -> Generator[ConsortiumDirectory]:
 
 @asynccontextmanager
 async def running_consortium(
-    directory: ConsortiumDirectory, workload: Workload, tell: Tell, verify_workers: int = 0
+    directory: ConsortiumDirectory, workload: Workload, tell: Tell, verify_workers: int = DEFAULT_VERIFY_WORKERS
 ) -> AsyncGenerator[Consortium]:
     """Yield a consortium of the workload's chain, every bank ready and linked.
 
