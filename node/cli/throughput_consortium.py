@@ -47,7 +47,10 @@ def measured_directory(chosen: Path | None) -> Generator[ConsortiumDirectory]:
 
 @asynccontextmanager
 async def running_consortium(
-    directory: ConsortiumDirectory, workload: Workload, tell: Tell, verify_workers: int = DEFAULT_VERIFY_WORKERS
+    directory: ConsortiumDirectory,
+    workload: Workload,
+    tell: Tell,
+    verify_workers: int = DEFAULT_VERIFY_WORKERS,
 ) -> AsyncGenerator[Consortium]:
     """Yield a consortium of the workload's chain, every bank ready and linked.
 

@@ -37,7 +37,9 @@ NOT_YET_LIMIT = 2_000
 
 
 REPEATED_AT_ONCE = 16
-"""Transactions gossiped again in one round: one is enough to tell that there is work."""
+"""Transactions gossiped again in one round because blocks passed them over."""
+REPEATED_IN_A_STALL = 1
+"""The same while nothing is sealed: one is enough to tell that there is work."""
 MAX_PATIENCE = 32
 
 
@@ -460,9 +462,10 @@ class TransactionPool:
         """
         now_s = self._clock.monotonic_s()
         stalled = now_s - self._last_block_s >= older_than_s
+        limit = REPEATED_IN_A_STALL if stalled else REPEATED_AT_ONCE
         repeated = 0
         for transaction_id, own in list(self._own.items()):
-            if repeated == REPEATED_AT_ONCE:
+            if repeated == limit:
                 break
             passed_over = self._last_roomy_block_s > own.gossiped_s
             if now_s - own.gossiped_s < older_than_s * own.patience or not (stalled or passed_over):

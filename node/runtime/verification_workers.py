@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
+from crypto.generators import range_generators, vote_index_generators
 from crypto.randomness import RandomBytes
 from crypto.ring import ClosedBin
 from node.ledger.facts import BlockFacts
@@ -177,6 +178,9 @@ class WorkerPool:
         `genesis` is its JSON. By `fork` they take little time and share what is loaded already,
         but only a process without other threads may fork: call it before there are any.
         """
+        # What is loaded and computed before the fork is shared by all.
+        range_generators()
+        vote_index_generators()
         gc.freeze()
         executor = ProcessPoolExecutor(
             workers + 1,
