@@ -64,6 +64,9 @@ from node.wire.operator_records import AlarmReport
 logger = logging.getLogger(__name__)
 
 ALARMS_KEPT = 100
+MAX_HALVINGS = 3
+"""A proposal of the first view holds up to a whole batch, in later ones half, a quarter, an eighth.
+"""
 BODIES_DEADLINE_S = 10.0
 """Longest search for the bodies of one block; the view has usually ended by then."""
 
@@ -166,7 +169,9 @@ class ConsensusHost:
         chain = self._chain
         if effect.height != chain.height + 1:
             return BlockBuilt(effect.height, effect.view, None)
-        candidates = self._pool.candidates(chain.genesis.parameters.batch_limit)
+        # What the banks could not judge within a view must get smaller, or the next one fails too.
+        batch_limit = chain.genesis.parameters.batch_limit
+        candidates = self._pool.candidates(max(1, batch_limit >> min(effect.view, MAX_HALVINGS)))
         verdicts = await self._examiner.verdicts(effect.evidence)
         evidence = [item for item in verdicts if isinstance(item, VerifiedEvidence)]
         try:

@@ -9,7 +9,7 @@ with `mempool-full` and never drops silently.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from node.ledger.proofs import VerifiedTransaction
@@ -133,13 +133,16 @@ class Mempool:
         self._bytes -= verified.size
         return verified
 
-    def candidates(self, limit: int) -> tuple[VerifiedTransaction, ...]:
-        """Return up to `limit` transactions, oldest first."""
+    def candidates(
+        self, limit: int, passed_over: Container[TransactionId] = ()
+    ) -> tuple[VerifiedTransaction, ...]:
+        """Return up to `limit` transactions, oldest first, without those to pass over."""
         chosen: list[VerifiedTransaction] = []
-        for entry in self._entries.values():
+        for transaction_id, entry in self._entries.items():
             if len(chosen) == limit:
                 break
-            chosen.append(entry.verified)
+            if transaction_id not in passed_over:
+                chosen.append(entry.verified)
         return tuple(chosen)
 
     def conflicting(

@@ -41,6 +41,8 @@ REPEATED_AT_ONCE = 16
 REPEATED_IN_A_STALL = 1
 """The same while nothing is sealed: one is enough to tell that there is work."""
 MAX_PATIENCE = 32
+HEAD_START_S = 1.0
+"""What the others get for verifying a transaction before it is proposed, where many wait."""
 
 
 class BodiesUnavailable(Exception):
@@ -367,7 +369,17 @@ class TransactionPool:
         self._proposed.clear()
 
     def candidates(self, limit: int) -> tuple[VerifiedTransaction, ...]:
-        return self._mempool.candidates(limit)
+        """Return what this bank would propose: the oldest that wait, at most `limit`.
+
+        While a block's worth still waits for verification, here and thus elsewhere, the newest of
+        this bank's own clients are left out: nobody else has had time to verify them, and a
+        proposal that all banks must verify first costs a view.
+        """
+        if self._admission.waiting < limit:
+            return self._mempool.candidates(limit)
+        oldest_s = self._clock.monotonic_s() - HEAD_START_S
+        news = {item for item, own in self._own.items() if own.gossiped_s > oldest_s}
+        return self._mempool.candidates(limit, news) or self._mempool.candidates(limit)
 
     def drop(self, transaction_id: TransactionId, rejection: Rejection) -> None:
         """Evict a transaction that cannot be proposed on the present state."""

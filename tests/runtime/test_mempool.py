@@ -36,6 +36,8 @@ def test_keeps_the_order_of_arrival(transfers: Transfers) -> None:
     mempool.add(second, "client/a")
     assert mempool.candidates(10) == (second, first)
     assert mempool.candidates(1) == (second,)
+    assert mempool.candidates(1, {second.transaction_id}) == (first,)
+    assert mempool.candidates(2, {first.transaction_id, second.transaction_id}) == ()
     assert len(mempool) == 2
     assert mempool.size_bytes == first.size + second.size
 

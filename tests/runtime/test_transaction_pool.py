@@ -196,6 +196,22 @@ async def test_gossip_is_repeated_for_what_a_roomy_block_passed_over_and_not_in_
         assert bank.pool.gossip_again(2.0) == 1, "nothing is sealed at all"
 
 
+async def test_where_many_wait_a_bank_proposes_its_own_news_last(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else has had time to verify them: the proposal would cost a view."""
+    own, gossiped = bank.ledger.mint([41]), bank.ledger.mint([42])
+    await bank.pool.submit(own, SOURCE)
+    assert [item.raw for item in bank.pool.candidates(1)] == [own]
+    monkeypatch.setattr(type(bank.admission), "waiting", 2)
+    assert [item.raw for item in bank.pool.candidates(2)] == [own], "better than nothing"
+    await bank.pool.take_gossip([gossiped], PEER)
+    assert [item.raw for item in bank.pool.candidates(2)] == [gossiped]
+    assert [item.raw for item in bank.pool.candidates(3)] == [own, gossiped], "few wait"
+    bank.clock.now_s += 1.0
+    assert [item.raw for item in bank.pool.candidates(2)] == [own, gossiped]
+
+
 async def test_a_frame_of_gossip_is_judged_item_by_item(bank: Bank) -> None:
     note, other = bank.ledger.mature()
     good, rival = bank.ledger.transfer([note]), bank.ledger.transfer([note], split=1)
