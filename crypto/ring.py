@@ -1,7 +1,7 @@
 """Bins: the rings of notes that spend proofs hide in (IDX1 4)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import gmpy2
@@ -52,7 +52,6 @@ class OpenBin:
     asset: bytes
 
 
-@dataclass(frozen=True, eq=False, init=False)
 class ClosedBin:
     """A full ring of notes (P, C) in their encodings, the first `count` real, the others padding.
 
@@ -65,7 +64,7 @@ class ClosedBin:
 
     bin_id: int
     asset: bytes
-    packed: bytes = field(repr=False)
+    packed: bytes
     """P || C of every note, one after another."""
     count: int
     ring_base: int
@@ -92,14 +91,11 @@ class ClosedBin:
         self._set(bin_id, asset, packed, count, ring_base)
 
     def _set(self, bin_id: int, asset: bytes, packed: bytes, count: int, ring_base: int) -> None:
-        for name, value in (
-            ("bin_id", bin_id),
-            ("asset", asset),
-            ("packed", packed),
-            ("count", count),
-            ("ring_base", ring_base),
-        ):
-            object.__setattr__(self, name, value)
+        self.bin_id = bin_id
+        self.asset = asset
+        self.packed = packed
+        self.count = count
+        self.ring_base = ring_base
 
     @classmethod
     def of_packed(

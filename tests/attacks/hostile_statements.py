@@ -7,9 +7,9 @@ one rule that it breaks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from crypto.build import Payment, build_issue, build_transfer
+from crypto.ring import ClosedBin
 from crypto.transaction import NO_ACCOUNT, Kind
 from node.ledger.types import BankIndex
 from tests.attacks.forgeries import (
@@ -216,7 +216,8 @@ def _over_a_false_ring(bases: Bases) -> bytes:
 def _over_the_open_bin(bases: Bases) -> bytes:
     chain = bases.chain
     note = next(item for item in chain.mature() if item.bin_id == 0)
-    ring = replace(chain.history.closed_bins[0], bin_id=OPEN_BIN)
+    closed = chain.history.closed_bins[0]
+    ring = ClosedBin(OPEN_BIN, closed.asset, closed.notes, closed.count, closed.ring_base)
     return forge_transfer(chain, note, [note.value - FEE], ring=ring)
 
 
