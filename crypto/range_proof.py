@@ -177,5 +177,5 @@ def _blinding_sums(
 
 
 assert MAX_OUTPUTS * ORDER << _CHALLENGE_BITS <= 1 << 385
-assert 1 << SLOT_BITS > (1 << 385) * ((4**32 - 1) // 3)
+assert 3 << SLOT_BITS > (1 << 385) * (4**32 - 1)
 """What `_sum_of_doublings` needs."""

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -50,6 +51,10 @@ ROUNDS = 200
 """Of the iteration for the size of blocks; it rises to its limit in a few."""
 SAME_SIZE = 1.05
 """Sizes of batches that differ by less than this tell nothing about what a batch costs."""
+
+
+ALONE_SHARE = float(Fraction(1, 3))
+"""Of a block's work, the leader's, which all others wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +222,7 @@ def _hops_ms(place: Place) -> float:
 
 def _work_ms(costs: Costs, place: Place, size: float) -> float:
     one = size * costs.block_work(place.banks, size)
-    return one / 3 + 2 * one / 3 * place.crowding
+    return one * (ALONE_SHARE + (1 - ALONE_SHARE) * place.crowding)
 
 
 # --- from reports ---------------------------------------------------------------------------------
