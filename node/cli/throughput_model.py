@@ -51,8 +51,6 @@ ROUNDS = 200
 """Of the iteration for the size of blocks; it rises to its limit in a few."""
 SAME_SIZE = 1.05
 """Sizes of batches that differ by less than this tell nothing about what a batch costs."""
-
-
 ALONE_SHARE = float(Fraction(1, 3))
 """Of a block's work, the leader's, which all others wait for."""
 
