@@ -6,12 +6,14 @@ is one bank's own business: addresses, key files, its database, its limits.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from node.ledger.genesis import Genesis, GenesisInvalid, verify_genesis_keys
 from node.ledger.types import BankIndex
 
 T = TypeVar("T")
@@ -189,6 +191,21 @@ def load_node_config(path: Path) -> NodeConfig:
         supervised=_optional(bank, "supervised", False, in_bank),
         allow_faults=_optional(bank, "allow_faults", False, in_bank),
     )
+
+
+def load_genesis(config: NodeConfig) -> Genesis:
+    """Read and check the genesis; raises `ConfigurationError`."""
+    path = config.genesis_file
+    try:
+        genesis = Genesis.from_json_object(json.loads(path.read_text(encoding="utf-8")))
+        verify_genesis_keys(genesis)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except (GenesisInvalid, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    if not 0 <= config.bank < len(genesis.banks):
+        raise ConfigurationError(f"{path} has no bank {config.bank}")
+    return genesis
 
 
 def render_node_config(config: NodeConfig, base: Path) -> str:

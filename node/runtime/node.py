@@ -9,7 +9,6 @@ why; its exit code tells the operator whether starting it again can help.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -24,7 +23,7 @@ from node.consensus.messages import Seal
 from node.consensus.signatures import Ed25519Verifier
 from node.ledger.block_validity import next_bin_due_ms
 from node.ledger.blocks import Block
-from node.ledger.genesis import Genesis, GenesisInvalid, verify_genesis_keys
+from node.ledger.genesis import Genesis
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, Height
 from node.rpc.certificates import CertificateInvalid
@@ -39,7 +38,7 @@ from node.runtime.block_feed import BlockFeed
 from node.runtime.catch_up import CatchUp
 from node.runtime.chain import Chain
 from node.runtime.clock import SystemClock
-from node.runtime.config import SNAPSHOT, ConfigurationError, NodeConfig
+from node.runtime.config import SNAPSHOT, ConfigurationError, NodeConfig, load_genesis
 from node.runtime.consensus_host import ConsensusHost, consensus_parameters
 from node.runtime.cpu_account import CpuAccount, CpuCategory
 from node.runtime.driver import ConsensusDriver
@@ -104,21 +103,6 @@ async def require_guard(config: NodeConfig, guard: GuardFile, database: Database
             f"{config.guard_file} is gone: without it nobody knows what this bank has signed; "
             f"run `consortium node rebuild {config.short_name}`"
         )
-
-
-def load_genesis(config: NodeConfig) -> Genesis:
-    """Read and check the genesis; raises `ConfigurationError`."""
-    path = config.genesis_file
-    try:
-        genesis = Genesis.from_json_object(json.loads(path.read_text(encoding="utf-8")))
-        verify_genesis_keys(genesis)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error
-    except (GenesisInvalid, ValueError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    if not 0 <= config.bank < len(genesis.banks):
-        raise ConfigurationError(f"{path} has no bank {config.bank}")
-    return genesis
 
 
 def silent_through(

@@ -18,7 +18,7 @@ from node.ledger.parameters import Parameters
 from node.rpc.certificates import CertificateAuthority, load_certificate, utc_now
 from node.rpc.credentials import TlsFiles
 from node.runtime.bank_signers import load_signers
-from node.runtime.config import ConfigurationError, load_node_config
+from node.runtime.config import ConfigurationError, load_genesis, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.draw_seeds import DrawSeeds
 from node.runtime.initialise import (
@@ -28,7 +28,6 @@ from node.runtime.initialise import (
     require_bank_count,
     require_fiscal_year,
 )
-from node.runtime.node import load_genesis
 from node.runtime.secrets_directory import read_secret
 from node.wire.identity import Identity, Role
 
