@@ -50,7 +50,7 @@ def command(context: click.Context, config: Path | None) -> None:
 @click.option(
     "--verify-workers",
     type=click.IntRange(0, MAX_VERIFY_WORKERS),
-    help="Processes that verify transactions; 0 for threads.  [default: as configured, or 1]",
+    help="Processes that verify transactions; 0 for threads.  [default: as configured, or 0]",
 )
 def run(config: Path, supervised: bool, allow_faults: bool, verify_workers: int | None) -> None:
     """Run one bank's node in the foreground until SIGTERM or Ctrl-C.

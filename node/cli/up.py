@@ -118,7 +118,7 @@ class UpOptions:
     "--verify-workers",
     type=click.IntRange(0, MAX_VERIFY_WORKERS),
     metavar="N",
-    help="Processes a bank that verify transactions; 0 for threads.  [default: 1]",
+    help="Processes a bank that verify transactions; 0 for threads.  [default: 0]",
 )
 @click.option(
     "--no-regulator", is_flag=True, help="Without the regulator: nobody settles or re-verifies."

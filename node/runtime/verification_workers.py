@@ -1,13 +1,12 @@
-"""Where batches of transactions are verified: in processes of their own, or in a thread.
+"""Where batches of transactions are verified: in threads, or in processes of their own.
 
-A bank that is started by itself forks its verifying processes before it does anything else. They
-run at a low priority. So its event loop neither waits for an interpreter lock that a verification
-holds nor for a core that one uses, which under full load cost every step of a round 0.4 s. They
-get canonical bytes and the part of the state that verification reads, and give verdicts, those of
-`verify_transactions`. On a machine with more cores there may be more of them (`--verify-workers`).
+In a thread a multi-scalar multiplication runs beside the event loop, but collecting what it
+multiplies is Python's work, about half of all, and holds the interpreter's lock.
 
-Without them (`--verify-workers 0`) a thread does the same: a multi-scalar multiplication runs
-beside the event loop, but collecting what it multiplies is Python's work, about half of all.
+A bank with cores of its own forks verifying processes before it does anything else
+(`--verify-workers`). They run at a low priority. So its event loop neither waits for that lock nor
+for a core. They get canonical bytes and the part of the state that verification reads, and give
+verdicts, those of `verify_transactions`.
 """
 
 from __future__ import annotations
