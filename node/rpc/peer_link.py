@@ -53,8 +53,8 @@ class LinkTiming:
     tick_s: float = 0.002
     """Least time between two frames: what is queued meanwhile shares one."""
     gossip_s: float = 0.1
-    """The same between a frame and one that carries transactions alone. Frames are what costs, and
-    no round waits for gossip: at full load of twelve banks it took more than a core without it."""
+    """The same between a frame and one that carries transactions alone. Frames cost more
+    than their bytes, and no round waits for gossip."""
     connect_s: float = 5.0
     """From connecting to the peer's hello."""
     first_pause_s: float = 0.1

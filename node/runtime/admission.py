@@ -76,7 +76,7 @@ class Admission:
         self._urgent_arrived = asyncio.Event()
         self._last_batch_s = clock.monotonic_s() - BUSY_S
         self._under_way: set[asyncio.Task[None]] = set()
-        """Batches, where several are verified at the same time."""
+        """Batches of what arrived, as many at a time as gain from it."""
         self._failure: BaseException | None = None
         """Of such a batch: verification itself has failed, not a transaction."""
         self.counters = AdmissionCounters()
@@ -192,9 +192,6 @@ class Admission:
     async def _begin_batch(self, batch: Sequence[Pending]) -> None:
         """Verify a batch; return when another one may begin."""
         if not batch:
-            return
-        if self._verification.at_once == 1:
-            await self._verify_batch(batch)
             return
         task = asyncio.get_running_loop().create_task(self._verify_batch(batch))
         self._under_way.add(task)
