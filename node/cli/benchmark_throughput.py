@@ -57,7 +57,7 @@ SWEEP = (0.25, 0.5, 0.75, 0.9, 1.0)
 """Shares of the saturated rate."""
 IN_FLIGHT_BLOCKS = 10
 """Blocks' worth of transactions under way at saturation."""
-RAMP_SHARE = 0.17
+RAMP_SHARE = 0.15
 LEAST_RAMP_S, MOST_RAMP_S = 2.0, 20.0
 DRAINED_WITHIN_S = 30.0
 """Without anything being sealed or refused."""

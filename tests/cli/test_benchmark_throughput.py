@@ -89,12 +89,12 @@ def test_usage_is_what_grew_between_two_snapshots() -> None:
 
 def test_so_much_is_prepared_as_can_be_sealed() -> None:
     paced = ThroughputOptions(seconds=60, rate=50)
-    assert paced.ramp_s == 10
-    assert paced.transactions_needed == 71 * 50
-    assert replace(paced, repeat=3).transactions_needed == 3 * 71 * 50
+    assert paced.ramp_s == 9
+    assert paced.transactions_needed == 70 * 50
+    assert replace(paced, repeat=3).transactions_needed == 3 * 70 * 50
     saturated = replace(paced, rate=None)
     cores = len(os.sched_getaffinity(0))
-    assert saturated.transactions_needed == int(71 * 1000 * cores / (12 * 0.45))
+    assert saturated.transactions_needed == int(70 * 1000 * cores / (12 * 0.45))
     swept = replace(saturated, sweep=True).transactions_needed
     assert swept == pytest.approx(4.4 * saturated.transactions_needed, rel=1e-3)
     assert ThroughputOptions(seconds=3, rate=0.5).transactions_needed == 100
