@@ -63,6 +63,13 @@ def command() -> None:
 @click.option(
     "--jobs", type=click.IntRange(1, 256), help="Processes that prove.  [default: one a core]"
 )
+@click.option(
+    "--view-timeout-ms",
+    type=click.IntRange(1, 600_000),
+    default=10_000,
+    show_default=True,
+    help="T0 of the consortium: ten times a full block on the machine that will carry the load.",
+)
 @json_option
 def prepare(
     transactions: int,
@@ -72,6 +79,7 @@ def prepare(
     banks: int,
     seed: int | None,
     jobs: int | None,
+    view_timeout_ms: int,
     as_json: bool,
 ) -> None:
     """Make a consortium, fund it, and prove independent payments over its notes.
@@ -87,7 +95,15 @@ def prepare(
     from node.runtime.load_preparation import WorkloadOrder, prepare_workload
 
     begun_s = time.monotonic()
-    order = WorkloadOrder(transactions, name, int(ring_base), banks, seed=seed, jobs=jobs)
+    order = WorkloadOrder(
+        transactions,
+        name,
+        int(ring_base),
+        banks,
+        seed=seed,
+        jobs=jobs,
+        view_timeout_ms=view_timeout_ms,
+    )
     with rated_steps() as meter:
         if order.notes > transactions:
             meter.say(

@@ -58,6 +58,12 @@ BLOCK_INTERVAL_MS = 1_000
 """Between two blocks that fund: shorter than a bin's age, so that bins close only when full."""
 SEEDED_TIME_MS = TimeMs(1_774_981_800_000)
 """Header time of a genesis from a seed: 2026-04-01 00:00 at UTC+05:30."""
+LOADED_VIEW_TIMEOUT_MS = 10_000
+"""T0 where one machine carries all banks at full load: ten times an undisturbed full block there
+(BFT-12 section 7). With the 2 s of a consortium at rest, views end while banks still verify what
+all of them must verify first, and each such view costs what the next one lacks."""
+LONGEST_VIEW_MS = 20_000
+MAX_VIEW_TIMEOUT_MS = 600_000
 ISSUES_A_TASK = 10
 AHEAD_A_JOB = 3
 """Tasks handed to each worker before the first of them is done."""
@@ -88,6 +94,8 @@ class WorkloadOrder:
     """The same seed gives the same file, byte for byte; None draws one."""
     jobs: int | None = None
     """Processes that prove; None takes one for each core, 1 none besides this one."""
+    view_timeout_ms: int = LOADED_VIEW_TIMEOUT_MS
+    """T0 of the consortium that is made."""
 
     def __post_init__(self) -> None:
         if self.transactions < 1:
@@ -96,6 +104,10 @@ class WorkloadOrder:
             raise WorkloadOrderInvalid(f"the workloads are {LOCAL} and {WIDE}, not {self.name}")
         if self.ring_base not in RING_BASES:
             raise WorkloadOrderInvalid(f"ring base {self.ring_base} is none of {RING_BASES}")
+        if not 1 <= self.view_timeout_ms <= MAX_VIEW_TIMEOUT_MS:
+            raise WorkloadOrderInvalid(
+                f"a view lasts 1 to {MAX_VIEW_TIMEOUT_MS} ms, not {self.view_timeout_ms}"
+            )
         if not MINIMUM_BANKS <= self.bank_count <= MAX_BANKS:
             raise WorkloadOrderInvalid(
                 f"a consortium has {MINIMUM_BANKS} to {MAX_BANKS} banks, not {self.bank_count}"
@@ -226,7 +238,12 @@ def _found(order: WorkloadOrder, seed: bytes) -> Founding:
         keys,
         name=NAME,
         time_ms=time_ms,
-        parameters=Parameters(ring_base=order.ring_base, max_expiry_heights=EXPIRY_HEIGHTS),
+        parameters=Parameters(
+            ring_base=order.ring_base,
+            max_expiry_heights=EXPIRY_HEIGHTS,
+            view_timeout_ms=order.view_timeout_ms,
+            view_timeout_max_ms=max(order.view_timeout_ms, LONGEST_VIEW_MS),
+        ),
         opener_key=keys.opener.public,
         draw_commitment=DrawSeeds(keys.draw_root).commitment,
         random_bytes=coins.take,

@@ -46,6 +46,9 @@ class Mempool:
         self._entries: dict[TransactionId, Entry] = {}
         self._nullifiers: dict[bytes, TransactionId] = {}
         self._one_time_keys: dict[bytes, TransactionId] = {}
+        self._spending_nothing: dict[TransactionId, VerifiedTransaction] = {}
+        self._expiries: Counter[Height] = Counter()
+        """How many wait of each expiry."""
         self._per_source: Counter[str] = Counter()
         self._bytes = 0
 
@@ -110,8 +113,12 @@ class Mempool:
         self.require_room(source, verified.size)
         self.require_no_conflict(verified)
         self._entries[verified.transaction_id] = Entry(verified, source)
-        for nullifier in verified.nullifiers:
+        nullifiers = verified.nullifiers
+        if not nullifiers:
+            self._spending_nothing[verified.transaction_id] = verified
+        for nullifier in nullifiers:
             self._nullifiers[nullifier] = verified.transaction_id
+        self._expiries[verified.transaction.expiry] += 1
         for key in verified.one_time_keys:
             self._one_time_keys[key] = verified.transaction_id
         self._per_source[source] += 1
@@ -123,6 +130,11 @@ class Mempool:
         if entry is None:
             return None
         verified = entry.verified
+        self._spending_nothing.pop(transaction_id, None)
+        expiry = verified.transaction.expiry
+        self._expiries[expiry] -= 1
+        if not self._expiries[expiry]:
+            del self._expiries[expiry]
         for nullifier in verified.nullifiers:
             self._nullifiers.pop(nullifier, None)
         for key in verified.one_time_keys:
@@ -145,6 +157,10 @@ class Mempool:
                 chosen.append(entry.verified)
         return tuple(chosen)
 
+    def spending_nothing(self) -> tuple[VerifiedTransaction, ...]:
+        """Return the waiting transactions without inputs: issues, payouts and governance."""
+        return tuple(self._spending_nothing.values())
+
     def conflicting(
         self, nullifiers: Iterable[bytes], one_time_keys: Iterable[bytes]
     ) -> tuple[TransactionId, ...]:
@@ -155,6 +171,9 @@ class Mempool:
 
     def expired(self, next_height: Height) -> tuple[TransactionId, ...]:
         """Return the transactions whose expiry is below the height that is decided next."""
+        if not self._expiries or min(self._expiries) >= next_height:
+            # After nearly every block; the mempool may hold thousands.
+            return ()
         return tuple(
             transaction_id
             for transaction_id, entry in self._entries.items()

@@ -172,7 +172,9 @@ class Node:
             self._on_linked,
         )
         verification = make_verification(pool, cpu)
-        self._admission = Admission(chain, verification, self._clock, self._on_blame)
+        self._admission = Admission(
+            chain, verification, self._clock, self._on_blame, lambda: self._pool.fills_blocks
+        )
         self._catch_up = CatchUp(chain, self._admission, database, self._network)
         self._pool = self._make_pool()
         self._examiner = EvidenceExaminer(chain, Ed25519Verifier())

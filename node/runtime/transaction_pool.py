@@ -34,8 +34,9 @@ logger = logging.getLogger(__name__)
 
 NOT_YET_LIMIT = 2_000
 """Gossiped transactions that wait for a bin this bank has not seen closing yet."""
-
-
+FULL_BLOCKS_AHEAD = 4
+"""So many blocks' worth that waits means that nothing new is wanted in a hurry: one block is under
+way, the next one is full without it."""
 REPEATED_AT_ONCE = 16
 """Transactions gossiped again in one round because blocks passed them over."""
 REPEATED_IN_A_STALL = 1
@@ -146,6 +147,12 @@ class TransactionPool:
     @property
     def mempool(self) -> Mempool:
         return self._mempool
+
+    @property
+    def fills_blocks(self) -> bool:
+        """Whether the next blocks will be full of what waits already."""
+        batch_limit = self._chain.genesis.parameters.batch_limit
+        return len(self._mempool) >= FULL_BLOCKS_AHEAD * batch_limit
 
     async def submit(self, raw: bytes, source: str) -> VerifiedTransaction:
         """Admit a client's transaction and tell every bank; raises `Rejection`."""
@@ -445,7 +452,7 @@ class TransactionPool:
         Only what could be proposed may count as work: a transaction that every leader would
         drop must not keep the timers running (BFT-12 sections 7 and 8).
         """
-        for verified in [item for item in self._mempool if not item.nullifiers]:
+        for verified in self._mempool.spending_nothing():
             try:
                 self._require_executable(verified)
             except Rejection as rejection:
