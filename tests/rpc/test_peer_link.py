@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from node.rpc.link_conditions import UNDISTURBED, LinkConditions
 from node.rpc.outgoing_queue import QueueCounters, QueueLimits
 from node.rpc.peer_link import LinkStatus, LinkTiming, PeerLink, PeerUnavailable
 from node.rpc.server import Backends, NodeServer, serve
+from node.storage.tcp_port import free_port
 from node.wire import peer_codec
 from node.wire.identity import Identity
 from node.wire.records import BlockRange, Hello
@@ -74,12 +74,6 @@ async def serve_bank_0(
     return await serve(
         backends, tls_files("bank/0"), f"127.0.0.1:{port}", Admittance(CONSORTIUM)
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_a_link_comes_up_and_tells_both_sides(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from node.rpc.credentials import TlsFiles
 from node.runtime.clock import SystemClock
 from node.runtime.config import DatabaseSettings, NodeConfig, PeerAddress
 from node.runtime.node import ExitCode, run_node_until
+from node.runtime.ports import choose_ports
 from node.runtime.secrets_directory import write_private
 from node.wire.identity import Identity, Role, consortium_slug
 from tests.ledger.chain import ballot_key, make_genesis
@@ -39,12 +39,6 @@ FAST = Parameters(
     view_timeout_max_ms=6_000,
     heartbeat_ms=60_000,
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -118,7 +112,7 @@ def make_cluster(
     genesis_file.write_text(json.dumps(genesis.to_json_object()))
     slug = consortium_slug(genesis.name)
     authority = CertificateAuthority.create(slug, utc_now())
-    ports = [free_port() for _ in range(banks)]
+    ports = choose_ports(banks)
     addresses = [f"127.0.0.1:{port}" for port in ports]
     running = []
     for bank in range(banks):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from node.rpc.server import Backends, NodeServer, serve
 from node.runtime.config import PeerAddress
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.peer_network import PeerNetwork
+from node.runtime.ports import LOOPBACK, choose_ports
 from node.wire.identity import Identity
 from node.wire.records import Hello
 from tests.rpc.doubles import CHAIN, LedgerDouble, OperatorDouble, PeerDouble
@@ -60,12 +60,6 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], TlsFiles]:
     return files
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Neighbourhood:
     """Bank 0's network; banks 1 and 2 are up, bank 3 is not."""
 
@@ -75,7 +69,11 @@ class Neighbourhood:
         self.linked: list[BankIndex] = []
         self.peers: dict[int, Library] = {}
         self.servers: list[NodeServer] = []
-        self.addresses = {bank: f"127.0.0.1:{free_port()}" for bank in BANKS[1:]}
+        others = BANKS[1:]
+        self.addresses = {
+            bank: f"{LOOPBACK}:{port}"
+            for bank, port in zip(others, choose_ports(len(others)), strict=True)
+        }
         self.news = asyncio.Event()
         self.network = PeerNetwork(
             CONSORTIUM,
