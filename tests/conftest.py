@@ -1,4 +1,4 @@
-"""Fixtures for every test: a real PostgreSQL server, and fresh databases on it."""
+"""For every test: a real PostgreSQL server with fresh databases, and verdicts without a clock."""
 
 from __future__ import annotations
 
@@ -8,12 +8,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from node.storage.embedded_postgres import EmbeddedPostgres
 
 TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 """The shared server of the tests survives no power failure; the tests of durability start a
 server of their own with the settings of production."""
+
+# A verdict must not depend on how busy the machine is.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Find what needs the whole machine where scripts/test looks; begin with the long files."""
+    for item in items:
+        if item.get_closest_marker("whole_machine") and "scenarios" not in item.path.parts:
+            raise pytest.UsageError(f"{item.nodeid}: scripts/test runs it in tests/scenarios alone")
+    if hasattr(config, "workerinput"):
+        # With several workers, a long file at the end would leave the others idle.
+        items.sort(key=lambda item: item.get_closest_marker("processes") is None)
 
 
 @pytest.fixture

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from node.ledger.governance import GovernanceKind
 from node.ledger.offences import Offence
 from node.ledger.types import BankIndex
 from tests.ledger.chain import GOLD, Chain, make_genesis
-
-# A verdict must not depend on how busy the machine is.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

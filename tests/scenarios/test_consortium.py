@@ -19,7 +19,7 @@ from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.secrets_directory import read_secret
 from tests.scenarios.consortium_process import ConsortiumProcess
 
-pytestmark = [pytest.mark.processes, pytest.mark.postgres]
+pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.whole_machine]
 
 PASSPHRASE = Passphrase("a passphrase of the tests")
 FEE = 100
