@@ -70,6 +70,13 @@ def command() -> None:
     show_default=True,
     help="T0 of the consortium: ten times a full block on the machine that will carry the load.",
 )
+@click.option(
+    "--grown-notes",
+    type=click.IntRange(0, 10_000_000),
+    default=0,
+    show_default=True,
+    help="So many notes and nullifiers are in the ledger before it is funded: a long past.",
+)
 @json_option
 def prepare(
     transactions: int,
@@ -80,17 +87,21 @@ def prepare(
     seed: int | None,
     jobs: int | None,
     view_timeout_ms: int,
+    grown_notes: int,
     as_json: bool,
 ) -> None:
     """Make a consortium, fund it, and prove independent payments over its notes.
 
     Everything is real: keys, proofs, blocks, seals and ballots. The file serves again and again,
-    each time with a consortium started by `consortium up --genesis FILE` in a new directory.
+    each time with a consortium started by `consortium up --genesis FILE` in a new directory. With
+    --grown-notes every bank begins as if it had joined an old ledger by a snapshot: headers, notes,
+    nullifiers and closed bins of a past whose proofs nobody made, certified by a sealed state.
 
     \b
     Examples:
       consortium load prepare --transactions 10000 --out ten-thousand.load
       consortium load prepare --transactions 10000 --workload wide --ring-base 4 --out wide.load
+      consortium load prepare --transactions 20000 --grown-notes 1000000 --out grown.load
     """
     from node.runtime.load_preparation import WorkloadOrder, prepare_workload
 
@@ -103,6 +114,7 @@ def prepare(
         seed=seed,
         jobs=jobs,
         view_timeout_ms=view_timeout_ms,
+        grown_notes=grown_notes,
     )
     with rated_steps() as meter:
         if order.notes > transactions:
@@ -216,12 +228,15 @@ def _show(path: Path, header: WorkloadHeader, as_json: bool, seconds: float | No
         answer_json(record if seconds is None else {**record, "seconds": round(seconds, 1)})
         return
     took = "" if seconds is None else f", made in {seconds:.1f} s"
+    funded = f"funded in {header.funded_height} blocks"
+    if header.grown_notes:
+        funded = f"a past of {header.grown_notes} notes, funded up to height {header.funded_height}"
     answer(
         f"{path}: {header.transaction_count} proven payments of {header.transaction_bytes} bytes"
         f" ({size / 1e6:.1f} MB{took})\n"
         f"workload {header.name}, ring base {header.ring_base}: spends from {header.bins} bins, "
         f"at most {header.bins_per_block} in a block of a hundred\n"
-        f"{header.bank_count} banks, chain {header.chain_id.hex()[:16]}, funded in "
-        f"{header.funded_height} blocks; valid up to height {header.expiry}\n"
+        f"{header.bank_count} banks, chain {header.chain_id.hex()[:16]}, {funded}; "
+        f"valid up to height {header.expiry}\n"
         f"start it:  consortium up --genesis {path} --data DIRECTORY"
     )

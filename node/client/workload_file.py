@@ -6,8 +6,9 @@ a bin that the funded ledger has closed. Any of them may be submitted, in any or
 
 Layout (canonical encoding of `node.ledger.encoding`), every part bound by SHA-256:
 
-    page of 4096 bytes: domain "consortium/workload" | version u16 = 1 | header | part lengths and
-        digests | SHA-256 of all that stands before it | zero bytes
+    page of 4096 bytes: domain "consortium/workload" | version u16 = 1, or 2 if the ledger has grown
+        notes | header | part lengths and digests | SHA-256 of all that stands before it | zero
+        bytes
     digests: SHA-256 of each run of 256 transactions
     transactions: each `transaction_bytes` long
     archive: parts with their lengths as u32, which hold the funded ledger and the secrets of its
@@ -52,6 +53,8 @@ WIDE = "wide"
 
 DOMAIN = "consortium/workload"
 VERSION = 1
+GROWN_VERSION = 2
+"""Its header ends with the number of grown notes, which is not 0."""
 PAGE_BYTES = 4096
 RUN = 256
 """Transactions under one digest."""
@@ -89,10 +92,18 @@ class WorkloadHeader:
     """Of each."""
     expiry: int
     """The last height at which the transactions are valid."""
+    grown_notes: int = 0
+    """Notes of a past that is in the ledger and not in the file (`node.runtime.ledger_growth`),
+    nearly all of them spent."""
+
+    @property
+    def version(self) -> int:
+        """Of the file's layout."""
+        return GROWN_VERSION if self.grown_notes else VERSION
 
     def write(self, writer: Writer) -> Writer:
         """Append the canonical encoding: the fields in the order of this class."""
-        return (
+        writer = (
             writer.fixed(self.chain_id, HASH_BYTES)
             .text(self.name)
             .u8(self.ring_base)
@@ -105,9 +116,10 @@ class WorkloadHeader:
             .u32(self.transaction_bytes)
             .u64(self.expiry)
         )
+        return writer.u64(self.grown_notes) if self.grown_notes else writer
 
     @staticmethod
-    def read(reader: Reader) -> WorkloadHeader:
+    def read(reader: Reader, version: int) -> WorkloadHeader:
         """Read what `write` gave; raises `MalformedEncoding`."""
         return WorkloadHeader(
             chain_id=reader.fixed(HASH_BYTES),
@@ -121,6 +133,7 @@ class WorkloadHeader:
             asset_code=reader.text(_MAX_NAME),
             transaction_bytes=reader.u32(),
             expiry=reader.u64(),
+            grown_notes=reader.u64() if version == GROWN_VERSION else 0,
         )
 
 
@@ -149,7 +162,7 @@ class _Page:
         return self.archive_at + self.archive_bytes
 
     def encode(self) -> bytes:
-        writer = self.header.write(Writer().text(DOMAIN).u16(VERSION))
+        writer = self.header.write(Writer().text(DOMAIN).u16(self.header.version))
         body = (
             writer.fixed(self.digests_digest, HASH_BYTES)
             .u64(self.archive_bytes)
@@ -164,10 +177,12 @@ class _Page:
         if reader.text(len(DOMAIN)) != DOMAIN:
             raise MalformedEncoding("it is no workload")
         version = reader.u16()
-        if version != VERSION:
-            raise MalformedEncoding(f"it is a workload of version {version}, not {VERSION}")
+        if version not in (VERSION, GROWN_VERSION):
+            raise MalformedEncoding(
+                f"it is a workload of version {version}, not {VERSION} or {GROWN_VERSION}"
+            )
         found = _Page(
-            WorkloadHeader.read(reader),
+            WorkloadHeader.read(reader, version),
             digests_digest=reader.fixed(HASH_BYTES),
             archive_bytes=reader.u64(),
             archive_digest=reader.fixed(HASH_BYTES),

@@ -52,7 +52,7 @@ class LinkTiming:
 
     tick_s: float = 0.002
     """Least time between two frames: what is queued meanwhile shares one."""
-    gossip_s: float = 0.1
+    gossip_s: float = 0.25
     """The same between a frame and one that carries transactions alone. Frames cost more
     than their bytes, and no round waits for gossip."""
     connect_s: float = 5.0

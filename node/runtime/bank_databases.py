@@ -1,4 +1,5 @@
-"""One database and one role a bank: in the embedded server, or in a server that somebody runs.
+"""One database and one role a bank: in one embedded server for all, in an embedded server for each
+(`own_databases`), or in a server that somebody runs.
 
 `databases.json` remembers which. The URLs, passwords included, stand in one file a bank that only
 its owner may read.
@@ -12,6 +13,7 @@ import secrets
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
@@ -25,6 +27,10 @@ from node.storage import postgres_roles
 from node.storage.embedded_postgres import STATEMENT_TIMEOUT_MS, EmbeddedPostgres
 from node.storage.migrations import migrate
 from node.storage.postgres_errors import PostgresError
+
+EMBEDDED = "embedded"
+OWN = "own"
+EXTERNAL = "external"
 
 PASSWORD_BYTES = 24
 BANK_PLACEHOLDER = "{bank}"
@@ -87,7 +93,7 @@ class EmbeddedServer:
 
     def __init__(self, directory: ConsortiumDirectory) -> None:
         """Raises `PostgresError` if the server programs are not installed."""
-        self._server = EmbeddedPostgres(directory.postgres, stop_timeout_s=STOP_PATIENCE_S)
+        self._server = embedded_server(directory.postgres)
 
     @property
     def description(self) -> str:
@@ -105,29 +111,15 @@ class EmbeddedServer:
         return self._server.is_running()
 
     def provide(self, bank: BankDirectory) -> None:
-        self._provide(bank, f"bank_{bank.bank:02d}")
+        provide_database(self._server, bank.database_url_file, database_name(bank.bank))
 
     def provide_regulator(self, regulator: RegulatorPlace) -> None:
-        self._provide(regulator, DATABASE_NAME)
-
-    def _provide(self, bank: BankDirectory | RegulatorPlace, name: str) -> None:
-        present = _written_url(bank)
-        password = present.password if present is not None else None
-        if password is None:
-            password = secrets.token_urlsafe(PASSWORD_BYTES)
-            self._server.create_database(name, name, password)
-        # The server's port may be another one than before.
-        _write_url(bank, self._server.url(name, name, password))
+        provide_database(self._server, regulator.database_url_file, DATABASE_NAME)
 
     def replace(self, bank: BankDirectory, label: str) -> str | None:
-        name = f"bank_{bank.bank:02d}"
-        present = _written_url(bank)
-        if present is None or present.password is None:
-            raise ConfigurationError(f"{bank.database_url_file} names no database and password")
-        aside = f"{name}_{label}"
-        renamed = self._server.rename_database(name, aside)
-        self._server.create_database(name, name, present.password)
-        return aside if renamed else None
+        return replace_database(
+            self._server, bank.database_url_file, database_name(bank.bank), label
+        )
 
     def drop_replaced(self, bank: BankDirectory, name: str) -> None:
         self._server.drop_database(name)
@@ -139,6 +131,40 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         self._server.stop()
+
+
+def embedded_server(directory: Path) -> EmbeddedPostgres:
+    """Return the server of this directory; raises `PostgresError` if there are no programs."""
+    return EmbeddedPostgres(directory, stop_timeout_s=STOP_PATIENCE_S)
+
+
+def database_name(bank: int) -> str:
+    """Return what a bank's database and its role are called in an embedded server."""
+    return f"bank_{bank:02d}"
+
+
+def provide_database(server: EmbeddedPostgres, url_file: Path, name: str) -> None:
+    """Make sure that a running embedded server has this database, and write its URL."""
+    present = _written_url(url_file)
+    password = present.password if present is not None else None
+    if password is None:
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        server.create_database(name, name, password)
+    # The server's port may be another one than before.
+    _write_url(url_file, server.url(name, name, password))
+
+
+def replace_database(
+    server: EmbeddedPostgres, url_file: Path, name: str, label: str
+) -> str | None:
+    """Put a database of a running embedded server aside (`DatabaseServer.replace`)."""
+    present = _written_url(url_file)
+    if present is None or present.password is None:
+        raise ConfigurationError(f"{url_file} names no database and password")
+    aside = f"{name}_{label}"
+    renamed = server.rename_database(name, aside)
+    server.create_database(name, name, present.password)
+    return aside if renamed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +191,18 @@ class ExternalServer:
         return True
 
     def provide(self, bank: BankDirectory) -> None:
-        if _written_url(bank) is not None:
+        if _written_url(bank.database_url_file) is not None:
             return
         if self.url_template is not None:
-            _write_url(bank, self.url_template.replace(BANK_PLACEHOLDER, f"{bank.bank:02d}"))
+            url = self.url_template.replace(BANK_PLACEHOLDER, f"{bank.bank:02d}")
+            _write_url(bank.database_url_file, url)
         elif self.admin_url is not None:
-            self._create(bank, self.admin_url, f"bank_{bank.bank:02d}")
+            self._create(bank, self.admin_url, database_name(bank.bank))
         else:
             raise ConfigurationError(f"{bank.database_url_file} is missing; give --database-url")
 
     def provide_regulator(self, regulator: RegulatorPlace) -> None:
-        if _written_url(regulator) is not None:
+        if _written_url(regulator.database_url_file) is not None:
             return
         if self.admin_url is None:
             raise ConfigurationError(
@@ -206,7 +233,7 @@ class ExternalServer:
         parts = urllib.parse.urlsplit(admin_url)
         host = parts.netloc.rpartition("@")[2]
         _write_url(
-            bank,
+            bank.database_url_file,
             urllib.parse.urlunsplit(
                 parts._replace(netloc=f"{name}:{password}@{host}", path=f"/{name}")
             ),
@@ -251,8 +278,8 @@ def database_server(
 
     Raises `ConfigurationError` if another kind of server holds the databases already.
     """
-    path = directory.root / "databases.json"
-    kind = "embedded" if external_url is None else "external"
+    path = _kind_file(directory)
+    kind = EMBEDDED if external_url is None else EXTERNAL
     if path.exists():
         remembered = json.loads(path.read_text(encoding="utf-8")).get("server")
         if external_url is not None and remembered != kind:
@@ -262,13 +289,40 @@ def database_server(
             )
         kind = remembered
     else:
-        path.write_text(json.dumps({"server": kind}) + "\n", encoding="utf-8")
-    if kind == "embedded":
+        _remember(directory, kind)
+    if kind == EMBEDDED:
         return EmbeddedServer(directory)
+    if kind == OWN:
+        # Here, for it builds on this module.
+        from node.runtime.own_databases import OwnServers
+
+        return OwnServers(directory)
     chain_id = directory.genesis().chain_id
     if external_url is not None and BANK_PLACEHOLDER in external_url:
         return ExternalServer(chain_id, url_template=external_url)
     return ExternalServer(chain_id, admin_url=external_url)
+
+
+def remember_own_servers(directory: ConsortiumDirectory) -> None:
+    """Note that each bank of the consortium there has an embedded server of its own."""
+    _remember(directory, OWN)
+
+
+def has_own_servers(directory: ConsortiumDirectory) -> bool:
+    """Whether each bank of the consortium there has an embedded server of its own."""
+    path = _kind_file(directory)
+    if not path.exists():
+        return False
+    return bool(json.loads(path.read_text(encoding="utf-8")).get("server") == OWN)
+
+
+def _remember(directory: ConsortiumDirectory, kind: str) -> None:
+    document = json.dumps({"server": kind}) + "\n"
+    _kind_file(directory).write_text(document, encoding="utf-8")
+
+
+def _kind_file(directory: ConsortiumDirectory) -> Path:
+    return directory.root / "databases.json"
 
 
 def bring_up_to_date(bank: BankDirectory) -> None:
@@ -276,11 +330,11 @@ def bring_up_to_date(bank: BankDirectory) -> None:
     migrate(read_private(bank.database_url_file).decode("utf-8").strip())
 
 
-def _written_url(bank: BankDirectory | RegulatorPlace) -> urllib.parse.SplitResult | None:
-    if not bank.database_url_file.exists():
+def _written_url(url_file: Path) -> urllib.parse.SplitResult | None:
+    if not url_file.exists():
         return None
-    return urllib.parse.urlsplit(read_private(bank.database_url_file).decode("utf-8").strip())
+    return urllib.parse.urlsplit(read_private(url_file).decode("utf-8").strip())
 
 
-def _write_url(bank: BankDirectory | RegulatorPlace, url: str) -> None:
-    write_private(bank.database_url_file, url.encode("utf-8") + b"\n")
+def _write_url(url_file: Path, url: str) -> None:
+    write_private(url_file, url.encode("utf-8") + b"\n")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from node.consensus.certificates import Seal, SignatureEntry
 from node.consensus.signatures import Ed25519Signer, RingBallotSigner
 from node.consensus.signing import SigningContext
+from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import VerifiedBallot, ballot_tag, verify_parent_ballots
 from node.ledger.block_validity import build_block
 from node.ledger.types import Height, TimeMs, View
@@ -27,8 +28,10 @@ class BlockMaker:
     """Writes a ledger block by block, in the first view of each height."""
 
     def __init__(self, ledger: MemoryLedger, keys: ConsortiumKeys) -> None:
-        """`keys` are those of the banks in the ledger's genesis; the ledger is at genesis."""
-        assert ledger.height == 0, "the ballots about an older tip are not known here"
+        """`keys` are those of the banks in the ledger's genesis.
+
+        A ledger that is not at genesis needs `seal_tip` first.
+        """
         self.ledger = ledger
         chain_id = ledger.genesis.chain_id
         self._statements = [Ed25519Signer(bank.consensus) for bank in keys.banks]
@@ -42,6 +45,7 @@ class BlockMaker:
         that is not valid.
         """
         ledger = self.ledger
+        assert self._about_tip or ledger.height == 0, "the ballots about the tip are not known"
         verified = ledger.verify(transactions)
         height = Height(ledger.height + 1)
         built = build_block(
@@ -60,26 +64,35 @@ class BlockMaker:
         assert len(built.transactions) == len(verified), "they fit into one block"
         deciding = ledger.active_set
         ledger.advance(built.block, built.transition)
-        ballots = self._cast(height)
-        self._about_tip = ballots
-        context = SigningContext.of(ledger.genesis.chain_id, deciding, height)
-        block_id = built.block.block_id
-        seal = Seal(
-            height=height,
+        return MadeBlock(built.block, self._seal(deciding), built.transition, built.transactions)
+
+    def seal_tip(self) -> Seal:
+        """Seal a tip that was taken over; the next block holds the ballots about it."""
+        assert not self._about_tip, "every block that was made here is sealed"
+        return self._seal(self.ledger.parent_set)
+
+    def _seal(self, deciding: ActiveSet) -> Seal:
+        """Seal the tip in the name of a quorum of the banks that decide it."""
+        header = self.ledger.header
+        self._about_tip = self._cast(header.height)
+        context = SigningContext.of(self.ledger.genesis.chain_id, deciding, header.height)
+        return Seal(
+            height=header.height,
             view=FIRST_VIEW,
-            block_id=block_id,
+            block_id=header.block_id,
             signatures=tuple(
                 [
                     SignatureEntry(
                         bank,
-                        self._statements[bank].sign(context.commit(FIRST_VIEW, bank, block_id)),
+                        self._statements[bank].sign(
+                            context.commit(FIRST_VIEW, bank, header.block_id)
+                        ),
                     )
                     for bank in deciding.banks[: deciding.quorum]
                 ]
             ),
-            ballots=tuple(sorted([item.raw for item in ballots], key=ballot_tag)),
+            ballots=tuple(sorted([item.raw for item in self._about_tip], key=ballot_tag)),
         )
-        return MadeBlock(built.block, seal, built.transition, built.transactions)
 
     def _cast(self, height: Height) -> tuple[VerifiedBallot, ...]:
         """Approve the tip with a quorum of those who decided it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,9 @@ class DatabaseSettings:
     pool_size: int = 20
     max_overflow: int = 10
     statement_timeout_ms: int = 30_000
+    server_directory: Path | None = None
+    """Of a PostgreSQL server of the bank's own, which its node starts and stops; None: the server
+    is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class NodeConfig:
     """Stop when the process that started this node disappears."""
     allow_faults: bool = field(default=False)
     """Whether this bank's operators may break it on purpose (`consortium fault`)."""
+    operators: tuple[str, ...] | None = field(default=None)
+    """Names of the certificates that operate this bank, from any machine; None: every operator of
+    the consortium does, on the bank's own machine."""
 
 
 def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -147,6 +154,15 @@ def _join(table: dict[str, Any], where: str) -> str:
     return join
 
 
+def _operators(table: dict[str, Any], where: str) -> tuple[str, ...] | None:
+    if "operators" not in table:
+        return None
+    names = table["operators"]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{where}: `operators` must be a list of names")
+    return tuple(names)
+
+
 def load_node_config(path: Path) -> NodeConfig:
     """Read a node's configuration; raises `ConfigurationError` naming the file and the field."""
     try:
@@ -182,11 +198,17 @@ def load_node_config(path: Path) -> NodeConfig:
             pool_size=_optional(database, "pool_size", 20, in_database),
             max_overflow=_optional(database, "max_overflow", 10, in_database),
             statement_timeout_ms=_optional(database, "statement_timeout_ms", 30_000, in_database),
+            server_directory=(
+                file(database, "server_directory", "database")
+                if "server_directory" in database
+                else None
+            ),
         ),
         mempool_transactions=_optional(limits, "mempool_transactions", 4_000, in_limits),
         mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
         log_level=_optional(log, "level", "INFO", in_log),
         scrub_percent=_percent(limits, "scrub_percent", 1, in_limits),
+        operators=_operators(network, f"{path}: [network]"),
         verify_workers=_workers(limits, in_limits),
         join=_join(bank, in_bank),
         supervised=_optional(bank, "supervised", False, in_bank),
@@ -224,6 +246,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
 
+    server = config.database.server_directory
     lines = [
         "# Written by `consortium up`. One bank's own business; what all agree on is in genesis.",
         "[bank]",
@@ -235,6 +258,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         "",
         "[network]",
         f"listen = {quote(config.listen)}",
+        *_operator_lines(config.operators, quote),
         "",
         "[files]",
         f"genesis = {relative(config.genesis_file)}",
@@ -246,6 +270,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         f"pool_size = {config.database.pool_size}",
         f"max_overflow = {config.database.max_overflow}",
         f"statement_timeout_ms = {config.database.statement_timeout_ms}",
+        *([] if server is None else [f"server_directory = {relative(server)}"]),
         "",
         "[limits]",
         f"mempool_transactions = {config.mempool_transactions}",
@@ -259,3 +284,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
     for peer in config.peers:
         lines += ["", "[[peers]]", f"bank = {peer.bank}", f"address = {quote(peer.address)}"]
     return "\n".join(lines) + "\n"
+
+
+def _operator_lines(names: tuple[str, ...] | None, quote: Callable[[str], str]) -> list[str]:
+    return [] if names is None else [f"operators = [{', '.join(map(quote, names))}]"]

@@ -9,7 +9,8 @@ regulator/                    the regulator's certificate, the key that opens ba
                               secret that decides which blocks it examines
 operator/                     the operator's certificate and key
 wallets/NAME.wallet           encrypted wallet files, with their key file when no passphrase is set
-postgres/                     the embedded database server
+postgres/                     the embedded database server; where each bank has a machine of its
+                              own, postgres/03-dunmere/ is that bank's
 run/                          process ids and addresses of the running consortium
 ```
 """
@@ -100,6 +101,10 @@ class ConsortiumDirectory:
     @property
     def postgres(self) -> Path:
         return self.root / "postgres"
+
+    def own_postgres(self, bank: int) -> Path:
+        """Of one bank's own database server, where banks have machines of their own."""
+        return self.postgres / self.bank(bank).root.name
 
     @property
     def run(self) -> Path:

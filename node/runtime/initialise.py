@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.ledger.active_set import MINIMUM_BANKS
@@ -23,6 +24,7 @@ from node.ledger.parameters import Parameters
 from node.ledger.types import BankIndex, TimeMs
 from node.rpc.certificates import CertificateAuthority, utc_now
 from node.rpc.credentials import TlsFiles
+from node.runtime.bank_databases import remember_own_servers
 from node.runtime.config import (
     ConfigurationError,
     DatabaseSettings,
@@ -37,6 +39,8 @@ from node.runtime.consortium_directory import (
 )
 from node.runtime.draw_seeds import DrawSeeds
 from node.runtime.founding import DEFAULT_NAME, BankKeys, ConsortiumKeys, make_genesis
+from node.runtime.hosts import host_of
+from node.runtime.machine_directories import DIRECTORY_MODE, TRAVERSABLE_MODE
 from node.runtime.ports import LOOPBACK, choose_ports
 from node.runtime.secrets_directory import write_private
 from node.wire.identity import Identity, Role, consortium_slug
@@ -47,14 +51,29 @@ LOCAL_POOL_SIZE = 4
 LOCAL_MAX_OVERFLOW = 2
 """Of a bank that shares one server with eleven others."""
 
-DIRECTORY_MODE = 0o700
-TRAVERSABLE_MODE = 0o711
-"""Of the consortium's own directory when root owns it: PostgreSQL's unprivileged user must reach
-its own subdirectory; all others have DIRECTORY_MODE."""
+OPERATOR = "operator"
+"""Name of the certificate that operates every bank of a consortium on one machine."""
 
 
 class InitialisationRefused(Exception):
     """A consortium cannot be made here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Where the banks of a consortium run that do not share one machine."""
+
+    addresses: tuple[str, ...]
+    """`host:port` of each bank, in bank order (`node.runtime.hosts`)."""
+    one_operator: bool = False
+    """Whether the consortium's own operator may operate every bank, beside each bank's."""
+
+    def require_banks(self, count: int) -> None:
+        """Raise `InitialisationRefused` unless there are so many."""
+        if len(self.addresses) != count:
+            raise InitialisationRefused(
+                f"{len(self.addresses)} banks have addresses, but there are {count}"
+            )
 
 
 def create_consortium(
@@ -65,14 +84,17 @@ def create_consortium(
     parameters: Parameters | None = None,
     time_ms: int | None = None,
     opener_key: bytes | None = None,
+    machines: Machines | None = None,
 ) -> Genesis:
     """Make a consortium of `bank_count` banks in `directory` and return its genesis.
 
     `time_ms` is the header time of block 0, by default now. `opener_key` is the key that officers
-    made together; by default a whole one is made, for the regulator to keep. Raises
-    `InitialisationRefused` if the directory holds something already or another process is making
-    one, and `GenesisInvalid`.
+    made together; by default a whole one is made, for the regulator to keep. `machines` says where
+    each bank runs; by default all share this one. Raises `InitialisationRefused` if the directory
+    holds something already or another process is making one, and `GenesisInvalid`.
     """
+    if machines is not None:
+        machines.require_banks(bank_count)
     if not MINIMUM_BANKS <= bank_count <= MAX_BANKS:
         raise InitialisationRefused(
             f"a consortium has {MINIMUM_BANKS} to {MAX_BANKS} banks, not {bank_count}"
@@ -88,12 +110,15 @@ def create_consortium(
             opener_key=_opener_key(keys, opener_key),
             draw_commitment=seeds.commitment,
         )
-        _write_parties(staged, genesis, keys)
+        _write_parties(staged, genesis, keys, machines)
     return genesis
 
 
 def restore_consortium(
-    directory: ConsortiumDirectory, genesis: Genesis, keys: ConsortiumKeys
+    directory: ConsortiumDirectory,
+    genesis: Genesis,
+    keys: ConsortiumKeys,
+    machines: Machines | None = None,
 ) -> None:
     """Make a consortium in `directory` whose genesis and keys exist already, as `keys` says.
 
@@ -101,8 +126,10 @@ def restore_consortium(
     the beginning that the ledger itself is still to come (`ledger_installation`). Raises
     `InitialisationRefused` as `create_consortium` does.
     """
+    if machines is not None:
+        machines.require_banks(len(genesis.banks))
     with _staging(directory) as staged:
-        _write_parties(staged, genesis, keys)
+        _write_parties(staged, genesis, keys, machines)
         staged.pending_ledger_file.touch()
 
 
@@ -114,7 +141,10 @@ def _opener_key(keys: ConsortiumKeys, given: bytes | None) -> bytes:
 
 
 def _write_parties(
-    staged: ConsortiumDirectory, genesis: Genesis, keys: ConsortiumKeys
+    staged: ConsortiumDirectory,
+    genesis: Genesis,
+    keys: ConsortiumKeys,
+    machines: Machines | None,
 ) -> None:
     for place in (
         staged.banks,
@@ -126,10 +156,19 @@ def _write_parties(
         staged.run,
     ):
         _make_directory(place)
-    ports = choose_ports(len(keys.banks))
+    if machines is None:
+        addresses = [f"{LOOPBACK}:{port}" for port in choose_ports(len(keys.banks))]
+    else:
+        addresses = list(machines.addresses)
+        remember_own_servers(staged)
     for bank, bank_keys in enumerate(keys.banks):
-        _write_bank(staged, bank, bank_keys, ports)
-    _write_certificates(staged, genesis)
+        _write_bank(staged, bank, bank_keys)
+        place = staged.bank(bank)
+        config = _local_config(staged, place, addresses)
+        if machines is not None:
+            config = _on_own_machine(staged, config, machines)
+        place.config_file.write_text(render_node_config(config, place.root), encoding="utf-8")
+    _write_certificates(staged, genesis, addresses)
     if keys.opener is not None:
         write_private(staged.regulator / "opener.key", _hexadecimal(keys.opener.to_bytes()))
     DrawSeeds(keys.draw_root).save(staged.regulator)
@@ -145,18 +184,13 @@ def _make_directory(path: Path) -> None:
     path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
 
 
-def _write_bank(
-    directory: ConsortiumDirectory, bank: int, keys: BankKeys, ports: Sequence[int]
-) -> None:
+def _write_bank(directory: ConsortiumDirectory, bank: int, keys: BankKeys) -> None:
     place = directory.bank(bank)
     _make_directory(place.root)
     _make_directory(place.keys)
     write_private(place.keys / "consensus.key", _hexadecimal(keys.consensus))
     write_private(place.keys / "ballot.key", _hexadecimal(keys.ballot.to_bytes()))
     write_private(place.keys / "issuer.key", _hexadecimal(keys.issuer))
-    addresses = [f"{LOOPBACK}:{port}" for port in ports]
-    config = _local_config(directory, place, addresses)
-    place.config_file.write_text(render_node_config(config, place.root), encoding="utf-8")
 
 
 def _local_config(
@@ -182,22 +216,42 @@ def _local_config(
     )
 
 
-def _write_certificates(directory: ConsortiumDirectory, genesis: Genesis) -> None:
+def _on_own_machine(
+    directory: ConsortiumDirectory, config: NodeConfig, machines: Machines
+) -> NodeConfig:
+    """Give a bank a server of its own, with the default pool, and its own operators."""
+    operators = (OPERATOR,) if machines.one_operator else ()
+    return replace(
+        config,
+        database=DatabaseSettings(
+            url_file=config.database.url_file,
+            server_directory=directory.own_postgres(config.bank),
+        ),
+        operators=(config.short_name, *operators),
+    )
+
+
+def _write_certificates(
+    directory: ConsortiumDirectory, genesis: Genesis, addresses: Sequence[str]
+) -> None:
     now = utc_now()
     slug = consortium_slug(genesis.name)
     authority = CertificateAuthority.create(slug, now)
     authority.save(directory.certificates)
-    holders: list[tuple[Identity, Path]] = [
-        (Identity(slug, Role.OPERATOR, "operator"), directory.operator),
-        (Identity(slug, Role.REGULATOR, "regulator"), directory.regulator),
+    holders: list[tuple[Identity, Path, str | None]] = [
+        (Identity(slug, Role.OPERATOR, OPERATOR), directory.operator, None),
+        (Identity(slug, Role.REGULATOR, "regulator"), directory.regulator, None),
     ]
     for bank in range(len(genesis.banks)):
-        holders.append((Identity.of_bank(slug, bank), directory.bank(bank).keys))
+        host = host_of(addresses[bank])
+        holders.append((Identity.of_bank(slug, bank), directory.bank(bank).keys, host))
         # One credential for the customers of each bank: a bank limits what one client may do.
-        holders.append((Identity(slug, Role.CLIENT, short_name(bank)), directory.client(bank)))
-    for identity, place in holders:
+        client = Identity(slug, Role.CLIENT, short_name(bank))
+        holders.append((client, directory.client(bank), None))
+    for identity, place, served_at in holders:
         _make_directory(place)
-        TlsFiles(place).write(authority.issue(identity, now))
+        hosts = () if served_at is None else (served_at,)
+        TlsFiles(place).write(authority.issue(identity, now, hosts=hosts))
 
 
 @contextlib.contextmanager

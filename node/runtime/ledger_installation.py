@@ -3,36 +3,43 @@
 The first bank's database takes every block as a bank does that catches up: seal, signatures,
 ballots, header, voting record, proofs and state root are verified, whoever made them. The others
 get its rows by COPY, which is much faster and, on one machine under one operator, proves as much;
-`consortium doctor` verifies each of them. An installation that was interrupted goes on where it
-was: a block and a copied database are there whole or not at all.
+`consortium doctor` verifies each of them. A past that the file holds (`ledger_growth`) is taken
+over as a bank does that joins by a snapshot, verified from the genesis alone. An installation that
+was interrupted goes on where it was: a past, a block and a copied database are there whole or not
+at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Protocol
 
 from node.client.workload_file import Workload, WorkloadInvalid
-from node.consensus.certificates import CertificateInvalid, verify_seal
+from node.consensus.certificates import CertificateInvalid, Seal, verify_seal
 from node.consensus.signatures import Ed25519Verifier
 from node.ledger.ballots import VerifiedBallot, verify_parent_ballots
 from node.ledger.block_validity import validate_block
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.rejection import Rejection
-from node.ledger.types import BankIndex
+from node.ledger.state import LedgerState
+from node.ledger.types import BankIndex, Height
 from node.runtime.bank_databases import DatabaseServer, bring_up_to_date
 from node.runtime.config import ConfigurationError
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
 from node.runtime.initialise import restore_consortium
 from node.runtime.ledger_archive import ArchivedBlock, Founding, MadeBlock
+from node.runtime.ledger_growth import GrownLedger
 from node.runtime.memory_ledger import MemoryLedger
 from node.runtime.secrets_directory import read_private
+from node.runtime.snapshot_join import SnapshotSource, install
+from node.runtime.snapshot_verification import SnapshotInvalid
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
 from node.storage.database_copy import copy_database, stored_bank
 from node.storage.failures import storage_errors
+from node.wire.snapshot_records import SnapshotPart
 
 FIRST_BANK = BankIndex(0)
 
@@ -52,12 +59,23 @@ class InstallationProgress(Protocol):
 
 
 class LedgerReplay:
-    """Verifies archived blocks from genesis on, one after the other."""
+    """Verifies archived blocks from genesis or a grown ledger on, one after the other."""
 
     def __init__(self, genesis: Genesis) -> None:
         self.ledger = MemoryLedger(genesis)
         self._verifier = Ed25519Verifier()
         self._about_tip: tuple[VerifiedBallot, ...] = ()
+
+    def begin(self, grown: GrownLedger) -> None:
+        """Go on from a past that was verified (`snapshot_verification`); raises `ArchiveInvalid`.
+
+        The next block records the ballots that stand in the seal of its tip.
+        """
+        try:
+            self.ledger.take_over(grown.tip, LedgerState.decode(grown.state))
+            self._about_tip = self._require_ballots(Seal.decode(grown.seal).ballots)
+        except (MalformedEncoding, Rejection) as error:
+            raise ArchiveInvalid(f"the past of the ledger: {error}") from error
 
     def take(self, archived: ArchivedBlock) -> MadeBlock:
         """Verify the next block and return what follows from it; raises `ArchiveInvalid`."""
@@ -186,10 +204,15 @@ async def _install_first(
     config = DatabaseConfig(_url(bank), pool_size=1, max_overflow=1)
     database = await Database.open(config, genesis=genesis, bank=bank.index)
     try:
-        stored = (await database.load_tip()).header.height
         replay = LedgerReplay(genesis)
+        parts = _parts(workload)
+        if workload.header.grown_notes:
+            grown = _grown(workload, next(parts, b""))
+            await _take_over(database, genesis, grown, workload, progress)
+            replay.begin(grown)
+        stored = (await database.load_tip()).header.height
         total = workload.header.funded_height
-        for archived in _blocks(workload):
+        for archived in _blocks(workload, parts, replay.ledger.height):
             made = await asyncio.to_thread(replay.take, archived)
             if made.block.height > stored:
                 await database.apply_block(
@@ -200,19 +223,60 @@ async def _install_first(
         await database.close()
 
 
-def _blocks(workload: Workload) -> Iterator[ArchivedBlock]:
+async def _take_over(
+    database: Database,
+    genesis: Genesis,
+    grown: GrownLedger,
+    workload: Workload,
+    progress: InstallationProgress,
+) -> None:
+    """Make the past this bank's ledger, unless it is already."""
+
+    async def parts(minimum_height: Height) -> AsyncGenerator[SnapshotPart, None]:
+        async for part in grown.parts(genesis):
+            yield part
+
+    if (await database.load_tip()).header.height == 0:
+        source = SnapshotSource(FIRST_BANK, parts)
+        try:
+            await install(
+                genesis,
+                database,
+                source,
+                progress=lambda what, done, total: progress(f"growing: {what}", done, total),
+            )
+        except SnapshotInvalid as error:
+            raise ArchiveInvalid(f"{workload.path}: the past of the ledger: {error}") from error
+    if await database.block_ids(grown.tip.height, 1) != (grown.tip.block_id,):
+        raise ArchiveInvalid(f"{workload.path} has another past than the ledger that was begun")
+
+
+def _parts(workload: Workload) -> Iterator[bytes]:
+    """Yield what follows the founding."""
     parts = workload.archive()
     next(parts)
-    height = 0
+    return parts
+
+
+def _grown(workload: Workload, part: bytes) -> GrownLedger:
+    try:
+        return GrownLedger.decode(part)
+    except MalformedEncoding as error:
+        raise ArchiveInvalid(f"{workload.path}: the past of the ledger: {error}") from error
+
+
+def _blocks(workload: Workload, parts: Iterator[bytes], height: Height) -> Iterator[ArchivedBlock]:
+    """Decode the blocks after a height, the last part of an archive."""
+    reached = int(height)
     try:
         for part in parts:
             yield ArchivedBlock.decode(part)
-            height += 1
+            reached += 1
     except MalformedEncoding as error:
-        raise ArchiveInvalid(f"{workload.path}: block {height + 1}: {error}") from error
-    if height != workload.header.funded_height:
+        raise ArchiveInvalid(f"{workload.path}: block {reached + 1}: {error}") from error
+    if reached != workload.header.funded_height:
         raise ArchiveInvalid(
-            f"{workload.path} holds {height} blocks, its header says "
+            f"{workload.path} holds {reached} blocks, its header says "
             f"{workload.header.funded_height}"
         )
 

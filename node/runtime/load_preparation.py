@@ -39,6 +39,7 @@ from node.runtime.config import ConfigurationError
 from node.runtime.draw_seeds import DrawSeeds
 from node.runtime.founding import ConsortiumKeys, make_genesis
 from node.runtime.ledger_archive import Founding
+from node.runtime.ledger_growth import MAX_GROWN_NOTES, GrownLedger, Growth, grow
 from node.runtime.load_proving import (
     NOTES_AN_ISSUE,
     FundedNote,
@@ -96,6 +97,8 @@ class WorkloadOrder:
     """Processes that prove; None takes one for each core, 1 none besides this one."""
     view_timeout_ms: int = LOADED_VIEW_TIMEOUT_MS
     """T0 of the consortium that is made."""
+    grown_notes: int = 0
+    """Notes and nullifiers of a past that the ledger has before it is funded."""
 
     def __post_init__(self) -> None:
         if self.transactions < 1:
@@ -107,6 +110,10 @@ class WorkloadOrder:
         if not 1 <= self.view_timeout_ms <= MAX_VIEW_TIMEOUT_MS:
             raise WorkloadOrderInvalid(
                 f"a view lasts 1 to {MAX_VIEW_TIMEOUT_MS} ms, not {self.view_timeout_ms}"
+            )
+        if not 0 <= self.grown_notes <= MAX_GROWN_NOTES:
+            raise WorkloadOrderInvalid(
+                f"a ledger grows to at most {MAX_GROWN_NOTES} notes, not {self.grown_notes}"
             )
         if not MINIMUM_BANKS <= self.bank_count <= MAX_BANKS:
             raise WorkloadOrderInvalid(
@@ -138,6 +145,13 @@ class WorkloadOrder:
     def blocks(self) -> int:
         """Blocks that hold the issues."""
         return -(-self.issues // MAX_TRANSACTIONS)
+
+    def growth(self, seed: bytes) -> Growth | None:
+        """Return the past of the ledger, None if it has none; `seed` is the workload's."""
+        if not self.grown_notes:
+            return None
+        grown = hash64("consortium/load-growth", seed)[:HASH_BYTES]
+        return Growth(grown, self.grown_notes, self.ring_base)
 
     @property
     def bins_per_block(self) -> int:
@@ -174,12 +188,12 @@ def prepare_workload(
 ) -> WorkloadHeader:
     """Write a workload file to `path` and return its header; raises OSError.
 
-    Takes about 5 ms of CPU time a note for funding and 14 ms a transaction, on `order.jobs` cores.
+    Takes about 5 ms of CPU time a note for funding and 14 ms a transaction, on `order.jobs` cores,
+    and 0.1 ms a grown note on one.
     """
-    seed = secrets.token_bytes(HASH_BYTES)
-    if order.seed is not None:
-        seed = hash64("consortium/load-seed", str(order.seed).encode("ascii"))[:HASH_BYTES]
-    founding = _found(order, seed)
+    seed = _seed_of(order)
+    growth = order.growth(seed)
+    founding = _found(order, seed, 0 if growth is None else growth.blocks)
     genesis = founding.genesis
     terms = ProvingTerms(
         seed=seed,
@@ -196,7 +210,10 @@ def prepare_workload(
         _Workers(order.jobs or _core_count()) as workers,
     ):
         writer.append(founding.encode())
-        bins = _fund(order, founding, terms, writer, workers, progress)
+        maker = BlockMaker(MemoryLedger(genesis), founding.keys)
+        if growth is not None:
+            _grow(maker, growth, writer, progress)
+        bins = _fund(order, maker, terms, writer, workers, progress)
         tasks = (
             SpendTask(terms, bin_id, notes, order.spends_of(number))
             for number, (bin_id, notes) in enumerate(bins.items())
@@ -216,16 +233,25 @@ def prepare_workload(
             transaction_count=order.transactions,
             bins=order.bins,
             bins_per_block=order.bins_per_block,
-            funded_height=order.blocks,
+            funded_height=maker.ledger.height,
             asset_code=genesis.base_asset.code,
             transaction_bytes=length,
             expiry=terms.expiry,
+            grown_notes=0 if growth is None else growth.notes,
         )
         writer.finish(header)
     return header
 
 
-def _found(order: WorkloadOrder, seed: bytes) -> Founding:
+def _seed_of(order: WorkloadOrder) -> bytes:
+    if order.seed is None:
+        return secrets.token_bytes(HASH_BYTES)
+    # Ledgers with another past are other chains, so that neither passes for the other.
+    name = f"{order.seed}/grown/{order.grown_notes}" if order.grown_notes else str(order.seed)
+    return hash64("consortium/load-seed", name.encode("ascii"))[:HASH_BYTES]
+
+
+def _found(order: WorkloadOrder, seed: bytes, grown_blocks: int) -> Founding:
     coins = Coins(hash64("consortium/load-keys", seed))
     keys = ConsortiumKeys.generate(order.bank_count, coins.take)
     assert keys.opener is not None, "the regulator has the whole key"
@@ -233,7 +259,7 @@ def _found(order: WorkloadOrder, seed: bytes) -> Founding:
     if order.seed is None:
         # The last block is a second old when the consortium starts at once.
         now_ms = time.time_ns() // 1_000_000
-        time_ms = TimeMs(now_ms - (order.blocks + 1) * BLOCK_INTERVAL_MS)
+        time_ms = TimeMs(now_ms - (grown_blocks + order.blocks + 1) * BLOCK_INTERVAL_MS)
     genesis: Genesis = make_genesis(
         keys,
         name=NAME,
@@ -251,9 +277,18 @@ def _found(order: WorkloadOrder, seed: bytes) -> Founding:
     return Founding(genesis, keys)
 
 
+def _grow(
+    maker: BlockMaker, growth: Growth, writer: WorkloadWriter, progress: StepProgress
+) -> None:
+    """Write the past into the archive, and go on from there."""
+    history = grow(maker.ledger.genesis, growth, BLOCK_INTERVAL_MS, progress)
+    maker.ledger.take_over(history.tip, history.state)
+    writer.append(GrownLedger.of(history, maker.seal_tip()).encode())
+
+
 def _fund(
     order: WorkloadOrder,
-    founding: Founding,
+    maker: BlockMaker,
     terms: ProvingTerms,
     writer: WorkloadWriter,
     workers: _Workers,
@@ -261,7 +296,8 @@ def _fund(
 ) -> dict[int, tuple[FundedNote, ...]]:
     """Write the funded ledger into the archive; return the notes of each bin, oldest bin first."""
     progress("funding", 0, order.issues)
-    maker = BlockMaker(MemoryLedger(founding.genesis), founding.keys)
+    genesis, funded = maker.ledger.genesis, 0
+    last = maker.ledger.height + order.blocks
     filling: dict[int, list[FundedNote]] = {}
     closed: dict[int, tuple[FundedNote, ...]] = {}
     tasks = (
@@ -271,7 +307,7 @@ def _fund(
     issues = (raw for batch in workers.map(prove_issues, tasks) for raw in batch)
     while raws := list(islice(issues, MAX_TRANSACTIONS)):
         height = Height(maker.ledger.height + 1)
-        time_ms = TimeMs(founding.genesis.time_ms + height * BLOCK_INTERVAL_MS)
+        time_ms = TimeMs(genesis.time_ms + height * BLOCK_INTERVAL_MS)
         made = maker.make(raws, time_ms)
         writer.append(made.archived.encode())
         for note in made.transition.notes:
@@ -279,9 +315,10 @@ def _fund(
             filling.setdefault(note.bin_id, []).append(funded)
         for record in made.transition.closed_bins:
             closed[record.bin.bin_id] = tuple(filling.pop(record.bin.bin_id))
-        progress("funding", min(height * MAX_TRANSACTIONS, order.issues), order.issues)
+        funded += len(raws)
+        progress("funding", funded, order.issues)
     assert not filling and len(closed) == order.bins, "every bin is full and closed"
-    assert maker.ledger.height == order.blocks, "as many blocks as were planned"
+    assert maker.ledger.height == last, "as many blocks as were planned"
     return closed
 
 

@@ -42,6 +42,17 @@ class MemoryLedger:
         self._closed_bins: dict[int, ClosedBin] = {}
         self._sealed: set[bytes] = set()
 
+    def take_over(self, header: Header, state: LedgerState) -> None:
+        """Go on from the certified tip of a history that is not known here.
+
+        What the history spent and made, and the bins that it closed, are unknown to `facts`: a
+        spend from such a bin is refused, and a nullifier or one-time key that is there already is
+        refused by the database that holds them. The rules lose nothing by it that could change
+        what an accepted block does (`node.ledger.reexecution`).
+        """
+        assert self.height == 0, "nothing was made here before"
+        self.header, self.state = header, state
+
     @property
     def height(self) -> Height:
         return self.state.height

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import BytesBinaryDumper, BytesDumper
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from node.storage.byte_strings import ByteStrings, ByteStringsDumper
 from node.storage.configuration import MINIMUM_SERVER_VERSION, DatabaseConfig
 from node.storage.errors import DatabaseUnavailable, DatabaseUrlInvalid, ServerTooOld
 
@@ -113,6 +114,7 @@ async def connect(config: DatabaseConfig, purpose: Purpose) -> psycopg.AsyncConn
     # wrapper class for PEP 249.
     connection.adapters.register_dumper(bytes, BytesBinaryDumper)
     connection.adapters.register_dumper(bytes, BytesDumper)
+    connection.adapters.register_dumper(ByteStrings, ByteStringsDumper)
     return connection
 
 

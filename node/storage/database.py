@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,7 +26,7 @@ from node.ledger.types import BankIndex, Height, TransactionId, View
 from node.storage.block_application import BlockApplication
 from node.storage.chain_reader import ChainReader
 from node.storage.configuration import DatabaseConfig
-from node.storage.connection import create_reader_engine
+from node.storage.connection import connect, create_reader_engine
 from node.storage.digest_reader import DigestReader
 from node.storage.errors import IntegrityViolation, WriterLost
 from node.storage.evidence_reader import EvidenceReader
@@ -34,6 +35,7 @@ from node.storage.genesis_installation import install_genesis
 from node.storage.history_reader import HistoryReader
 from node.storage.integrity_reader import IntegrityReader
 from node.storage.journal import Journal
+from node.storage.lookup_session import LookupSession
 from node.storage.migrations import migrate_async, require_schema
 from node.storage.note_reader import NoteReader
 from node.storage.snapshot_installation import SnapshotInstallation
@@ -70,8 +72,9 @@ class Database(
         genesis: Genesis,
         writer: Writer,
         on_violation: Callable[[IntegrityViolation], None] | None = None,
+        lookups: LookupSession | None = None,
     ) -> None:
-        super().__init__(engine, genesis, on_violation)
+        super().__init__(engine, genesis, on_violation, lookups)
         self._writer = writer
         self._journal = Journal(writer)
 
@@ -113,7 +116,8 @@ class Database(
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine, genesis, writer, on_violation)
+        lookups = LookupSession(partial(connect, config, "reader"))
+        return cls(engine, genesis, writer, on_violation, lookups)
 
     @property
     def server_version(self) -> str:
@@ -224,4 +228,6 @@ class Database(
     async def close(self) -> None:
         """Release the writer's lock and every connection."""
         await self._writer.close()
+        if self._lookups is not None:
+            await self._lookups.close()
         await self._engine.dispose()

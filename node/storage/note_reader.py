@@ -10,6 +10,7 @@ from sqlalchemy import select
 from crypto.ring import ClosedBin, close_bin
 from node.ledger.facts import BlockFacts, FactsNeeded
 from node.ledger.types import POINT_BYTES, AssetId, Height, TransactionId
+from node.storage.byte_strings import ByteStrings
 from node.storage.errors import NotFound
 from node.storage.reading import MAX_BIGINT, AnyRow, page_size, storable
 from node.storage.records import StoredBin, StoredClosedBin, StoredNote, StoredNullifier
@@ -50,9 +51,9 @@ class NoteReader(SnapshotReader):
         if needed.nullifiers or needed.one_time_keys or needed.transaction_ids:
             rows = await self._driver_rows(
                 SELECT_COLLISIONS,
-                list(needed.nullifiers),
-                list(needed.one_time_keys),
-                list(needed.transaction_ids),
+                ByteStrings(needed.nullifiers),
+                ByteStrings(needed.one_time_keys),
+                ByteStrings(needed.transaction_ids),
             )
             for kind, key in rows:
                 found[kind].add(key)

@@ -15,6 +15,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.types import TimeMs
 from node.storage.errors import IntegrityViolation
 from node.storage.failures import storage_errors
+from node.storage.lookup_session import LookupSession
 
 AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
@@ -74,9 +75,11 @@ class Reader:
         engine: AsyncEngine,
         genesis: Genesis,
         on_violation: Callable[[IntegrityViolation], None] | None = None,
+        lookups: LookupSession | None = None,
     ) -> None:
         """`on_violation` is told of every damaged row that a read comes across."""
         self._engine = engine
+        self._lookups = lookups
         self._genesis = genesis
         self._on_violation = on_violation
 
@@ -109,6 +112,10 @@ class Reader:
         A batch looks up hundreds of keys: as text that would take five times as long.
         """
         with storage_errors():
+            if self._lookups is not None:
+                rows = await self._lookups.rows(statement, parameters)
+                if rows is not None:
+                    return rows
             async with self._engine.connect() as connection:
                 pooled = await connection.get_raw_connection()
                 driver = pooled.driver_connection
