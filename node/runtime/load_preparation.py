@@ -296,7 +296,7 @@ def _fund(
 ) -> dict[int, tuple[FundedNote, ...]]:
     """Write the funded ledger into the archive; return the notes of each bin, oldest bin first."""
     progress("funding", 0, order.issues)
-    genesis, funded = maker.ledger.genesis, 0
+    genesis, done = maker.ledger.genesis, 0
     last = maker.ledger.height + order.blocks
     filling: dict[int, list[FundedNote]] = {}
     closed: dict[int, tuple[FundedNote, ...]] = {}
@@ -315,8 +315,8 @@ def _fund(
             filling.setdefault(note.bin_id, []).append(funded)
         for record in made.transition.closed_bins:
             closed[record.bin.bin_id] = tuple(filling.pop(record.bin.bin_id))
-        funded += len(raws)
-        progress("funding", funded, order.issues)
+        done += len(raws)
+        progress("funding", done, order.issues)
     assert not filling and len(closed) == order.bins, "every bin is full and closed"
     assert maker.ledger.height == last, "as many blocks as were planned"
     return closed
