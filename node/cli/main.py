@@ -17,6 +17,7 @@ from node.cli.failure import EXIT_FAILED, CommandFailed
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("node.cli.up", "Start a consortium, run it, and stop it with Ctrl-C."),
+    "init": ("node.cli.init", "Make a consortium whose banks have machines of their own."),
     "down": ("node.cli.down", "Stop a running consortium and whatever is left of one."),
     "status": ("node.cli.status", "Show every bank: height, view, peers, quorum margin."),
     "node": ("node.cli.node", "Run, start or stop one bank's node."),

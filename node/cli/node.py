@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,13 @@ import click
 from node.cli.options import data_option, json_option
 from node.runtime.config import MAX_VERIFY_WORKERS, REPLAY, SNAPSHOT, NodeConfig, load_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.exit_code import ExitCode
 from node.runtime.structured_log import configure_logging
 
 if TYPE_CHECKING:
     from node.runtime.verification_workers import WorkerPool
+
+logger = logging.getLogger(__name__)
 
 CONFIG = click.Path(path_type=Path, dir_okay=False)
 
@@ -55,6 +59,9 @@ def command(context: click.Context, config: Path | None) -> None:
 def run(config: Path, supervised: bool, allow_faults: bool, verify_workers: int | None) -> None:
     """Run one bank's node in the foreground until SIGTERM or Ctrl-C.
 
+    A bank on a machine of its own (`consortium init`) brings its PostgreSQL server with it, which
+    starts and stops with the node.
+
     \b
     Example:
       consortium node run --config .consortium/banks/03-dunmere/node.toml
@@ -72,6 +79,8 @@ def _run(
     verify_workers: int | None = None,
 ) -> None:
     from node.runtime.node import run_node
+    from node.runtime.own_databases import own_database
+    from node.storage.postgres_errors import PostgresError
 
     config = load_node_config(path)
     configure_logging(config.short_name, config.log_level)
@@ -81,7 +90,13 @@ def _run(
         allow_faults=config.allow_faults or allow_faults,
         verify_workers=config.verify_workers if verify_workers is None else verify_workers,
     )
-    sys.exit(int(asyncio.run(run_node(config, _worker_pool(config)))))
+    try:
+        with own_database(config):
+            exit_code = asyncio.run(run_node(config, _worker_pool(config)))
+    except PostgresError as error:
+        logger.error("database failed", extra={"kind": type(error).__name__, "detail": str(error)})
+        exit_code = ExitCode.DATABASE
+    sys.exit(int(exit_code))
 
 
 def _worker_pool(config: NodeConfig) -> WorkerPool | None:

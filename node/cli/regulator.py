@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -39,12 +40,18 @@ def run(directory: ConsortiumDirectory, supervised: bool) -> None:
     Example:
       consortium regulator run
     """
+    from node.runtime.bank_databases import has_own_servers
+    from node.runtime.own_databases import own_regulator_database
     from node.runtime.regulator.process import RegulatorConfig, run_regulator
     from node.runtime.structured_log import configure_logging
 
     config = RegulatorConfig.of(directory, supervised=supervised)
     configure_logging("regulator", "INFO")
-    sys.exit(int(asyncio.run(run_regulator(config))))
+    with contextlib.ExitStack() as stack:
+        if has_own_servers(directory):
+            stack.enter_context(own_regulator_database(config.place))
+        exit_code = asyncio.run(run_regulator(config))
+    sys.exit(int(exit_code))
 
 
 @command.command()

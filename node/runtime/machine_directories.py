@@ -48,8 +48,7 @@ def hand_out(directory: ConsortiumDirectory, target: Path) -> list[Path]:
             f"the banks of {directory.root} share one machine; `consortium init --host` makes a "
             "consortium whose banks do not"
         )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigurationError(f"{target} exists and is not empty; name another directory")
+    require_empty(target)
     target.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     made = []
     for bank in genesis.banks:
@@ -59,6 +58,12 @@ def hand_out(directory: ConsortiumDirectory, target: Path) -> list[Path]:
     made.append(_machine(directory, genesis, target / REGULATOR))
     shutil.copytree(directory.regulator, ConsortiumDirectory(made[-1]).regulator)
     return made
+
+
+def require_empty(target: Path) -> None:
+    """Raise `ConfigurationError` if something is there already."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigurationError(f"{target} exists and is not empty; name another with --out")
 
 
 def _machine(directory: ConsortiumDirectory, genesis: Genesis, root: Path) -> Path:

@@ -338,7 +338,12 @@ class Node:
             ),
             self._tls,
             self._config.listen,
-            Admittance(self._consortium, banks=[bank.index for bank in self._chain.genesis.banks]),
+            Admittance(
+                self._consortium,
+                operators=self._config.operators,
+                operators_from_anywhere=self._config.operators is not None,
+                banks=[bank.index for bank in self._chain.genesis.banks],
+            ),
             self._traffic,
         )
         self._cpu.serving()
