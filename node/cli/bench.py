@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -269,6 +270,107 @@ def throughput(
 
 
 REPORT = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+_SET_BY_HOSTS = frozenset(
+    {
+        "bank_count",
+        "workload",
+        "ring_base",
+        "workload_file",
+        "directory",
+        "rtt_ms",
+        "verify_workers",
+        "html_file",
+        "json_file",
+        "as_json",
+    }
+)
+_HANDED_ON = [item for item in throughput.params if item.name not in _SET_BY_HOSTS]
+"""Options that `bench hosts` has from `bench throughput`, as they are."""
+
+
+def _arguments(options: Mapping[str, object]) -> tuple[str, ...]:
+    """Return options as words of a command line; those that are off or not given are left out."""
+    words: list[str] = []
+    for item in _HANDED_ON:
+        value = options[item.name or ""]
+        if value is True:
+            words.append(item.opts[0])
+        elif value is not None and value is not False:
+            words += [item.opts[0], str(value)]
+    return tuple(words)
+
+
+@command.command(
+    short_help="Measure throughput of banks on hosts of their own, apart by a round trip.",
+    params=list(_HANDED_ON),
+)
+@click.option(
+    "--workload-file",
+    type=REPORT,
+    required=True,
+    help="Of `consortium load prepare`, which says how many banks there are.",
+)
+@click.option(
+    "--rtt",
+    "rtt_ms",
+    type=click.FloatRange(0, 1_000),
+    default=40.0,
+    show_default=True,
+    help="Round trip in ms between any two banks.",
+)
+@click.option(
+    "--verify-workers",
+    type=click.IntRange(0, MAX_VERIFY_WORKERS),
+    default=DEFAULT_VERIFY_WORKERS,
+    show_default=True,
+    help="Processes a bank that verify; 0 for threads.",
+)
+@click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")
+@click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
+@json_option
+def hosts(
+    workload_file: Path,
+    rtt_ms: float,
+    verify_workers: int,
+    html_file: Path | None,
+    json_file: Path | None,
+    as_json: bool,
+    **handed_on: object,
+) -> None:
+    """Measure as `bench throughput` does, but with each bank on a host of its own.
+
+    A host is a network namespace with its own address, in which `consortium node run` brings up
+    the bank and its own PostgreSQL server; packets between banks are held back. Needs root and
+    iproute2, and leaves nothing behind. All hosts share this machine's processors.
+
+    
+    Examples:
+      consortium bench hosts --workload-file local.load --rtt 40 --seconds 60 --out far.json
+      consortium bench model --banks 12 --cores 2 --rtt 40 --costs far.json
+    """
+    from node.cli.benchmark_hosts import HostsOptions, measure_hosts
+    from node.cli.throughput_page import render_page
+
+    if handed_on["sweep"] and handed_on["rate"] is not None:
+        raise click.UsageError("--sweep chooses the rates itself: leave out --rate")
+    options = HostsOptions(
+        workload_file, rtt_ms, verify_workers, _arguments(handed_on), quiet=as_json
+    )
+    try:
+        document, exit_code = asyncio.run(measure_hosts(options, say))
+    except asyncio.CancelledError:
+        raise click.Abort from None
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if html_file is not None:
+        html_file.write_text(render_page(document), encoding="utf-8")
+    if as_json:
+        answer_json(document)
+    else:
+        for note in document["notes"]:
+            answer(note)
+    raise click.exceptions.Exit(exit_code)
 
 
 @command.command(short_help="Compare two throughput reports.")

@@ -164,7 +164,8 @@ class Observer:
         bank_ids = {bank.pid for bank in self._bank_processes()}
         sizes = {"banks": 0, "postgres": 0, "supervisor": 0, "client": 0}
         exact = True
-        for process in [*self._processes(), psutil.Process()]:
+        # We may be a descendant of the supervisor ourselves.
+        for process in dict.fromkeys([*self._processes(), psutil.Process()]):
             with contextlib.suppress(psutil.NoSuchProcess):
                 size, is_pss = _memory_bytes(process)
                 exact = exact and is_pss
@@ -172,12 +173,15 @@ class Observer:
         return Memory(**sizes, shared_once=exact)
 
     def _role(self, process: psutil.Process, bank_ids: set[int]) -> str:
-        # A bank's own processes verify for it.
-        if process.pid in bank_ids or process.ppid() in bank_ids:
-            return "banks"
         if process.pid == psutil.Process().pid:
             return "client"
-        return "postgres" if process.name() == PROCESS_NAME else "supervisor"
+        # A bank may have started its own server.
+        if process.name() == PROCESS_NAME:
+            return "postgres"
+        # A bank's other processes verify for it.
+        if process.pid in bank_ids or process.ppid() in bank_ids:
+            return "banks"
+        return "supervisor"
 
     def _bank_processes(self) -> list[psutil.Process]:
         running = RunningConsortium.load(self._consortium.directory)

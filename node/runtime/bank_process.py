@@ -32,9 +32,15 @@ a sixteenth of the time."""
 class BankProcess:
     """The process of one bank; may be started again when it has ended."""
 
-    def __init__(self, bank: BankDirectory, options: Sequence[str] = ()) -> None:
-        """`options` are those of `consortium node run` that the configuration does not have."""
+    def __init__(
+        self, bank: BankDirectory, options: Sequence[str] = (), *, launcher: Sequence[str] = ()
+    ) -> None:
+        """`options` are those of `consortium node run` that the configuration does not have.
+
+        `launcher` is what comes before the command, and becomes it (`exec`).
+        """
         self.bank = bank
+        self._launcher = tuple(launcher)
         self._options = tuple(options)
         self._process: asyncio.subprocess.Process | None = None
         self._reference: ProcessReference | None = None
@@ -71,6 +77,7 @@ class BankProcess:
             os.fchmod(log.fileno(), 0o600)
             self._log_start = log.tell()
             self._process = await asyncio.create_subprocess_exec(
+                *self._launcher,
                 sys.executable,
                 "-P",
                 "-m",
