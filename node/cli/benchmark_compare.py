@@ -121,7 +121,27 @@ def compare_reports(before: Json, after: Json) -> Comparison:
     warnings = _warnings(before, after)
     if not changes:
         warnings.append("the reports have no kind of load in common")
+    changes += _query_changes(before, after)
     return Comparison(tuple(changes), tuple(warnings))
+
+
+def _query_changes(before: Json, after: Json) -> list[Change]:
+    """Compare what was measured after the windows, as far as both reports have it."""
+    first, second = before.get("queries"), after.get("queries")
+    if first is None or second is None:
+        return []
+    figures = [
+        Figure(f"{name} {part[:3]}", "ms", False, _query_time(name, part))
+        for name in first["times"]
+        if name in second["times"]
+        for part in ("p50_ms", "p95_ms")
+    ]
+    figures.append(Figure("wallet scan", "/s", True, lambda item: item["scan"]["outputs_per_s"]))
+    return [_change("queries", figure, [first], [second]) for figure in figures]
+
+
+def _query_time(name: str, part: str) -> Callable[[Json], float]:
+    return lambda queries: float(queries["times"][name][part])
 
 
 def _common(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crypto.transaction import transaction_id
 from node.cli.access import Consortium
 from node.cli.benchmark_machine import describe_machine, describe_software, usable_cores
 from node.cli.benchmark_verification import BATCH, VerificationCost, measure_verification
@@ -35,10 +36,13 @@ from node.cli.throughput_load import (
     rejections,
 )
 from node.cli.throughput_observation import Memory, Observer, Snapshot, usage
+from node.cli.throughput_queries import ledger_size, measure_queries, read_state
 from node.cli.throughput_report import (
     RATE,
     SATURATION,
     Integrity,
+    LedgerSize,
+    Queries,
     Report,
     Run,
     Window,
@@ -48,7 +52,7 @@ from node.cli.throughput_report import (
 from node.client.errors import LedgerError
 from node.client.workload_file import LOCAL, Workload, open_workload
 from node.ledger.active_set import quorum_size
-from node.ledger.types import Height
+from node.ledger.types import Height, TransactionId
 from node.runtime.config import DEFAULT_VERIFY_WORKERS
 from node.runtime.load_preparation import WorkloadOrder, prepare_workload
 from node.wire.operator_records import LedgerDigests
@@ -62,6 +66,7 @@ LEAST_RAMP_S, MOST_RAMP_S = 2.0, 20.0
 DRAINED_WITHIN_S = 30.0
 """Without anything being sealed or refused."""
 SAMPLED_BLOCKS = 10
+QUERIED_TRANSACTIONS = 200
 MEMORY_SAMPLES = 60
 LEAST_SAMPLE_S = 5.0
 """A sample of everything's memory takes a tenth of a second of CPU time."""
@@ -181,8 +186,11 @@ class Measurement:
             f"{bound_tps:.1f} transactions/s"
         )
         async with self._observing() as (load, observer):
+            size_before = await self._ledger_size(observer)
             runs = await self._run_all(load, observer, bound_tps)
             reports = await observer.reports()
+            size_after = await self._ledger_size(observer)
+            queries = await self._measure_queries(load, size_before)
             integrity = await self._integrity(load)
         return Report(
             started_at=started_at,
@@ -195,6 +203,9 @@ class Measurement:
             runs=tuple(runs),
             integrity=integrity,
             notes=tuple(self._notes),
+            ledger_before=size_before,
+            ledger_after=size_after,
+            queries=queries,
         )
 
     @asynccontextmanager
@@ -214,6 +225,27 @@ class Measurement:
         raws = list(self._workload.transactions(0, BATCH))
         async with self._consortium.ledger(FOLLOWED_BANK) as ledger:
             return await measure_verification(ledger, self._consortium.genesis, raws)
+
+    async def _ledger_size(self, observer: Observer) -> LedgerSize:
+        async with self._consortium.ledger(FOLLOWED_BANK) as ledger:
+            state = await read_state(ledger, self._consortium.genesis)
+        return ledger_size(state, await observer.reports())
+
+    async def _measure_queries(self, load: Load, before: LedgerSize) -> Queries | None:
+        """Ask as a client does for what was sealed, and for the rest of the ledger."""
+        sealed = [item.index for item in load.submissions if item.sealed_s is not None]
+        if not sealed:
+            return None
+        self._tell("measuring queries and the scan of a wallet")
+        chosen = random.Random(0).sample(sealed, min(QUERIED_TRANSACTIONS, len(sealed)))
+        async with self._consortium.ledger(FOLLOWED_BANK) as ledger:
+            return await measure_queries(
+                ledger,
+                self._consortium.genesis,
+                [TransactionId(transaction_id(load.raw(index))) for index in chosen],
+                [block.height for block in load.blocks],
+                before,
+            )
 
     def _describe_consortium(self) -> dict[str, object]:
         parameters = self._consortium.genesis.parameters
@@ -238,6 +270,7 @@ class Measurement:
             "transaction_bytes": header.transaction_bytes,
             "asset_code": header.asset_code,
             "chain_id": header.chain_id.hex(),
+            "grown_notes": header.grown_notes,
         }
 
     # --- windows ------------------------------------------------------------------------------

@@ -164,10 +164,7 @@ class DoctorReport:
             f"transactions verified here and {self.proofs_audited} by the banks themselves "
             f"({extent}), {self.seconds:.1f} s",
         ]
-        lines += [
-            f"{short_name(bank)} joined by a snapshot: other banks hold the blocks before it"
-            for bank in self.joined
-        ]
+        lines += self._joined_lines()
         lines += [str(finding) for finding in sorted(self.findings)]
         if self.clean:
             lines.append(f"clean: {self.banks} identical ledgers, state root {self.state_root}")
@@ -181,3 +178,14 @@ class DoctorReport:
             noun = "finding" if len(self.findings) == 1 else "findings"
             lines.append(f"NOT clean: {len(self.findings)} {noun}")
         return lines
+
+    def _joined_lines(self) -> list[str]:
+        if len(self.joined) == self.banks:
+            return [
+                "every bank began with a snapshot: nobody here holds the blocks before it, the "
+                "banks themselves walk through their lists and books"
+            ]
+        return [
+            f"{short_name(bank)} joined by a snapshot: other banks hold the blocks before it"
+            for bank in self.joined
+        ]

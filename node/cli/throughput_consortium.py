@@ -26,6 +26,8 @@ from node.runtime.supervisor import stop_left_over
 from node.wire.operator_records import NodeReport
 
 READY_WITHIN_S = 180.0
+GROWN_NOTES_PER_S = 1_000
+"""At least so many notes of a past are installed at all banks a second."""
 STOPPED_WITHIN_S = 30.0
 POLL_S = 0.25
 UP_LOG = "up.log"
@@ -60,8 +62,9 @@ async def running_consortium(
     """
     if directory.exists() and is_supervised(directory):
         tell(f"measuring the consortium that runs in {directory.root}")
-        yield await _ready(_checked(directory, workload), lambda: None)
+        yield await _ready(_checked(directory, workload), lambda: None, READY_WITHIN_S)
         return
+    within_s = READY_WITHIN_S + workload.header.grown_notes / GROWN_NOTES_PER_S
     with _up(directory, workload.path, verify_workers) as process:
 
         def require_alive() -> None:
@@ -74,9 +77,9 @@ async def running_consortium(
         begun_s = time.monotonic()
         while not (directory.exists() and is_supervised(directory)):
             require_alive()
-            _require_time(begun_s, "the consortium was not made")
+            _require_time(begun_s, READY_WITHIN_S, "the consortium was not made")
             await asyncio.sleep(POLL_S)
-        yield await _ready(_checked(directory, workload), require_alive)
+        yield await _ready(_checked(directory, workload), require_alive, within_s)
 
 
 def _checked(directory: ConsortiumDirectory, workload: Workload) -> Consortium:
@@ -89,14 +92,16 @@ def _checked(directory: ConsortiumDirectory, workload: Workload) -> Consortium:
     return consortium
 
 
-async def _ready(consortium: Consortium, require_alive: Callable[[], None]) -> Consortium:
+async def _ready(
+    consortium: Consortium, require_alive: Callable[[], None], within_s: float
+) -> Consortium:
     begun_s = time.monotonic()
     while True:
         require_alive()
         answers = await consortium.ask_every_bank(lambda bank: bank.report())
         if all(isinstance(item, NodeReport) and _is_ready(item) for item in answers.values()):
             return consortium
-        _require_time(begun_s, "not every bank was ready and linked")
+        _require_time(begun_s, within_s, "not every bank was ready and linked")
         await asyncio.sleep(POLL_S)
 
 
@@ -104,10 +109,10 @@ def _is_ready(report: NodeReport) -> bool:
     return report.ready and all(peer.linked_in and peer.linked_out for peer in report.peers)
 
 
-def _require_time(begun_s: float, what: str) -> None:
-    if time.monotonic() - begun_s > READY_WITHIN_S:
+def _require_time(begun_s: float, within_s: float, what: str) -> None:
+    if time.monotonic() - begun_s > within_s:
         raise CommandFailed(
-            f"{what} within {READY_WITHIN_S:.0f} s", "see `consortium status` and `consortium logs`"
+            f"{what} within {within_s:.0f} s", "see `consortium status` and `consortium logs`"
         )
 
 

@@ -87,6 +87,7 @@ def render_page(report: Json) -> str:
         _plots(headline),
         _all_runs(report["runs"]),
         _others(report["runs"], headline),
+        _queries(report),
         _reckoning(report["integrity"]),
         _conditions(report),
     ]
@@ -378,6 +379,37 @@ def _facts(rows: Sequence[tuple[str, object]]) -> str:
         for name, value in rows
     )
     return f'<div class="card"><table>{body}</table></div>'
+
+
+def _queries(report: Json) -> str:
+    """What a client waits for, and how far the ledger has grown, where a report has it."""
+    queries, size = report.get("queries"), report.get("ledger_after")
+    if queries is None or size is None:
+        return ""
+    scan = queries["scan"]
+    rows = (
+        (
+            "Ledger",
+            f"{size['height']} blocks, {size['notes']} notes, {size['nullifiers']} nullifiers, "
+            f"{size['closed_bins']} closed bins",
+        ),
+        ("Each bank’s database", f"{size['database_bytes'] / 2**20:.0f} MiB"),
+        *(
+            (name.capitalize(), f"{item['p50_ms']:.1f} ms, 95th percentile {item['p95_ms']:.1f} ms")
+            for name, item in queries["times"].items()
+        ),
+        (
+            "Scan of a wallet",
+            f"{scan['outputs_per_s']} outputs a second on one core, {scan['cpu_us']:.1f} µs each; "
+            f"{scan['with_reading_per_s']} a second with reading them from one bank",
+        ),
+    )
+    note = (
+        f'<p class="soft">{queries["samples"]} of each question after the windows, one after '
+        f"another over one connection; pages of {queries['page_records']} records from what the "
+        "windows added to the ledger.</p>"
+    )
+    return f"<h2>Queries of a client</h2>{_facts(rows)}{note}"
 
 
 def _reckoning(integrity: Json) -> str:

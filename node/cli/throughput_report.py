@@ -239,6 +239,59 @@ class Integrity:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryTime:
+    """How long a client waited for one kind of answer, in milliseconds."""
+
+    p50_ms: float
+    p95_ms: float
+
+    @staticmethod
+    def of(values_ms: Sequence[float]) -> QueryTime:
+        """Return the quantiles of at least one value."""
+        ordered = sorted(values_ms)
+        return QueryTime(round(quantile(ordered, 0.50), 2), round(quantile(ordered, 0.95), 2))
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRate:
+    """A wallet that looks through notes of others (IDX1 3.3)."""
+
+    outputs: int
+    """Scanned."""
+    cpu_us: float
+    """CPU time of one, the running hash over the list included."""
+    outputs_per_s: int
+    """On one core, of notes that were read before."""
+    with_reading_per_s: int
+    """Of notes that one bank lists first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Measured after the windows, at rest, over one connection to one bank."""
+
+    samples: int
+    """Of each question."""
+    page_records: int
+    """At most; the pages are of what the windows added to the ledger."""
+    times: dict[str, QueryTime]
+    """By question."""
+    scan: ScanRate
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSize:
+    """How much the ledger holds."""
+
+    height: int
+    notes: int
+    nullifiers: int
+    closed_bins: int
+    database_bytes: int
+    """Of one bank, on average."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A whole measurement."""
 
@@ -254,6 +307,11 @@ class Report:
     integrity: Integrity
     notes: tuple[str, ...] = field(default=())
     """What whoever reads the figures must know of this run."""
+    ledger_before: LedgerSize | None = None
+    """Before the first window."""
+    ledger_after: LedgerSize | None = None
+    queries: Queries | None = None
+    """None if nothing was sealed that could be asked for."""
 
     def to_json_object(self) -> dict[str, Any]:
         """Return every field by name."""
@@ -436,6 +494,7 @@ def report_lines(report: Report) -> list[str]:
     ]
     for run in report.runs:
         lines += ["", *_run_lines(run)]
+    lines += ["", *_query_lines(report)]
     return [*lines, "", *_integrity_lines(report.integrity), *report.notes]
 
 
@@ -460,6 +519,27 @@ def _run_lines(run: Run) -> list[str]:
         f"{run.memory_bytes['total'] / 2**20:.0f} MiB{_growth_text(run)}; {run.overloaded} told to "
         "come back",
     ]
+
+
+def _query_lines(report: Report) -> list[str]:
+    size, queries = report.ledger_after, report.queries
+    lines = []
+    if size is not None:
+        lines.append(
+            f"ledger: {size.height} blocks, {size.notes} notes, {size.nullifiers} nullifiers; "
+            f"{size.database_bytes / 2**20:.0f} MiB in each database"
+        )
+    if queries is not None:
+        times = ", ".join(
+            f"{name} {item.p50_ms:.1f} / {item.p95_ms:.1f}" for name, item in queries.times.items()
+        )
+        scan = queries.scan
+        lines += [
+            f"queries at rest, p50 / p95 ms: {times}",
+            f"wallet scan: {scan.outputs_per_s} outputs/s on one core ({scan.cpu_us:.1f} us each), "
+            f"{scan.with_reading_per_s} with reading them from one bank",
+        ]
+    return lines
 
 
 def _growth_text(run: Run) -> str:

@@ -8,8 +8,8 @@ are the proofs of its transactions and the consensus about them. So every count,
 digest, fee, balance and root is what the rules give, and a bank verifies the whole as any other
 snapshot (`snapshot_verification`).
 
-The history: the banks issue notes; then, in full blocks, every transfer spends the two oldest
-unspent notes, pays the fee and makes two new ones. Money is conserved: what was issued is what the
+The history: the banks issue notes; then, in full blocks, every transfer spends the four oldest
+unspent notes, pays the fee and makes four new ones. Money is conserved: what was issued is what the
 unspent notes and the fees come to. One-time keys, nullifiers and commitments are points of the
 group, not derived from anybody's keys: nobody can spend these notes. The blocks of the history had
 no ballots, so they are in no tally.
@@ -70,10 +70,8 @@ from node.wire.snapshot_records import (
 DOMAIN = "consortium/grown-ledger/1"
 MAX_GROWN_NOTES = 10_000_000
 NOTES_A_TRANSACTION = 4
-"""Of an issue (IDX1 5.3)."""
-INPUTS_A_TRANSFER = 2
-OUTPUTS_A_TRANSFER = 2
-UNSPENT_NOTES = 512
+"""That one makes, and that a transfer spends: the most there may be (IDX1 5.2, 5.3)."""
+UNSPENT_NOTES = 768
 """At least so many are unspent at any time: what a block spends is in closed bins of any size."""
 FEES_AHEAD = 2
 """The banks issue this many times what all fees come to."""
@@ -99,18 +97,17 @@ class Growth:
 
     @property
     def transfers(self) -> int:
-        """Even, so that the issues can make up whole bins."""
-        return 2 * -(-self.notes_wanted // (2 * INPUTS_A_TRANSFER))
+        return -(-self.notes_wanted // NOTES_A_TRANSACTION)
 
     @property
     def nullifiers(self) -> int:
         """As many as were asked for, and at most three more."""
-        return self.transfers * INPUTS_A_TRANSFER
+        return self.transfers * NOTES_A_TRANSACTION
 
     @property
     def issued_notes(self) -> int:
         """So many that the last bin is full."""
-        made = self.transfers * OUTPUTS_A_TRANSFER
+        made = self.transfers * NOTES_A_TRANSACTION
         return UNSPENT_NOTES + -(UNSPENT_NOTES + made) % ring_size(self.ring_base)
 
     @property
@@ -120,7 +117,7 @@ class Growth:
     @property
     def notes(self) -> int:
         """All that were ever made, spent or not."""
-        return self.issued_notes + self.transfers * OUTPUTS_A_TRANSFER
+        return self.issued_notes + self.transfers * NOTES_A_TRANSACTION
 
     @property
     def issue_blocks(self) -> int:
@@ -131,12 +128,6 @@ class Growth:
     def blocks(self) -> int:
         """Height of the tip."""
         return self.issue_blocks + -(-self.transfers // MAX_TRANSACTIONS)
-
-    def output_index(self, note: int) -> int:
-        """Return where in its transaction a note stands."""
-        if note < self.issued_notes:
-            return note % NOTES_A_TRANSACTION
-        return (note - self.issued_notes) % OUTPUTS_A_TRANSFER
 
     def make_outputs(self) -> Iterator[Output]:
         """Yield all notes in ledger order; some 13 us of CPU time each."""
@@ -313,7 +304,7 @@ class GrownLedger:
             bin_id, position = divmod(number, size)
             filling.append((output.one_time_key, output.commitment))
             yield SnapshotNote(
-                asset, bin_id, position, growth.output_index(number), output.encode()
+                asset, bin_id, position, number % NOTES_A_TRANSACTION, output.encode()
             )
             if len(filling) == size:
                 digest = close_bin(bin_id, asset, filling, growth.ring_base).digest
@@ -400,7 +391,7 @@ def _make_transactions(genesis: Genesis, growth: Growth) -> Iterator[Transfer | 
     outputs, nullifiers = growth.make_outputs(), growth.make_nullifiers()
     base = growth.ring_base
     issue_layout = layout_of(Kind.ISSUE, 0, NOTES_A_TRANSACTION, base)
-    transfer_layout = layout_of(Kind.TRANSFER, INPUTS_A_TRANSFER, OUTPUTS_A_TRANSFER, base)
+    transfer_layout = layout_of(Kind.TRANSFER, NOTES_A_TRANSACTION, NOTES_A_TRANSACTION, base)
     fees = FEES_AHEAD * growth.transfers * parameters.transfer_fee
     for number in range(growth.issues):
         yield Mint(
@@ -417,7 +408,7 @@ def _make_transactions(genesis: Genesis, growth: Growth) -> Iterator[Transfer | 
             layout=issue_layout,
         )
     for number in range(growth.transfers):
-        first = number * INPUTS_A_TRANSFER
+        first = number * NOTES_A_TRANSACTION
         yield Transfer(
             raw=b"",
             transaction_id=growth.transaction_id(growth.issues + number),
@@ -430,10 +421,10 @@ def _make_transactions(genesis: Genesis, growth: Growth) -> Iterator[Transfer | 
             inputs=tuple(
                 [
                     TransferInput((first + place) // ring_size(base), nullifier, None)
-                    for place, nullifier in enumerate(islice(nullifiers, INPUTS_A_TRANSFER))
+                    for place, nullifier in enumerate(islice(nullifiers, NOTES_A_TRANSACTION))
                 ]
             ),
-            outputs=tuple(islice(outputs, OUTPUTS_A_TRANSFER)),
+            outputs=tuple(islice(outputs, NOTES_A_TRANSACTION)),
             layout=transfer_layout,
         )
 

@@ -32,6 +32,9 @@ def copy_database(source_url: str, target_url: str, bank: BankIndex) -> None:
     In one database transaction: an interrupted copy leaves nothing. Raises `psycopg.Error`.
     """
     with psycopg.connect(source_url) as source, psycopg.connect(target_url) as target:
+        for connection in (source, target):
+            # One statement copies a table, however large.
+            connection.execute("SET LOCAL statement_timeout = 0")
         for table in Base.metadata.sorted_tables:
             columns = sql.SQL(", ").join(
                 [sql.Identifier(column.name) for column in table.columns if not column.identity]
