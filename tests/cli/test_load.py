@@ -58,8 +58,21 @@ def test_a_file_says_what_it_holds(workload_file: Path) -> None:
         "asset_code": "INR",
         "transaction_bytes": 6062,
         "expiry": 1_000_000,
+        "grown_notes": 0,
         "file_bytes": workload_file.stat().st_size,
     }
+
+
+def test_a_file_with_a_past_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "grown.load"
+    result = run("load", "prepare", *SMALL, "--grown-notes", "300", "--out", path)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[2] == (
+        f"4 banks, chain {chain_of(path)}, a past of 1072 notes, funded up to height 4; "
+        "valid up to height 1000000"
+    )
+    told = json.loads(run("load", "show", path, "--json").stdout)
+    assert (told["grown_notes"], told["funded_height"]) == (1_072, 4)
 
 
 def test_an_altered_file_is_refused(workload_file: Path, tmp_path: Path) -> None:

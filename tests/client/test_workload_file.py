@@ -82,6 +82,7 @@ headers = st.builds(
     asset_code=st.text("ABCDEFGH", min_size=1, max_size=8),
     transaction_bytes=st.integers(1, 9),
     expiry=st.integers(0, (1 << 64) - 1),
+    grown_notes=st.just(0) | st.integers(0, (1 << 64) - 1),
 )
 
 
@@ -202,4 +203,15 @@ def test_the_layout_of_a_file(tmp_path: Path) -> None:
     written(path)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == (
         "1250b4fcf7d552ad4f3b2981bcbcddc665145a6d807c9db25d6d5c6aca0cb45d"
+    )
+
+
+def test_the_layout_of_a_file_with_a_past(tmp_path: Path) -> None:
+    """Pinned: version 2, which ends its header with the number of grown notes."""
+    path = tmp_path / "load"
+    write(path, replace(HEADER, grown_notes=2_512), records(3), ARCHIVE, range(3))
+    with open_workload(path) as workload:
+        assert (workload.header.version, workload.header.grown_notes) == (2, 2_512)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == (
+        "275e981193353b49ebedda61bad1895c1dd82f9a8a1b3d0ac27f18678d3ab744"
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from node.client.workload_file import Workload, open_workload
+from node.client.workload_file import Workload, WorkloadWriter, open_workload
 from node.ledger.types import BankIndex
 from node.runtime.config import ConfigurationError
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
 from node.runtime.initialise import create_consortium
+from node.runtime.integrity_scrubber import IntegrityScrubber
+from node.runtime.ledger_growth import GrownLedger
 from node.runtime.ledger_installation import (
+    ArchiveInvalid,
     LedgerDiffers,
     install_ledger,
     require_whole_ledger,
@@ -112,6 +116,87 @@ async def test_every_bank_gets_the_whole_ledger_though_it_was_interrupted(
     assert {tuple(rows(bank, counted)) for bank in banks} == {((26 * 16, 104),)}
     closed = "SELECT count(*) FROM bins WHERE closed_at_height IS NOT NULL"
     assert rows(banks[3], closed) == [(26,)]
+
+
+async def test_section_11_every_bank_begins_with_a_past_as_after_a_snapshot(
+    directory: ConsortiumDirectory, tmp_path: Path, make_database_url: Callable[[], str]
+) -> None:
+    """Its lists, books and blocks hold at every bank, though the installation was interrupted."""
+    path = tmp_path / "grown.load"
+    order = WorkloadOrder(3, ring_base=4, bank_count=4, seed=1, jobs=1, grown_notes=2_000)
+    header = prepare_workload(path, order)
+    server = SharedServer(make_database_url)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupting(step: str, done: int, total: int) -> None:
+        if (step, done) in interruptions:
+            interruptions.remove((step, done))
+            raise Interrupted
+
+    interruptions = {
+        ("growing: nullifiers", 2_000),
+        ("verifying the ledger", header.funded_height),
+        ("copying the ledger", 2),
+    }
+    with open_workload(path) as workload:
+        require_workload_consortium(directory, workload)
+        for _ in range(3):
+            with pytest.raises(Interrupted):
+                await install_ledger(directory, server, workload, interrupting)
+        await install_ledger(directory, server, workload, quiet)
+    banks = [directory.bank(bank) for bank in range(4)]
+    tips = [await tip_of(directory, bank) for bank in banks]
+    assert {height for height, _ in tips} == {header.funded_height} == {8}
+    assert len({root for _, root in tips}) == 1
+    counted = (
+        "SELECT (SELECT count(*) FROM notes), (SELECT count(*) FROM nullifiers), "
+        "(SELECT count(*) FROM blocks), (SELECT block_number FROM snapshot_origin)"
+    )
+    assert {tuple(rows(bank, counted)) for bank in banks} == {
+        ((2_768 + 16, 2_000, 1 + 8, 7),)
+    }
+    for bank in (banks[0], banks[3]):
+        await walk_history(directory, bank)
+
+
+async def walk_history(directory: ConsortiumDirectory, bank: BankDirectory) -> None:
+    """Check everything that the bank stores, as it does itself all the time."""
+    config = DatabaseConfig(read_private(bank.database_url_file).decode(), pool_size=1)
+    genesis = directory.genesis()
+    database = await Database.open(config, genesis=genesis, bank=bank.index)
+    try:
+        height = (await database.load_tip()).state.height
+        await IntegrityScrubber(genesis, database, lambda: height, 100).walk()
+    finally:
+        await database.close()
+
+
+async def test_a_past_that_the_seal_does_not_certify_is_not_installed(
+    directory: ConsortiumDirectory, tmp_path: Path, make_database_url: Callable[[], str]
+) -> None:
+    path, forged = tmp_path / "grown.load", tmp_path / "forged.load"
+    order = WorkloadOrder(3, ring_base=4, bank_count=4, seed=1, jobs=1, grown_notes=100)
+    prepare_workload(path, order)
+    with open_workload(path) as workload:
+        founding, past, *blocks = workload.archive()
+        grown = GrownLedger.decode(past)
+        other = replace(grown, growth=replace(grown.growth, seed=bytes(32)))
+        header, raws = workload.header, list(workload.transactions())
+    with WorkloadWriter(forged, len(raws), header.transaction_bytes) as writer:
+        for part in (founding, other.encode(), *blocks):
+            writer.append(part)
+        for index, raw in enumerate(raws):
+            writer.put(index, raw)
+        writer.finish(header)
+    with open_workload(forged) as workload:
+        require_workload_consortium(directory, workload)
+        server = SharedServer(make_database_url)
+        with pytest.raises(ArchiveInvalid, match="the past of the ledger: notes: "):
+            await install_ledger(directory, server, workload, quiet)
+    counted = "SELECT (SELECT count(*) FROM notes), (SELECT count(*) FROM blocks)"
+    assert rows(directory.bank(0), counted) == [(0, 1)]
 
 
 def test_a_consortium_of_another_chain_is_left_alone(

@@ -1,6 +1,7 @@
 """A short benchmark of four banks: it records and asserts nothing about speed, but all of the rest.
 
-Every field of the report is there, the page is well-formed, and nothing was lost.
+Every field of the report is there, the page is well-formed, and nothing was lost. The ledger has a
+past, of which the doctor finds nothing wrong.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.postgres]
 RATE = 10
 SECONDS = 5
 TRANSACTIONS = 100
+GROWN_NOTES = 2_000
 
 
 def names(kind: Any) -> set[str]:
@@ -36,7 +38,10 @@ def names(kind: Any) -> set[str]:
 @pytest.fixture
 def workload(reachable_directory: Path) -> Path:
     path = reachable_directory / "test.workload"
-    prepare_workload(path, WorkloadOrder(TRANSACTIONS, ring_base=4, bank_count=4, jobs=1))
+    order = WorkloadOrder(
+        TRANSACTIONS, ring_base=4, bank_count=4, jobs=1, grown_notes=GROWN_NOTES
+    )
+    prepare_workload(path, order)
     return path
 
 
@@ -69,11 +74,32 @@ def test_a_short_benchmark_is_reported_whole(reachable_directory: Path, workload
     assert (integrity["rejected"], integrity["state_roots_identical"]) == ({}, True)
     assert integrity["doctor"]["clean"]
     assert report["notes"] == []
+    check_queries(report)
     content = page.read_text(encoding="utf-8")
     outline(content)
     assert len(plots(content)) == 4
     directory = ConsortiumDirectory(data)
     assert not is_supervised(directory) and node_processes(directory) == []
+
+
+def check_queries(report: dict[str, Any]) -> None:
+    before, after, queries = (
+        report[name] for name in ("ledger_before", "ledger_after", "queries")
+    )
+    assert before["nullifiers"] == GROWN_NOTES
+    assert before["notes"] == report["workload"]["grown_notes"] + report["workload"]["bins"] * 16
+    sealed = report["integrity"]["sealed"]
+    assert after["nullifiers"] - before["nullifiers"] == sealed
+    assert after["notes"] - before["notes"] == 2 * sealed
+    assert after["height"] > before["height"] and after["database_bytes"] > 0
+    assert set(queries["times"]) == {
+        *("block", "transaction", "inclusion proof", "bin", "sealed state"),
+        *("notes page", "nullifiers page"),
+    }
+    assert all(0 < item["p50_ms"] <= item["p95_ms"] for item in queries["times"].values())
+    scan = queries["scan"]
+    assert scan["outputs"] == 2 * sealed
+    assert scan["cpu_us"] > 0 and scan["outputs_per_s"] > scan["with_reading_per_s"] > 0
 
 
 def check_run(run: dict[str, Any]) -> None:
