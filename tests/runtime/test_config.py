@@ -78,6 +78,8 @@ NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20
     supervised=st.booleans(),
     allow_faults=st.booleans(),
     join=st.sampled_from([REPLAY, SNAPSHOT]),
+    has_own_server=st.booleans(),
+    operators=st.none() | st.lists(NAMES, min_size=1, max_size=3).map(tuple),
 )
 def test_what_is_rendered_is_read_back(
     tmp_path_factory: pytest.TempPathFactory,
@@ -88,6 +90,8 @@ def test_what_is_rendered_is_read_back(
     supervised: bool,
     allow_faults: bool,
     join: str,
+    has_own_server: bool,
+    operators: tuple[str, ...] | None,
 ) -> None:
     base = tmp_path_factory.mktemp("consortium").resolve() / "banks" / "bank-0"
     base.mkdir(parents=True)
@@ -99,13 +103,16 @@ def test_what_is_rendered_is_read_back(
         genesis_file=base / "genesis.json",
         key_directory=base / "keys",
         guard_file=base / "signing.guard",
-        database=DatabaseSettings(base / "database.url", *numbers[:3]),
+        database=DatabaseSettings(
+            base / "database.url", *numbers[:3], base / "postgres" if has_own_server else None
+        ),
         mempool_transactions=numbers[3],
         mempool_bytes=numbers[4],
         log_level="WARNING",
         supervised=supervised,
         allow_faults=allow_faults,
         join=join,
+        operators=operators,
     )
     path = written(base, render_node_config(config, base))
     assert load_node_config(path) == config
@@ -168,6 +175,19 @@ WRONG = [
         'short_name = "dunmere"',
         'short_name = "dunmere"\njoin = "quickly"',
         '{file}: [bank]: `join` must be "replay" or "snapshot"',
+    ),
+    (
+        'url_file = "database.url"',
+        'url_file = "database.url"\nserver_directory = 5432',
+        "{file}: [database]: `server_directory` must be given as str",
+    ),
+    *(
+        (
+            'listen = "127.0.0.1:7003"',
+            f'listen = "127.0.0.1:7003"\noperators = {value}',
+            "{file}: [network]: `operators` must be a list of names",
+        )
+        for value in ('"dunmere"', "[]", "[1]")
     ),
 ]
 
