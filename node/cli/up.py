@@ -23,7 +23,7 @@ from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json, progress, say, steps, warn
 from node.client.workload_file import open_workload
 from node.ledger.parameters import DAY_S, Parameters
-from node.runtime.bank_databases import DatabaseServer, database_server
+from node.runtime.bank_databases import DatabaseServer, database_server, has_own_servers
 from node.runtime.config import MAX_VERIFY_WORKERS
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.initialise import (
@@ -209,6 +209,7 @@ def ensure_consortium(options: UpOptions) -> None:
     if options.workload_file is not None:
         _ensure_workload_consortium(options, options.workload_file)
     if directory.exists():
+        _require_one_machine(directory)
         if options.bank_count is not None:
             require_bank_count(directory, options.bank_count)
         if options.fiscal_year_seconds is not None:
@@ -224,6 +225,16 @@ def ensure_consortium(options: UpOptions) -> None:
         f"made a consortium of {count} banks in {directory.root}, chain "
         f"{genesis.chain_id.hex()[:16]} ({time.monotonic() - begun_s:.1f} s)"
     )
+
+
+def _require_one_machine(directory: ConsortiumDirectory) -> None:
+    if has_own_servers(directory):
+        raise CommandFailed(
+            f"the banks of {directory.root} have machines of their own",
+            "run each on its machine, with `consortium node run --config "
+            f"{directory.banks}/BANK/node.toml`",
+            EXIT_USAGE,
+        )
 
 
 def _ensure_workload_consortium(options: UpOptions, file: Path) -> None:

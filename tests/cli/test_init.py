@@ -84,3 +84,15 @@ def test_nothing_is_made_if_the_target_is_taken(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "exists and is not empty; name another with --out" in result.stderr
     assert not (tmp_path / "founding").exists()
+
+
+def test_one_machine_does_not_run_them_all(tmp_path: Path) -> None:
+    assert init(tmp_path, *FOUR).exit_code == 0
+    root = tmp_path / "machines" / "03-dunmere"
+    result = CliRunner().invoke(main, ["up", "--data", str(root)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"Error: the banks of {root} have machines of their own.\n"
+        "Next: run each on its machine, with `consortium node run --config "
+        f"{root}/banks/BANK/node.toml`.\n"
+    )
