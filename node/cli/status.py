@@ -20,7 +20,7 @@ from node.cli.access import Consortium, nobody_answers
 from node.cli.options import data_option, json_option
 from node.cli.regulator_status import look_at_regulator
 from node.cli.terminal import answer, answer_json
-from node.client.errors import LedgerError, LedgerTimeout, LedgerUnavailable
+from node.client.errors import AccessDenied, LedgerError, LedgerTimeout, LedgerUnavailable
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.diagnosis import BankCondition, Condition, Diagnosis, diagnose
@@ -276,7 +276,8 @@ def assemble(
 ) -> Look:
     """Put a look together from what was answered."""
     reports = {bank: item for bank, item in answers.items() if isinstance(item, NodeReport)}
-    diagnosis = diagnose(len(consortium.genesis.banks), reports, processes)
+    reticent = [bank for bank, item in answers.items() if isinstance(item, AccessDenied)]
+    diagnosis = diagnose(len(consortium.genesis.banks), reports, processes, reticent)
     ahead = max(
         reports.values(), key=lambda report: (report.height, report.consensus.view), default=None
     )

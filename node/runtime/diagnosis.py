@@ -7,7 +7,7 @@ people who have to act (BFT-12 section 1: 10 of 12 must answer, and with fewer n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -155,8 +155,13 @@ def diagnose(
     bank_count: int,
     reports: Mapping[BankIndex, NodeReport],
     processes: Mapping[int, ProcessCondition],
+    reticent: Collection[BankIndex] = (),
 ) -> Diagnosis:
-    """Merge what every bank says; `reports` lacks those that did not answer."""
+    """Merge what every bank says; `reports` lacks those that did not answer.
+
+    `reticent` banks answer, but report to their own operators alone: of them counts what others
+    tell.
+    """
     ahead = max(
         reports.values(), key=lambda report: (report.height, report.consensus.view), default=None
     )
@@ -169,13 +174,18 @@ def diagnose(
     for index in range(bank_count):
         bank = BankIndex(index)
         report = reports.get(bank)
-        if report is None:
+        if report is None and bank in reticent:
+            found = _told_of(bank, reports)
+        elif report is None:
             found = _unheard(bank, processes)
         else:
             found = _heard(report, ahead, reports, cut_off)
         conditions.append(replace(found, suspicion=_suspicion(bank, reports)))
     return Diagnosis(
-        tuple(conditions), ahead.consensus.active_banks, quorum, _waiting_for(ahead, reports)
+        tuple(conditions),
+        ahead.consensus.active_banks,
+        quorum,
+        _waiting_for(ahead, reports, reticent),
     )
 
 
@@ -201,6 +211,15 @@ def _unheard(bank: BankIndex, processes: Mapping[int, ProcessCondition]) -> Bank
             return BankCondition(bank, Condition.STARTING)
         case _:
             return BankCondition(bank, Condition.NO_ANSWER)
+
+
+def _told_of(bank: BankIndex, reports: Mapping[BankIndex, NodeReport]) -> BankCondition:
+    """Judge a bank by what others say of it."""
+    if all(_hears_nothing(report, bank) for report in reports.values()):
+        return BankCondition(bank, Condition.SILENT)
+    peers = [peer for report in reports.values() for peer in report.peers if peer.bank == bank]
+    linked = any(peer.linked_in and peer.linked_out for peer in peers)
+    return BankCondition(bank, Condition.VOTING if linked else Condition.UNLINKED)
 
 
 def _heard(
@@ -271,17 +290,21 @@ def _reaches(report: NodeReport, bank: BankIndex) -> bool:
     return any(peer.bank == bank and peer.linked_out for peer in report.peers)
 
 
-def _waiting_for(ahead: NodeReport, reports: Mapping[BankIndex, NodeReport]) -> str:
+def _waiting_for(
+    ahead: NodeReport,
+    reports: Mapping[BankIndex, NodeReport],
+    reticent: Collection[BankIndex],
+) -> str:
     """Say what the height being decided waits for; the leader's own report knows best."""
     leader = ahead.consensus.leader
     if not ahead.consensus.has_work:
         return ""
     where = f"height {ahead.consensus.height}, view {ahead.consensus.view}"
     who = short_name(leader)
-    if leader not in reports:
+    if leader not in reports and leader not in reticent:
         return f"{where}: its leader {who} does not answer, the view will time out"
     what = ahead.consensus.waiting_for
-    leading = reports[leader].consensus
+    leading = reports.get(leader, ahead).consensus
     if (leading.height, leading.view) == (ahead.consensus.height, ahead.consensus.view):
         what = leading.waiting_for or what
     return f"{where}, led by {who}" + (f", waits for {what}" if what else "")

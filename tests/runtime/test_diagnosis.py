@@ -9,7 +9,7 @@ from node.ledger.types import BankIndex, Height
 from node.runtime.diagnosis import BankCondition, Condition, Diagnosis, diagnose
 from node.runtime.fault_processes import ProcessCondition
 from node.wire.operator_records import ConsensusReport, NodeReport, RefusedReport
-from tests.runtime.node_reports import banks, reports_of
+from tests.runtime.node_reports import banks, make_report, peer, reports_of
 
 
 def conditions(diagnosis: Diagnosis) -> dict[int, Condition]:
@@ -75,6 +75,26 @@ def test_halted_starting_behind_and_removed_banks() -> None:
         BankCondition(BankIndex(3), Condition.BEHIND, "5 blocks"),
     )
     assert diagnosis.banks[6].condition is Condition.OBSERVER
+
+
+def test_banks_that_report_to_their_own_operators_alone_are_judged_by_others() -> None:
+    """On a machine of its own a bank sees the others as they look to it."""
+    own = make_report(
+        0, peers=tuple(peer(bank, linked_in=bank != 3) for bank in range(1, 12) if bank != 5)
+    )
+    reports = {BankIndex(0): own}
+    diagnosis = diagnose(12, reports, {}, banks(*range(1, 12)))
+    assert conditions(diagnosis) == {3: Condition.UNLINKED, 5: Condition.UNLINKED}
+    assert diagnosis.count == "votes 10/12, margin 0"
+    assert diagnosis.waiting_for == "height 8, view 1, led by elmstow"
+
+    silent = changed(own, missing=banks(2))
+    silent = replace(
+        silent, peers=(replace(silent.peers[0], bank=BankIndex(2), last_heard_ms=5_000),)
+    )
+    diagnosis = diagnose(12, {BankIndex(0): silent}, {}, banks(2))
+    assert conditions(diagnosis)[2] is Condition.SILENT
+    assert conditions(diagnosis)[3] is Condition.NO_ANSWER
 
 
 def test_banks_that_are_cut_off_are_named_not_those_they_were_cut_off_from() -> None:

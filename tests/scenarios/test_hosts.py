@@ -108,6 +108,8 @@ async def test_four_banks_seal_from_their_machines_directories(reachable_directo
         async with Consortium.load(machines[0]).operator(BankIndex(1)) as stranger:
             with pytest.raises(AccessDenied):
                 await stranger.report()
+        seen = json.loads(consortium("status", "--data", str(machines[0].root), "--json").stdout)
+        assert (seen["quorum"]["votes_possible"], seen["quorum"]["verdict"]) == (BANKS, "")
 
         data = ("--data", str(machines[2].root))
         assert consortium("wallet", "new", "alice", *data).returncode == 0
