@@ -137,6 +137,8 @@ def create_reader_engine(config: DatabaseConfig) -> AsyncEngine:
         pool_timeout=config.pool_timeout_s,
         pool_recycle=config.pool_recycle_s,
         pool_pre_ping=config.pool_pre_ping,
+        # The same few sessions again and again: each keeps prepared statements, here and there.
+        pool_use_lifo=True,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         use_native_hstore=False,

@@ -150,7 +150,7 @@ async def open_bank(
 
     others, clock, available = OtherBanks(), StoppedClock(), list[int]()
     verification = verification or ThreadVerification(ThreadPoolExecutor(2, "verify"), os.urandom)
-    admission = Admission(chain, verification, clock, on_blame)
+    admission = Admission(chain, verification, clock, on_blame, lambda: pool.fills_blocks)
     mempool, tracker = Mempool(limits or MempoolLimits()), TransactionTracker()
     pool = TransactionPool(
         chain, admission, mempool, tracker, others, database, clock, available.append

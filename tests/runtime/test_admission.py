@@ -11,6 +11,7 @@ import pytest_asyncio
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
 from node.runtime import admission as admission_module
+from node.runtime import transaction_pool
 from node.runtime.admission import AdmissionCounters
 from tests.ledger.chain import Chain
 from tests.runtime.bank_parts import Bank, forged, funded, identity, open_bank
@@ -49,6 +50,37 @@ async def test_what_arrives_together_is_verified_in_one_batch(bank: Bank) -> Non
     assert [answer.raw for answer in answers] == raws  # type: ignore[attr-defined]
     assert bank.admission.counters == AdmissionCounters(verified=5, refused=0, batches=1)
     assert [bank.admission.known(identity(raw)) for raw in raws] == answers
+
+
+async def test_while_blocks_are_full_a_batch_waits_for_company(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one batch takes together costs least; a vote that needs some of it does not wait."""
+    monkeypatch.setattr(admission_module, "PATIENT_GATHER_S", 600.0)
+    monkeypatch.setattr(transaction_pool, "FULL_BLOCKS_AHEAD", 0)
+    raws = [bank.ledger.mint([value]) for value in range(301, 304)]
+    first = bank.admission.ticket(raws[0], "client/a")
+    await asyncio.sleep(5 * admission_module.GLANCE_S)
+    assert bank.admission.counters == AdmissionCounters()
+    second = bank.admission.ticket(raws[1], "client/b")
+    named = await bank.admission.verify_named(raws[2], "bank/1")
+    assert named.raw == raws[2]
+    assert bank.admission.counters == AdmissionCounters(verified=1, batches=1)
+    monkeypatch.setattr(transaction_pool, "FULL_BLOCKS_AHEAD", 4)
+    assert [(await ticket).raw for ticket in (first, second)] == raws[:2]
+    assert bank.admission.counters == AdmissionCounters(verified=3, batches=2)
+
+
+async def test_a_full_batch_waits_for_nothing(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission_module, "PATIENT_GATHER_S", 600.0)
+    monkeypatch.setattr(admission_module, "BATCH_LIMIT", 2)
+    monkeypatch.setattr(transaction_pool, "FULL_BLOCKS_AHEAD", 0)
+    raws = [bank.ledger.mint([value]) for value in range(311, 315)]
+    answers = await verdicts(bank, *((raw, f"client/{raw[60]}") for raw in raws))
+    assert [answer.raw for answer in answers] == raws  # type: ignore[attr-defined]
+    assert bank.admission.counters == AdmissionCounters(verified=4, batches=2)
 
 
 async def test_one_bad_proof_is_found_and_refused_alone(bank: Bank) -> None:

@@ -73,12 +73,15 @@ def test_orders_that_nobody_could_carry_out_are_refused() -> None:
         {"transactions": 1, "name": "deep"},
         {"transactions": 1, "ring_base": 5},
         {"transactions": 1, "bank_count": 3},
+        {"transactions": 1, "view_timeout_ms": 0},
     ):
         with pytest.raises(WorkloadOrderInvalid):
             WorkloadOrder(**wrong)
 
 
-ORDER = WorkloadOrder(20, WIDE, ring_base=4, bank_count=4, seed=7, jobs=1)
+ORDER = WorkloadOrder(
+    20, WIDE, ring_base=4, bank_count=4, seed=7, jobs=1, view_timeout_ms=30_000
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +114,9 @@ def test_every_transaction_holds_on_the_funded_ledger(workload: Workload) -> Non
     assert {(len(item.inputs), len(item.outputs)) for item in transfers} == {(1, 2)}
     assert len({item.inputs[0].nullifier for item in transfers}) == 20
     assert [item.inputs[0].bin_id for item in transfers] == list(range(20))
-    assert {item.fee for item in transfers} == {founding.genesis.parameters.transfer_fee}
+    parameters = founding.genesis.parameters
+    assert (parameters.view_timeout_ms, parameters.view_timeout_max_ms) == (30_000, 30_000)
+    assert {item.fee for item in transfers} == {parameters.transfer_fee}
     assert {item.expiry for item in transfers} == {header.expiry}
     assert {len(item.raw) for item in transfers} == {header.transaction_bytes}
     assert all(asset.open_bin is None for asset in ledger.state.assets)

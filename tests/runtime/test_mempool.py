@@ -98,6 +98,27 @@ def test_names_what_a_block_made_impossible(transfers: Transfers) -> None:
     )
 
 
+def test_tells_what_spends_nothing(transfers: Transfers) -> None:
+    """Issues, payouts and governance: what limits and accounts may stop allowing."""
+    chain = Chain(seed="mints")
+    mints = [item for item in chain.verify(chain.mint([1]), chain.mint([2])) if item]
+    mempool = Mempool(MempoolLimits())
+    for verified in (mints[0], transfers[0], mints[1]):
+        mempool.add(verified, "client/a")
+    mempool.add(mints[0], "client/b")
+    assert mempool.spending_nothing() == tuple(mints)
+    mempool.remove(mints[0].transaction_id)
+    assert mempool.spending_nothing() == (mints[1],)
+    height = max(item.transaction.expiry for item in (mints[1], transfers[0]))
+    assert set(mempool.expired(Height(height + 1))) == {
+        mints[1].transaction_id,
+        transfers[0].transaction_id,
+    }
+    mempool.remove(mints[1].transaction_id)
+    mempool.remove(transfers[0].transaction_id)
+    assert mempool.spending_nothing() == mempool.expired(Height(height + 1)) == ()
+
+
 def test_a_removed_transaction_leaves_nothing_behind(transfers: Transfers) -> None:
     first, _, _ = transfers
     mempool = Mempool(MempoolLimits())
