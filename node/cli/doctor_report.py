@@ -182,8 +182,8 @@ class DoctorReport:
     def _joined_lines(self) -> list[str]:
         if len(self.joined) == self.banks:
             return [
-                "every bank began with a snapshot: nobody here holds the blocks before it, the "
-                "banks themselves walk through their lists and books"
+                "every bank began with a snapshot: nobody here holds the blocks before it; the "
+                "banks themselves walk through their lists of notes and nullifiers"
             ]
         return [
             f"{short_name(bank)} joined by a snapshot: other banks hold the blocks before it"

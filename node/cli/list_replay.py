@@ -39,6 +39,13 @@ async def replay_note_lists(
     async for page in ledger.notes(0, state.notes.count or 1):
         notes, _ = await asyncio.to_thread(replay_notes, notes, page, reader)
     require_certified("notes", notes, state.notes)
+    return await replay_bin_list(ledger, state)
+
+
+async def replay_bin_list(
+    ledger: LedgerClient, state: LedgerState
+) -> Mapping[int, CertifiedBin]:
+    """Replay closed bins and return them by id; raises as `replay_note_lists`."""
     bins = Accumulated()
     certified: dict[int, CertifiedBin] = {}
     async for closed in ledger.closed_bins(0, state.closed_bins.count or 1):

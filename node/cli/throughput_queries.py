@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from crypto.note import SessionKeys
 from node.cli.throughput_report import LedgerSize, Queries, QueryTime, ScanRate

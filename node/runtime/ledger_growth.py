@@ -210,6 +210,7 @@ class History:
 
     @property
     def tip(self) -> Header:
+        """The last header."""
         return self.headers[-1]
 
 
@@ -239,7 +240,7 @@ class GrownLedger:
 
     @cached_property
     def tip(self) -> Header:
-        """The last header; raises `MalformedEncoding`."""
+        """The last header."""
         return Header.decode(self.headers[-1])
 
     def encode(self) -> bytes:
@@ -276,7 +277,7 @@ class GrownLedger:
         reader.finish()
         if not ledger.headers:
             raise MalformedEncoding("a grown ledger without a header")
-        assert ledger.tip, "it decodes"
+        Header.decode(ledger.headers[-1])
         return ledger
 
     async def parts(self, genesis: Genesis) -> AsyncGenerator[SnapshotPart, None]:

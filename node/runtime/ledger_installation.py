@@ -37,7 +37,7 @@ from node.runtime.snapshot_join import SnapshotSource, install
 from node.runtime.snapshot_verification import SnapshotInvalid
 from node.storage.configuration import DatabaseConfig
 from node.storage.database import Database
-from node.storage.database_copy import copy_database, stored_bank
+from node.storage.database_copy import copy_database, settle_database, stored_bank
 from node.storage.failures import storage_errors
 from node.wire.snapshot_records import SnapshotPart
 
@@ -190,6 +190,11 @@ async def install_ledger(
         # It has signed nothing: the ledger was made for it.
         bank.guard_file.touch(mode=0o600)
         progress("copying the ledger", number + 1, len(banks))
+    if workload.header.grown_notes:
+        for number, bank in enumerate(banks):
+            await asyncio.to_thread(_settle, bank)
+            progress("settling the databases", number + 1, len(banks))
+        await asyncio.to_thread(databases.flush)
     directory.pending_ledger_file.unlink(missing_ok=True)
 
 
@@ -285,6 +290,11 @@ def _copy(source: BankDirectory, target: BankDirectory) -> None:
     with storage_errors():
         if stored_bank(_url(target)) is None:
             copy_database(_url(source), _url(target), target.index)
+
+
+def _settle(bank: BankDirectory) -> None:
+    with storage_errors():
+        settle_database(_url(bank))
 
 
 def _url(bank: BankDirectory) -> str:

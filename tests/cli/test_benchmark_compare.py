@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from node.cli.benchmark_compare import FIGURES, Change, compare_reports
 from node.cli.main import main
-from node.cli.throughput_report import Run
-from tests.cli.throughput_samples import report, run
+from node.cli.throughput_report import QueryTime, Run
+from tests.cli.throughput_samples import QUERIES, report, run
 
 
 def document(*runs: Run, **fields: Any) -> dict[str, Any]:
@@ -78,6 +78,27 @@ def test_the_rates_of_two_sweeps_are_matched_by_order() -> None:
         "25/s, 27.5/s",
         "50/s, 55/s",
     ]
+
+
+def test_queries_are_compared_where_both_reports_have_them() -> None:
+    scan = replace(QUERIES.scan, outputs_per_s=40_000)
+    times = {**QUERIES.times, "block": QueryTime(5.0, 4.0), "bin": QueryTime(1.0, 1.0)}
+    before, after = (
+        document(queries=item) for item in (QUERIES, replace(QUERIES, times=times, scan=scan))
+    )
+    found = {
+        item.figure: (item.ratio, item.verdict)
+        for item in compare_reports(before, after).changes
+        if item.load == "queries"
+    }
+    assert found == {
+        "block p50": (2.0, "worse"),
+        "block p95": (1.0, "same"),
+        "notes page p50": (1.0, "same"),
+        "notes page p95": (1.0, "same"),
+        "wallet scan": (40_000 / 21_978, "better"),
+    }
+    assert len(compare_reports(before, document()).changes) == len(FIGURES)
 
 
 def test_what_else_differs_is_told() -> None:

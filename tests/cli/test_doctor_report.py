@@ -64,6 +64,14 @@ def test_the_first_divergence_is_named() -> None:
     ]
 
 
+def test_banks_that_joined_by_a_snapshot_are_named_unless_all_of_them_did() -> None:
+    (line,) = [line for line in replace(CLEAN, joined=(3,)).lines() if "snapshot" in line]
+    assert line == "dunmere joined by a snapshot: other banks hold the blocks before it"
+    everyone = replace(CLEAN, joined=tuple(range(CLEAN.banks)))
+    (line,) = [line for line in everyone.lines() if "snapshot" in line]
+    assert line.startswith("every bank began with a snapshot: nobody here holds the blocks before")
+
+
 def test_the_report_as_json() -> None:
     report = replace(CLEAN, findings=(Finding(0, -1, FindingKind.CONSERVATION, "made money"),))
     value = json.loads(json.dumps(report.to_json_object()))

@@ -22,7 +22,7 @@ from node.cli.throughput_plots import (
     round_ticks,
     stacked_bar,
 )
-from tests.cli.throughput_samples import INTEGRITY, report, run
+from tests.cli.throughput_samples import INTEGRITY, QUERIES, SIZE, report, run
 
 VOID = {"meta", "link", "br"}
 SVG_LEAVES = {"line", "polyline"}
@@ -127,6 +127,19 @@ def test_a_long_window_shows_its_memory() -> None:
     page = page_of(grown)
     assert "+1.5 % in the last half of the window" in page
     assert len(plots(page)) == 5
+
+
+def test_the_page_tells_what_a_client_waits_for() -> None:
+    text = " ".join(outline(page_of(ledger_after=SIZE, queries=QUERIES)).text)
+    for part in (
+        "Queries of a client",
+        "2512 blocks, 1002768 notes, 1000400 nullifiers, 15600 closed bins",
+        "900 MiB",
+        "2.5 ms, 95th percentile 4.0 ms",
+        "21978 outputs a second on one core",
+    ):
+        assert part in text
+    assert "Queries of a client" not in page_of()
 
 
 def test_a_window_without_blocks_has_a_page_too() -> None:

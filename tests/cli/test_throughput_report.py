@@ -15,6 +15,7 @@ from node.cli.throughput_report import (
     SCHEMA,
     Distribution,
     Histogram,
+    QueryTime,
     Step,
     crypto_bound_tps,
     growth_percent,
@@ -24,7 +25,16 @@ from node.cli.throughput_report import (
     sealed_rate,
     summarise,
 )
-from tests.cli.throughput_samples import BEGIN_S, INTEGRITY, block, report, run, window
+from tests.cli.throughput_samples import (
+    BEGIN_S,
+    INTEGRITY,
+    QUERIES,
+    SIZE,
+    block,
+    report,
+    run,
+    window,
+)
 
 
 def test_a_window_is_summed_up() -> None:
@@ -168,3 +178,17 @@ def test_the_lines_tell_what_the_report_says() -> None:
         "state roots identical at height 24, doctor: clean",
     ):
         assert part in lines
+
+
+def test_the_lines_tell_what_a_client_waits_for() -> None:
+    lines = "\n".join(report_lines(report(ledger_after=SIZE, queries=QUERIES)))
+    for part in (
+        "ledger: 2512 blocks, 1002768 notes, 1000400 nullifiers; 900 MiB in each database",
+        "queries at rest, p50 / p95 ms: block 2.5 / 4.0, notes page 3.2 / 5.5",
+        "wallet scan: 21978 outputs/s on one core (45.5 us each), 12000 with reading them",
+    ):
+        assert part in lines
+
+
+def test_a_query_is_told_by_its_median_and_95th_percentile() -> None:
+    assert QueryTime.of([float(number) for number in range(1, 101)]) == QueryTime(50.0, 95.0)

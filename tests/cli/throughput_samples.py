@@ -12,8 +12,12 @@ from node.cli.throughput_report import (
     RATE,
     SATURATION,
     Integrity,
+    LedgerSize,
+    Queries,
+    QueryTime,
     Report,
     Run,
+    ScanRate,
     Window,
     crypto_bound_tps,
     summarise,
@@ -128,6 +132,21 @@ INTEGRITY = Integrity(
     state_roots_identical=True,
     height=24,
     doctor={"clean": True, "findings": [], "seconds": 3.0},
+)
+
+
+SIZE = LedgerSize(
+    height=2_512,
+    notes=1_002_768,
+    nullifiers=1_000_400,
+    closed_bins=15_600,
+    database_bytes=900 << 20,
+)
+QUERIES = Queries(
+    samples=50,
+    page_records=100,
+    times={"block": QueryTime(2.5, 4.0), "notes page": QueryTime(3.25, 5.5)},
+    scan=ScanRate(outputs=2_000, cpu_us=45.5, outputs_per_s=21_978, with_reading_per_s=12_000),
 )
 
 

@@ -163,7 +163,7 @@ def test_the_encoding_of_a_grown_ledger_is_pinned(grown: GrownLedger) -> None:
     assert hashlib.sha256(encoded).hexdigest() == (
         "cd3d5f4a07ce822ec510ead9f69b997273ac0ef3a4c511313f69b16ac92d9cdc"
     )
-    for wrong in (encoded + b"\0", encoded[:-1], b"\0" + encoded[1:]):
+    for wrong in (encoded + b"\0", encoded[:-1], b"\1" + encoded[1:]):
         with pytest.raises(MalformedEncoding):
             GrownLedger.decode(wrong)
     for other in (

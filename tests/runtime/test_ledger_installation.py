@@ -32,6 +32,10 @@ from node.storage.database import Database
 pytestmark = pytest.mark.postgres
 
 BLOCKS = 2
+KEYS = """
+SELECT conname, pg_get_constraintdef(oid), NULL FROM pg_constraint
+UNION ALL SELECT NULL, NULL, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 3
+"""
 
 
 class SharedServer:
@@ -45,6 +49,8 @@ class SharedServer:
     def provide(self, bank: BankDirectory) -> None:
         if not bank.database_url_file.exists():
             write_private(bank.database_url_file, self._make_url().encode())
+
+    def flush(self) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +163,8 @@ async def test_section_11_every_bank_begins_with_a_past_as_after_a_snapshot(
     assert {tuple(rows(bank, counted)) for bank in banks} == {
         ((2_768 + 16, 2_000, 1 + 8, 7),)
     }
+    # A database that was copied has the keys of one that was written row by row.
+    assert rows(banks[3], KEYS) == rows(banks[0], KEYS) != []
     for bank in (banks[0], banks[3]):
         await walk_history(directory, bank)
 
