@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from node.ledger.genesis import Genesis
 from node.ledger.types import View
 
 MAX_VIEWS_AHEAD = 50
@@ -44,6 +45,20 @@ class ConsensusParameters:
     """BATCH_WAIT: longest wait for a batch to fill."""
     sync_gap_ms: int = 100
     """Shortest time between catch-up requests, and between answers to one peer."""
+
+    @classmethod
+    def of(cls, genesis: Genesis) -> ConsensusParameters:
+        """Return the timing that the genesis prescribes."""
+        parameters = genesis.parameters
+        return cls(
+            view_timeout_ms=parameters.view_timeout_ms,
+            view_timeout_growth_numerator=parameters.view_timeout_growth.numerator,
+            view_timeout_growth_denominator=parameters.view_timeout_growth.denominator,
+            view_timeout_max_ms=parameters.view_timeout_max_ms,
+            heartbeat_ms=parameters.heartbeat_ms,
+            batch_limit=parameters.batch_limit,
+            batch_wait_ms=parameters.batch_wait_ms,
+        )
 
     @property
     def retry_ms(self) -> int:

@@ -41,11 +41,9 @@ from node.consensus.messages import (
     Seal,
     SealedBlock,
 )
-from node.consensus.parameters import ConsensusParameters
 from node.ledger.ballots import VerifiedBallot
 from node.ledger.blocks import Block
 from node.ledger.encoding import MalformedEncoding
-from node.ledger.genesis import Genesis
 from node.ledger.invalidity import prove_invalidity
 from node.ledger.offences import VerifiedEvidence
 from node.ledger.rejection import Rejection
@@ -69,20 +67,6 @@ MAX_HALVINGS = 3
 """
 BODIES_DEADLINE_S = 10.0
 """Longest search for the bodies of one block; the view has usually ended by then."""
-
-
-def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
-    """Return the timing that the genesis prescribes."""
-    parameters = genesis.parameters
-    return ConsensusParameters(
-        view_timeout_ms=parameters.view_timeout_ms,
-        view_timeout_growth_numerator=parameters.view_timeout_growth.numerator,
-        view_timeout_growth_denominator=parameters.view_timeout_growth.denominator,
-        view_timeout_max_ms=parameters.view_timeout_max_ms,
-        heartbeat_ms=parameters.heartbeat_ms,
-        batch_limit=parameters.batch_limit,
-        batch_wait_ms=parameters.batch_wait_ms,
-    )
 
 
 class ConsensusLinks(Protocol):

@@ -20,6 +20,7 @@ from node.consensus.core import Consensus
 from node.consensus.effects import Effect
 from node.consensus.events import TransactionsAvailable, WorkDue, WorkKind
 from node.consensus.messages import Seal
+from node.consensus.parameters import ConsensusParameters
 from node.consensus.signatures import Ed25519Verifier
 from node.ledger.block_validity import next_bin_due_ms
 from node.ledger.blocks import Block
@@ -39,7 +40,7 @@ from node.runtime.catch_up import CatchUp
 from node.runtime.chain import Chain
 from node.runtime.clock import SystemClock
 from node.runtime.config import SNAPSHOT, ConfigurationError, NodeConfig, load_genesis
-from node.runtime.consensus_host import ConsensusHost, consensus_parameters
+from node.runtime.consensus_host import ConsensusHost
 from node.runtime.cpu_account import CpuAccount, CpuCategory
 from node.runtime.driver import ConsensusDriver
 from node.runtime.evidence_examiner import EvidenceExaminer
@@ -157,7 +158,7 @@ class Node:
             config.bank,
             tuple([bank.index for bank in genesis.banks]),
             genesis.chain_id,
-            consensus_parameters(genesis),
+            ConsensusParameters.of(genesis),
             signers.statements,
             Ed25519Verifier(),
             signers.ballots,

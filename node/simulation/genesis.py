@@ -7,7 +7,6 @@ from functools import cache
 
 from crypto.ballot import prove_possession
 from crypto.signature import public_key_of
-from node.consensus.parameters import ConsensusParameters
 from node.ledger.definitions import AssetDefinition, BankDefinition, Sector
 from node.ledger.genesis import Genesis, Parameters
 from node.ledger.types import Amount, AssetId, BankIndex, TimeMs
@@ -87,20 +86,6 @@ def _draw_seeds() -> tuple[bytes, ...]:
     while len(seeds) <= DRAW_YEARS:
         seeds.append(hashlib.sha256(seeds[-1]).digest())
     return tuple(seeds)
-
-
-def consensus_parameters(genesis: Genesis) -> ConsensusParameters:
-    """Return the core's parameters as a node reads them from the genesis."""
-    parameters = genesis.parameters
-    return ConsensusParameters(
-        view_timeout_ms=parameters.view_timeout_ms,
-        view_timeout_growth_numerator=parameters.view_timeout_growth.numerator,
-        view_timeout_growth_denominator=parameters.view_timeout_growth.denominator,
-        view_timeout_max_ms=parameters.view_timeout_max_ms,
-        heartbeat_ms=parameters.heartbeat_ms,
-        batch_limit=parameters.batch_limit,
-        batch_wait_ms=parameters.batch_wait_ms,
-    )
 
 
 def _bank(index: BankIndex) -> BankDefinition:

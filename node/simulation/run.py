@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 
 from node.consensus.core import Consensus
+from node.consensus.parameters import ConsensusParameters
 from node.ledger.active_set import quorum_size
 from node.ledger.fiscal_year import fiscal_year
 from node.ledger.types import BankIndex, FiscalYear, Height, View
@@ -30,7 +31,7 @@ from node.simulation.checkers.write_ahead import WriteAhead
 from node.simulation.clients import Clients
 from node.simulation.disk import Disk
 from node.simulation.engine import Bank, Cluster, Core
-from node.simulation.genesis import consensus_parameters, make_genesis
+from node.simulation.genesis import make_genesis
 from node.simulation.network import Network
 from node.simulation.operators import Operators
 from node.simulation.oracle import OracleSigner, public_key
@@ -117,7 +118,7 @@ class Run:
         self.cluster = Cluster(
             self.ledger,
             seed=self._seed("network"),
-            parameters=consensus_parameters(genesis),
+            parameters=ConsensusParameters.of(genesis),
             core_factory=self._core,
             checkers=(
                 *observers,

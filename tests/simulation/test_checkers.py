@@ -10,6 +10,7 @@ import pytest
 from node.consensus.effects import Persist
 from node.consensus.events import MessageReceived
 from node.consensus.messages import Commit, Seal, Vote
+from node.consensus.parameters import ConsensusParameters
 from node.consensus.signing import Decision, SigningContext
 from node.ledger.blocks import Block
 from node.ledger.effects import Punishment, TreasuryEntry, TreasuryKind
@@ -27,7 +28,7 @@ from node.simulation.checkers.validity import Validity
 from node.simulation.checkers.write_ahead import WriteAhead
 from node.simulation.clients import Clients
 from node.simulation.engine import Bank, Cluster
-from node.simulation.genesis import consensus_parameters, make_genesis
+from node.simulation.genesis import make_genesis
 from node.simulation.ledger import Valid
 from node.simulation.oracle import OracleSigner, public_key
 from node.simulation.production_ledger import LedgerPoint, ProductionLedger
@@ -41,7 +42,7 @@ class Stage:
         self.ledger = ProductionLedger(genesis)
         self.checker = make(self.ledger)
         self.cluster = Cluster(
-            self.ledger, parameters=consensus_parameters(genesis), checkers=(self.checker,)
+            self.ledger, parameters=ConsensusParameters.of(genesis), checkers=(self.checker,)
         )
         self.clients = Clients(self.cluster, self.ledger, self.cluster.random)
         self.clients.submit_every(200, 60_000)

@@ -10,6 +10,7 @@ from node.consensus.core import Consensus
 from node.consensus.effects import Alarm, AlarmKind, Persist
 from node.consensus.events import Event, TimerFired, WorkDue
 from node.consensus.messages import Commit, Message, Proposal, Timeout, Vote
+from node.consensus.parameters import ConsensusParameters
 from node.ledger.invariants import note_supply
 from node.ledger.types import BankIndex, Height, View
 from node.simulation.checker import Checker
@@ -19,7 +20,7 @@ from node.simulation.checkers.write_ahead import WriteAhead
 from node.simulation.clients import Clients
 from node.simulation.disk import SignaturePoint
 from node.simulation.engine import Bank, Cluster, Core
-from node.simulation.genesis import consensus_parameters, make_genesis
+from node.simulation.genesis import make_genesis
 from node.simulation.network import Network
 from node.simulation.production_ledger import LedgerPoint, ProductionLedger
 
@@ -41,7 +42,7 @@ def consortium(bank_count: int = 4, *more: Checker, **options: object) -> Cluste
     ledger = ProductionLedger(genesis)
     cluster = Cluster(
         ledger,
-        parameters=consensus_parameters(genesis),
+        parameters=ConsensusParameters.of(genesis),
         checkers=(*more, WriteAhead(), Innocence(), Agreement()),
         **options,  # type: ignore[arg-type]
     )
@@ -190,7 +191,7 @@ def test_the_network_loses_repeats_and_delays_as_it_is_told() -> None:
 def test_section_18_clients_know_what_the_notes_hold() -> None:
     genesis = make_genesis(4)
     ledger = ProductionLedger(genesis)
-    cluster = Cluster(ledger, parameters=consensus_parameters(genesis))
+    cluster = Cluster(ledger, parameters=ConsensusParameters.of(genesis))
     clients = Clients(cluster, ledger, Random(2))
     clients.submit_every(150, 30_000)
     cluster.start()
@@ -205,7 +206,7 @@ def test_section_18_clients_know_what_the_notes_hold() -> None:
 def test_every_bank_computes_the_same_state(memoise: bool) -> None:
     genesis = make_genesis(4)
     ledger = ProductionLedger(genesis, memoise=memoise)
-    cluster = Cluster(ledger, parameters=consensus_parameters(genesis))
+    cluster = Cluster(ledger, parameters=ConsensusParameters.of(genesis))
     Clients(cluster, ledger, Random(5)).submit_every(100, 3_000)
     cluster.start()
     cluster.reach(5, limit_ms=10_000)

@@ -10,6 +10,7 @@ import pytest
 
 from node.consensus.effects import KeepBallots
 from node.consensus.messages import Commit, Seal
+from node.consensus.parameters import ConsensusParameters
 from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import Block
 from node.ledger.effects import RecordedVote
@@ -21,7 +22,7 @@ from node.simulation.checkers.settlements import Settlements
 from node.simulation.checkers.voting_record import OneBallot, VotingRecord
 from node.simulation.clients import Clients
 from node.simulation.engine import Bank, Cluster
-from node.simulation.genesis import consensus_parameters, make_genesis
+from node.simulation.genesis import make_genesis
 from node.simulation.ledger import Valid
 from node.simulation.operators import Operators
 from node.simulation.production_ledger import LedgerPoint, ProductionLedger
@@ -54,7 +55,7 @@ class Consortium:
         self.history = History()
         self.cluster = Cluster(
             self.ledger,
-            parameters=consensus_parameters(genesis),
+            parameters=ConsensusParameters.of(genesis),
             checkers=(self.history, self.record, self.settlements, OneBallot()),
         )
         Clients(self.cluster, self.ledger, Random(1)).submit_every(150, 60_000)
