@@ -163,11 +163,11 @@ def _write_parties(
         remember_own_servers(staged)
     for bank, bank_keys in enumerate(keys.banks):
         _write_bank(staged, bank, bank_keys)
-        place = staged.bank(bank)
-        config = _local_config(staged, place, addresses)
+        own = staged.bank(bank)
+        config = _local_config(staged, own, addresses)
         if machines is not None:
             config = _on_own_machine(staged, config, machines)
-        place.config_file.write_text(render_node_config(config, place.root), encoding="utf-8")
+        own.config_file.write_text(render_node_config(config, own.root), encoding="utf-8")
     _write_certificates(staged, genesis, addresses)
     if keys.opener is not None:
         write_private(staged.regulator / "opener.key", _hexadecimal(keys.opener.to_bytes()))

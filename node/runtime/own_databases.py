@@ -120,9 +120,7 @@ class OwnServers:
     def replace(self, bank: BankDirectory, label: str) -> str | None:
         server = self._servers[bank.index]
         server.start()
-        return replace_database(
-            server, bank.database_url_file, database_name(bank.bank), label
-        )
+        return replace_database(server, bank.database_url_file, database_name(bank.bank), label)
 
     def drop_replaced(self, bank: BankDirectory, name: str) -> None:
         self._servers[bank.index].drop_database(name)

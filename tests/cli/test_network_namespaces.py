@@ -84,9 +84,7 @@ def test_packets_between_banks_take_as_long_as_asked_and_nothing_is_left() -> No
             assert network.namespace(host) in existing()
     assert network.routed["packets"] >= 10
     assert network.namespace("00") not in existing()
-    assert not any(
-        Path("/sys/class/net", network.device(host)).exists() for host in network.hosts
-    )
+    assert not any(Path("/sys/class/net", network.device(host)).exists() for host in network.hosts)
 
 
 def test_a_failure_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

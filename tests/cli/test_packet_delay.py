@@ -34,8 +34,7 @@ def test_packets_come_out_in_order_and_never_early(steps: list[tuple[int, bool]]
         taken.append((now_ns + DELAY_NS, target))
     assert [target for _, target in taken] == [target for _, target in put]
     assert all(
-        out_ns >= in_ns + DELAY_NS
-        for (in_ns, _), (out_ns, _) in zip(put, taken, strict=True)
+        out_ns >= in_ns + DELAY_NS for (in_ns, _), (out_ns, _) in zip(put, taken, strict=True)
     )
 
 

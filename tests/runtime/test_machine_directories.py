@@ -129,12 +129,10 @@ def test_the_regulator_finds_every_bank(
 
 def test_one_operator_may_operate_every_bank(tmp_path: Path) -> None:
     directory = ConsortiumDirectory(tmp_path / "founding")
-    create_consortium(
-        directory, bank_count=4, machines=Machines(ADDRESSES, one_operator=True)
-    )
-    assert [
-        load_node_config(directory.bank(bank).config_file).operators for bank in range(4)
-    ] == [(directory.bank(bank).short_name, "operator") for bank in range(4)]
+    create_consortium(directory, bank_count=4, machines=Machines(ADDRESSES, one_operator=True))
+    assert [load_node_config(directory.bank(bank).config_file).operators for bank in range(4)] == [
+        (directory.bank(bank).short_name, "operator") for bank in range(4)
+    ]
 
 
 def test_banks_of_one_machine_have_nothing_to_hand_out(tmp_path: Path) -> None:
