@@ -189,9 +189,9 @@ class DigestReader(SnapshotReader):
         hasher = hashlib.sha256()
         count = 0
         async with self._snapshot() as connection:
-            async for row in self._streamed(connection, statement):
-                count += 1
-                hasher.update(b"".join([field_bytes(value) for value in row]))
+            async for rows in self._streamed_pages(connection, statement):
+                count += len(rows)
+                hasher.update(b"".join([field_bytes(value) for row in rows for value in row]))
         return CountedDigest(count, hasher.digest())
 
 

@@ -150,7 +150,15 @@ class Reader:
         self, connection: AsyncConnection, statement: AnySelect | TextClause
     ) -> AsyncIterator[AnyRow]:
         """Yield the rows of one statement in constant memory."""
+        async for rows in self._streamed_pages(connection, statement):
+            for row in rows:
+                yield row
+
+    async def _streamed_pages(
+        self, connection: AsyncConnection, statement: AnySelect | TextClause
+    ) -> AsyncIterator[Sequence[AnyRow]]:
+        """Yield the rows of one statement as they are fetched: of many, that takes less time."""
         options = {"yield_per": ROWS_PER_FETCH}
         async with connection.stream(statement, execution_options=options) as result:
-            async for row in result:
-                yield row
+            async for rows in result.partitions():
+                yield rows
