@@ -90,53 +90,61 @@ class OwnServers:
     """
 
     def __init__(self, directory: ConsortiumDirectory) -> None:
-        """Raises `PostgresError` if the server programs are not installed."""
-        self._servers = {
-            bank.index: embedded_server(directory.own_postgres(bank.index))
-            for bank in directory.genesis().banks
-        }
-        self._regulator = embedded_server(_regulator_server(directory))
+        self._directory = directory
+        self._servers: dict[Path, EmbeddedPostgres] = {}
 
     @property
     def description(self) -> str:
-        return f"PostgreSQL {self._regulator.server_version}, a server a bank,"
+        version = self._server(_regulator_server(self._directory)).server_version
+        return f"PostgreSQL {version}, a server a bank,"
 
     def start(self) -> None:
         """Nothing to do: `provide` starts the bank's."""
 
     def is_running(self) -> bool:
         """Whether any of them runs; those that do not are started by `provide`."""
-        return any(server.is_running() for server in self._all())
+        return any(server.is_running() for server in self._present())
 
     def provide(self, bank: BankDirectory) -> None:
-        server = self._servers[bank.index]
+        server = self._bank_server(bank)
         server.start()
         provide_database(server, bank.database_url_file, database_name(bank.bank))
 
     def provide_regulator(self, regulator: RegulatorPlace) -> None:
-        self._regulator.start()
-        provide_database(self._regulator, regulator.database_url_file, DATABASE_NAME)
+        server = self._server(_regulator_server(self._directory))
+        server.start()
+        provide_database(server, regulator.database_url_file, DATABASE_NAME)
 
     def replace(self, bank: BankDirectory, label: str) -> str | None:
-        server = self._servers[bank.index]
+        server = self._bank_server(bank)
         server.start()
         return replace_database(server, bank.database_url_file, database_name(bank.bank), label)
 
     def drop_replaced(self, bank: BankDirectory, name: str) -> None:
-        self._servers[bank.index].drop_database(name)
+        self._bank_server(bank).drop_database(name)
 
     def flush(self) -> None:
-        for server in self._all():
+        for server in self._present():
             # One that is gone or going has nothing to flush.
             with contextlib.suppress(PostgresError, psycopg.Error):
                 server.checkpoint()
 
     def stop(self) -> None:
-        for server in self._all():
+        for server in self._present():
             server.stop()
 
-    def _all(self) -> list[EmbeddedPostgres]:
-        return [*self._servers.values(), self._regulator]
+    def _bank_server(self, bank: BankDirectory) -> EmbeddedPostgres:
+        return self._server(self._directory.own_postgres(bank.bank))
+
+    def _server(self, directory: Path) -> EmbeddedPostgres:
+        if directory not in self._servers:
+            self._servers[directory] = embedded_server(directory)
+        return self._servers[directory]
+
+    def _present(self) -> list[EmbeddedPostgres]:
+        """Return those that were ever started here: on its own machine a bank's is one."""
+        postgres = self._directory.postgres
+        return [self._server(path) for path in sorted(postgres.glob("*")) if path.is_dir()]
 
 
 def _regulator_server(directory: ConsortiumDirectory) -> Path:
