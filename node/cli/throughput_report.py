@@ -310,12 +310,22 @@ class Report:
     ledger_before: LedgerSize | None = None
     """Before the first window."""
     ledger_after: LedgerSize | None = None
+    """After the last window."""
     queries: Queries | None = None
     """None if nothing was sealed that could be asked for."""
 
     def to_json_object(self) -> dict[str, Any]:
         """Return every field by name."""
         return {"schema": SCHEMA, **asdict(self)}
+
+
+def disk_bytes(before: LedgerSize, after: LedgerSize) -> float | None:
+    """Return what a payment added to each database, from before the first window to the end.
+
+    Every payment of a workload spends one note. None if nothing was sealed.
+    """
+    payments = after.nullifiers - before.nullifiers
+    return (after.database_bytes - before.database_bytes) / payments if payments else None
 
 
 def crypto_bound_tps(cost_ms: float, banks: int, cores: int) -> float:
@@ -527,7 +537,7 @@ def _query_lines(report: Report) -> list[str]:
     if size is not None:
         lines.append(
             f"ledger: {size.height} blocks, {size.notes} notes, {size.nullifiers} nullifiers; "
-            f"{size.database_bytes / 2**20:.0f} MiB in each database"
+            f"{size.database_bytes / 2**20:.0f} MiB in each database{_disk_text(report)}"
         )
     if queries is not None:
         times = ", ".join(
@@ -540,6 +550,13 @@ def _query_lines(report: Report) -> list[str]:
             f"{scan.with_reading_per_s} with reading them from one bank",
         ]
     return lines
+
+
+def _disk_text(report: Report) -> str:
+    if report.ledger_before is None or report.ledger_after is None:
+        return ""
+    added = disk_bytes(report.ledger_before, report.ledger_after)
+    return "" if added is None else f", {added / 1000:.1f} kB more for each payment"
 
 
 def _growth_text(run: Run) -> str:

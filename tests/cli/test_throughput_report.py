@@ -18,6 +18,7 @@ from node.cli.throughput_report import (
     QueryTime,
     Step,
     crypto_bound_tps,
+    disk_bytes,
     growth_percent,
     quantile,
     read_report,
@@ -188,6 +189,14 @@ def test_the_lines_tell_what_a_client_waits_for() -> None:
         "wallet scan: 21978 outputs/s on one core (45.5 us each), 12000 with reading them",
     ):
         assert part in lines
+
+
+def test_disk_is_what_every_payment_added_to_a_database() -> None:
+    before = replace(SIZE, nullifiers=1_000_000, database_bytes=(900 << 20) - 8_000_000)
+    assert disk_bytes(before, SIZE) == 20_000
+    assert disk_bytes(SIZE, SIZE) is None
+    lines = "\n".join(report_lines(report(ledger_before=before, ledger_after=SIZE)))
+    assert "900 MiB in each database, 20.0 kB more for each payment" in lines
 
 
 def test_a_query_is_told_by_its_median_and_95th_percentile() -> None:
