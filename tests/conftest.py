@@ -17,20 +17,27 @@ TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256
 server of their own with the settings of production."""
 
 # A verdict must not depend on how busy the machine is.
-settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
+LONGEST_FIRST = ("processes", "long", "postgres")
+"""Marks of files, by how long they take: one of them left for the end would keep one worker busy
+while the others have nothing to do."""
+LAST = len(LONGEST_FIRST)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Find what needs the whole machine where scripts/test looks; begin with the long files."""
+    """Find what needs the whole machine where scripts/test looks; give workers long files first."""
+    ranks: dict[Path, int] = {}
     for item in items:
-        if item.get_closest_marker("whole_machine") and "scenarios" not in item.path.parts:
+        marks = {mark.name for mark in item.iter_markers()}
+        if "whole_machine" in marks and "scenarios" not in item.path.parts:
             raise pytest.UsageError(f"{item.nodeid}: scripts/test runs it in tests/scenarios alone")
+        rank = min((LONGEST_FIRST.index(mark) for mark in marks & {*LONGEST_FIRST}), default=LAST)
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
     if hasattr(config, "workerinput"):
-        # With several workers, a long file at the end would leave the others idle.
-        items.sort(key=lambda item: item.get_closest_marker("processes") is None)
+        items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.fixture

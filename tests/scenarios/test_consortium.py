@@ -93,16 +93,18 @@ async def test_twelve_processes(consortium: ConsortiumProcess) -> None:
             consortium.kill(bank)
         top = await height_of(consortium, 0)
         stalled = await payer.pay(payee.address, 7_000)
-        await asyncio.sleep(6)
+        _, status = await asyncio.gather(
+            asyncio.sleep(6), asyncio.to_thread(consortium.run, "status", check=False)
+        )
         assert await height_of(consortium, 0) == top
-        status = await asyncio.to_thread(consortium.run, "status", check=False)
         for name in ("birchmoor", "cedarholm", "dunmere"):
             assert name in status.stdout.lower()
         # One of them back makes ten: what was admitted meanwhile is sealed.
         await asyncio.to_thread(consortium.run, "node", "start", "2")
         await payer.wait_sealed(stalled)
-        for bank in (1, 3):
-            await asyncio.to_thread(consortium.run, "node", "start", str(bank))
+        await asyncio.gather(
+            *(asyncio.to_thread(consortium.run, "node", "start", bank) for bank in ("1", "3"))
+        )
         payer.close()
         payee.close()
 
