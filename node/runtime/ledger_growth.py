@@ -325,12 +325,10 @@ class GrownLedger:
             )
 
 
-def grow(
-    genesis: Genesis, growth: Growth, block_interval_ms: int, progress: Progress
-) -> History:
+def grow(genesis: Genesis, growth: Growth, block_interval_ms: int, progress: Progress) -> History:
     """Execute the history on the genesis state, `block_interval_ms` of header time a block.
 
-    Takes some 60 us of CPU time a note. The interval must be shorter than a bin's age, so that
+    Takes some 40 us of CPU time a note. The interval must be shorter than a bin's age, so that
     bins close only when full.
     """
     header, state = genesis_header(genesis), genesis_state(genesis)
