@@ -48,6 +48,7 @@ from node.cli.settlement_check import SettlementCheck
 from node.cli.treasury_books import TreasuryBooks
 from node.client.connection import ClientCredentials
 from node.client.errors import (
+    AccessDenied,
     BeforeSnapshot,
     ClientError,
     LedgerError,
@@ -202,7 +203,9 @@ class Examination:
         answers = await self._consortium.ask_every_bank(lambda bank: bank.report())
         reports: dict[BankIndex, NodeReport] = {}
         for bank, report in answers.items():
-            if not isinstance(report, NodeReport):
+            if isinstance(report, AccessDenied):
+                self._find(bank, FindingKind.DOWN, f"was not checked: {report.message}")
+            elif not isinstance(report, NodeReport):
                 address = self._consortium.endpoints[bank].address
                 self._find(bank, FindingKind.DOWN, f"does not answer at {address}")
             elif report.chain_id != self._genesis.chain_id:

@@ -12,6 +12,7 @@ from node.cli.options import find_bank
 from node.cli.terminal import answer
 from node.client.errors import ClientError
 from node.ledger.types import BankIndex
+from node.runtime.bank_databases import has_own_servers
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.running_consortium import RunningConsortium, is_supervised
 from node.runtime.start_requests import request_start
@@ -57,6 +58,12 @@ def start_node(directory: ConsortiumDirectory, text: str) -> None:
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
     if not is_supervised(directory):
+        if has_own_servers(directory):
+            raise CommandFailed(
+                f"nothing on this machine starts {short_name(bank)}",
+                f"run it with `consortium node run --config {directory.bank(bank).config_file}`",
+                EXIT_UNREACHABLE,
+            )
         raise CommandFailed(
             f"no consortium is up in {directory.root}",
             f"start it with `consortium up --data {directory.root}`, or this bank alone with "

@@ -64,7 +64,7 @@ class Routed:
     """Bundles of segments counted once."""
     bytes: int = 0
     dropped: int = 0
-    """To nobody here, or to a device that was full."""
+    """IPv4 packets to nobody here, or to a device that was full."""
     late_ms_mean: float = 0.0
     """By how much packets were handed on later than they should have been, while all was busy."""
     late_ms_max: float = 0.0
@@ -143,7 +143,11 @@ class Router:
                 packet = os.read(device, _LARGEST_BYTES)
             except BlockingIOError:
                 return
-            target = self._by_address.get(destination_of(packet) or b"")
+            destination = destination_of(packet)
+            if destination is None:
+                # What a kernel says of its own accord when a device comes up: nobody asked for it.
+                continue
+            target = self._by_address.get(destination)
             if target is None:
                 self.routed.dropped += 1
             elif self._undelayed in (device, target):

@@ -18,7 +18,7 @@ from node.cli.terminal import Meter, answer, answer_json, progress, say, warn
 from node.client.errors import ClientError
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex, Height
-from node.runtime.bank_databases import database_server
+from node.runtime.bank_databases import database_server, has_own_servers
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory, short_name
 from node.runtime.fault_book import forget_corruption
 from node.runtime.guard_file import GuardCorrupt, SignaturePoint
@@ -99,7 +99,10 @@ def rebuild_node(
         answer_json(asdict(report))
         return
     answer(str(report))
-    if not is_up:
+    if has_own_servers(directory):
+        config = directory.bank(bank).config_file
+        say(f"it learns the ledger from the other banks: `consortium node run --config {config}`")
+    elif not is_up:
         say(
             f"it learns the ledger from the other banks once `consortium up` has started them: "
             f"`consortium up --data {directory.root}`"

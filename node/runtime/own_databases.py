@@ -99,7 +99,9 @@ class OwnServers:
         return f"PostgreSQL {version}, a server a bank,"
 
     def start(self) -> None:
-        """Nothing to do: `provide` starts the bank's."""
+        """Start those that are there; `provide` makes and starts a bank's."""
+        for server in self._present():
+            server.start()
 
     def is_running(self) -> bool:
         """Whether any of them runs; those that do not are started by `provide`."""

@@ -103,6 +103,7 @@ def test_packets_reach_whom_they_are_for(wires: dict[str, tuple[int, socket.sock
     hosts["10.77.0.1"].send(packet("10.77.2.1"))
     hosts["10.77.2.1"].send(packet("10.77.1.1"))
     hosts["10.77.1.1"].send(packet("10.99.9.9"))
+    hosts["10.77.1.1"].send(packet("10.77.0.1", version=6))
     seen_first: list[list[bytes]] = []
 
     def stopped() -> bool:
