@@ -205,7 +205,7 @@ def _key_row() -> BaseRow:
     return single_row("vote/key", vote_key_generator)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _context_row(context: BallotContext) -> BaseRow:
     return single_row(("vote/ctx", context), lambda: context.base)
 

@@ -87,7 +87,7 @@ def vote_index_generators() -> tuple[tuple[Point, ...], tuple[Point, ...]]:
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def vote_context_generator(chain_id: bytes, height: int, round_number: int) -> Point:
     """Bc, the base of the tags of one vote: chain id of 32 bytes, height u64, round u32."""
     context = chain_id + height.to_bytes(8, "little") + round_number.to_bytes(4, "little")

@@ -211,7 +211,7 @@ def add_to_tallies(
     return tuple([by_key[key] for key in sorted(by_key)])
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _sum(total: bytes, ciphertexts: tuple[bytes, ...]) -> bytes:
     """Every bank of a process, and building and validating, ask for the same sums."""
     return add_ciphertexts(total, ciphertexts)
