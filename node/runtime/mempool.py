@@ -47,7 +47,7 @@ class Mempool:
         self._nullifiers: dict[bytes, TransactionId] = {}
         self._one_time_keys: dict[bytes, TransactionId] = {}
         self._spending_nothing: dict[TransactionId, VerifiedTransaction] = {}
-        self._expiries: Counter[Height] = Counter()
+        self._expiries: Counter[int] = Counter()
         """How many wait of each expiry."""
         self._per_source: Counter[str] = Counter()
         self._bytes = 0
