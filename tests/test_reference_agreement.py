@@ -39,6 +39,8 @@ from tests.reference import blocks, notes, tree, vectors
 from tests.reference.framing import Refused
 from tests.reference.rules import State
 
+pytestmark = pytest.mark.long
+
 DOCUMENT = json.loads((Path(__file__).parent / "vectors" / "idx1.json").read_bytes())
 FILE = VectorFile(DOCUMENT)
 TRANSACTIONS: dict[str, dict[str, Any]] = {case["name"]: case for case in DOCUMENT["transactions"]}

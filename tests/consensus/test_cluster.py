@@ -27,6 +27,8 @@ from node.ledger.types import BankIndex
 from tests.consensus import scenarios
 from tests.consensus.cluster import Cluster, Network
 
+pytestmark = pytest.mark.long
+
 SIZES = pytest.mark.parametrize("bank_count", [4, 7, 12])
 
 

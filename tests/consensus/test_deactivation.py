@@ -33,6 +33,8 @@ from node.simulation.network import Network
 from tests.consensus.consortium import Consortium, Desk
 from tests.consensus.toy_ledger import ToyLedger, ToyPoint, active_set_of, public_key
 
+pytestmark = pytest.mark.long
+
 REMOVED_FIRST, REMOVED_SECOND = 5, 8
 SCHEDULE = {4: (5,), 7: (5, 8), 12: (8,), 16: ()}
 """From each height on these banks are inactive: 12, 11, 10, 11 and 12 banks decide."""

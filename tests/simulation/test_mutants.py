@@ -26,6 +26,8 @@ from node.simulation.schedule import (
     Weather,
 )
 
+pytestmark = pytest.mark.long
+
 LIMIT = 60
 """Schedules within which every mutant below is killed; most need a few."""
 CALM = Weather(0, loss=0, duplication=0, max_delay_ms=20)
