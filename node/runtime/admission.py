@@ -31,7 +31,8 @@ would wait for too long."""
 COMPANY = 100
 """So many need not wait for more."""
 BUSY_S = 0.25
-"""A batch that ended so recently means load."""
+BUSY_COUNT = 4
+"""A batch of so many that ended so recently means load; one payment after another does not."""
 GATHER_S = 0.4
 """How long a batch waits for company under load: a lone transaction costs sixteen times as much as
 one of a hundred, eight together four times. Whoever needs the verdicts sooner says so."""
@@ -85,7 +86,7 @@ class Admission:
         self._verdicts: OrderedDict[TransactionId, VerifiedTransaction] = OrderedDict()
         self._arrived = asyncio.Event()
         self._urgent_arrived = asyncio.Event()
-        self._last_batch_s = clock.monotonic_s() - BUSY_S
+        self._last_batch_s, self._last_batch_count = clock.monotonic_s(), 0
         self._under_way: set[asyncio.Task[None]] = set()
         """Batches of what arrived, as many at a time as gain from it."""
         self._failure: BaseException | None = None
@@ -231,12 +232,16 @@ class Admission:
             if self._blocks_are_full():
                 company, longest_s = BATCH_LIMIT, PATIENT_GATHER_S
             else:
-                idle_s = self._clock.monotonic_s() - self._last_batch_s
-                company, longest_s = COMPANY, GATHER_S if idle_s < BUSY_S else 0.0
+                company, longest_s = COMPANY, GATHER_S if self._is_busy else 0.0
             if len(self._lanes) >= company or waited_s >= longest_s:
                 break
             await asyncio.sleep(GLANCE_S)
             waited_s += GLANCE_S
+
+    @property
+    def _is_busy(self) -> bool:
+        idle_s = self._clock.monotonic_s() - self._last_batch_s
+        return idle_s < BUSY_S and self._last_batch_count >= BUSY_COUNT
 
     async def _verify_batch(self, batch: Sequence[Pending]) -> None:
         self.counters.batches += 1
@@ -249,7 +254,7 @@ class Admission:
                 if not pending.ticket.done():
                     pending.ticket.cancel()
             raise
-        self._last_batch_s = self._clock.monotonic_s()
+        self._last_batch_s, self._last_batch_count = self._clock.monotonic_s(), len(batch)
         for pending, verdict in zip(batch, verdicts, strict=True):
             self._settle(pending, verdict)
 
