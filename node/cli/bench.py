@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -118,6 +119,27 @@ def faults(rounds: int, seconds: float, directory: ConsortiumDirectory, as_json:
 
 PATH = click.Path(path_type=Path, dir_okay=False)
 
+_html_option = click.option(
+    "--html", "html_file", type=PATH, help="Also write the report as a page."
+)
+_out_option = click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
+
+
+def _require_one_rate(sweep: object, rate: object) -> None:
+    if sweep and rate is not None:
+        raise click.UsageError("--sweep chooses the rates itself: leave out --rate")
+
+
+def _write_report(
+    document: Mapping[str, Any], json_file: Path | None, html_file: Path | None
+) -> None:
+    from node.cli.throughput_page import render_page
+
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if html_file is not None:
+        html_file.write_text(render_page(document), encoding="utf-8")
+
 
 @command.command(short_help="Measure sealed transactions a second, and how long sealing takes.")
 @click.option(
@@ -197,8 +219,8 @@ PATH = click.Path(path_type=Path, dir_okay=False)
     help="Processes a bank that verify, of the consortium that is made; 0 for threads.",
 )
 @click.option("--no-doctor", is_flag=True, help="Compare state roots only, at the end.")
-@click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")
-@click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
+@_html_option
+@_out_option
 @json_option
 def throughput(
     seconds: float,
@@ -231,11 +253,9 @@ def throughput(
       consortium bench throughput --sweep --repeat 3 --workload-file local.workload --out a.json
     """
     from node.cli.benchmark_throughput import ThroughputOptions, measure_throughput
-    from node.cli.throughput_page import render_page
     from node.cli.throughput_report import report_lines
 
-    if sweep and rate is not None:
-        raise click.UsageError("--sweep chooses the rates itself: leave out --rate")
+    _require_one_rate(sweep, rate)
     options = ThroughputOptions(
         seconds=seconds,
         rate=rate,
@@ -256,10 +276,7 @@ def throughput(
     except asyncio.CancelledError:
         raise click.Abort from None
     document = report.to_json_object()
-    if json_file is not None:
-        json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if html_file is not None:
-        html_file.write_text(render_page(document), encoding="utf-8")
+    _write_report(document, json_file, html_file)
     if as_json:
         answer_json(document)
     else:
@@ -326,8 +343,8 @@ def _arguments(options: Mapping[str, object]) -> tuple[str, ...]:
     show_default=True,
     help="Processes a bank that verify; 0 for threads.",
 )
-@click.option("--html", "html_file", type=PATH, help="Also write the report as a page.")
-@click.option("--out", "json_file", type=PATH, help="Also write the report as JSON.")
+@_html_option
+@_out_option
 @json_option
 def hosts(
     workload_file: Path,
@@ -344,16 +361,14 @@ def hosts(
     the bank and its own PostgreSQL server; packets between banks are held back. Needs root and
     iproute2, and leaves nothing behind. All hosts share this machine's processors.
 
-    
+    \b
     Examples:
       consortium bench hosts --workload-file local.load --rtt 40 --seconds 60 --out far.json
       consortium bench model --banks 12 --cores 2 --rtt 40 --costs far.json
     """
     from node.cli.benchmark_hosts import HostsOptions, measure_hosts
-    from node.cli.throughput_page import render_page
 
-    if handed_on["sweep"] and handed_on["rate"] is not None:
-        raise click.UsageError("--sweep chooses the rates itself: leave out --rate")
+    _require_one_rate(handed_on["sweep"], handed_on["rate"])
     options = HostsOptions(
         workload_file, rtt_ms, verify_workers, _arguments(handed_on), quiet=as_json
     )
@@ -361,10 +376,7 @@ def hosts(
         document, exit_code = asyncio.run(measure_hosts(options, say))
     except asyncio.CancelledError:
         raise click.Abort from None
-    if json_file is not None:
-        json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if html_file is not None:
-        html_file.write_text(render_page(document), encoding="utf-8")
+    _write_report(document, json_file, html_file)
     if as_json:
         answer_json(document)
     else:

@@ -173,7 +173,7 @@ def notes(
     A note is maturing until its bin is closed. The ring size is the number of real notes of its
     bin: the most among which a payment that spends it can hide.
 
-    
+    \b
     Example:
       consortium wallet notes alice
     """
@@ -249,7 +249,7 @@ def resume(
 
     It never pays twice: whatever is sent again spends the same notes.
 
-    
+    \b
     Example:
       consortium wallet resume alice
     """

@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 NOT_YET_LIMIT = 2_000
 """Gossiped transactions that wait for a bin this bank has not seen closing yet."""
 FULL_BLOCKS_AHEAD = 4
-"""So many blocks' worth that waits means that nothing new is wanted in a hurry: one block is under
-way, the next one is full without it."""
+"""So many blocks' worth that waits means that nothing new is wanted in a hurry: the blocks of the
+longest wait (`admission.PATIENT_GATHER_S`) are full without it."""
 REPEATED_AT_ONCE = 16
 """Transactions gossiped again in one round because blocks passed them over."""
 REPEATED_IN_A_STALL = 1
