@@ -78,7 +78,6 @@ def _run(
     allow_faults: bool = False,
     verify_workers: int | None = None,
 ) -> None:
-    from node.runtime.node import run_node
     from node.runtime.own_databases import own_database
     from node.storage.postgres_errors import PostgresError
 
@@ -92,11 +91,22 @@ def _run(
     )
     try:
         with own_database(config):
-            exit_code = asyncio.run(run_node(config, _worker_pool(config)))
+            exit_code = asyncio.run(_serve(config, _worker_pool(config)))
     except PostgresError as error:
         logger.error("database failed", extra={"kind": type(error).__name__, "detail": str(error)})
         exit_code = ExitCode.DATABASE
     sys.exit(int(exit_code))
+
+
+async def _serve(config: NodeConfig, pool: WorkerPool | None) -> ExitCode:
+    from node.runtime.freed_memory import return_freed_memory
+    from node.runtime.node import run_node
+
+    returning = asyncio.create_task(return_freed_memory())
+    try:
+        return await run_node(config, pool)
+    finally:
+        returning.cancel()
 
 
 def _worker_pool(config: NodeConfig) -> WorkerPool | None:

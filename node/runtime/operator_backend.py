@@ -30,6 +30,7 @@ from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import StorageError
 from node.wire.identity import Identity
+from node.wire.limits import MAX_BLOCK_IDS
 from node.wire.operator_records import (
     AuditExtent,
     AuditReport,
@@ -49,8 +50,6 @@ from node.wire.records import PublishedBlock
 
 logger = logging.getLogger(__name__)
 
-MAX_BLOCK_IDS = 1_000
-"""Block ids in one answer."""
 SIZE_LASTS_S = 5.0
 """How long the size of the database is taken from memory: every look at the status asks."""
 
