@@ -6,7 +6,7 @@ of the reports (a sweep has batches of many sizes); with one size, all of it is 
 to every bank or comes from every bank grows with the other banks, N - 1: the batch's part of
 `consensus` and `network`. Each transaction reaches a bank once, however many there are.
 
-    c(N, s)  = verify + database + other + consensus + network       at blocks of s transactions
+    c(N, s)  = verify(b) + database + other + consensus + network    at blocks of s transactions
     CPU      = C / (N c(N, S) + client)                              S: the largest block
     thread   = 1 / max(verify, c - verify - database server)         a bank has two threads at work
     T(s)     = 5 R/2 + W(s)                                          five messages make a block
@@ -16,16 +16,18 @@ to every bank or comes from every bank grows with the other banks, N - 1: the ba
 
 A block is proposed, voted, certified, committed and sealed: five messages one after the other. W is
 the work between them: the leader builds, then all banks validate and then apply at the same time,
-on C cores.
+on C cores. While blocks are full, verification batches are as large as they get.
 
-Finality at a rate r below TPS: utilisation u = r / TPS stretches all work by 1 / (1 - u); blocks
-take s = r T, so that
+Finality at a rate r below TPS: small blocks and small batches cost more for each transaction, so
+the utilisation is u = r (N c(N, s) + client) / C with what has come together meanwhile, s = r T and
+b = r gather. It stretches all work by 1 / (1 - u):
 
-    T(s)     = 5 R/2 + wait + W(s) / (1 - u)             the least solution, s from 1 to S
-    finality = R/2 + gather + V / (1 - u) + 3/2 T,   V = s verify max(1, N/C)
+    T(s)     = 5 R/2 + wait + W(s) / (1 - u)             the least s from 1 to S with r T <= s
+    finality = R/2 + (gossip + gather)/2 + V / (1 - u) + 3/2 T,   V = b verify(b) max(1, N/C)
 
-R/2 brings the transaction to the leader, `gather` is the wait for a fuller verification batch,
-`wait` the one for a fuller block, and on average half a block is under way already.
+R/2 brings the transaction to the leader; half of `gossip` and `gather` is its mean wait for a
+fuller frame and a fuller verification batch, `wait` the one for a fuller block, and on average half
+a block is under way already.
 
 With C cores of each bank's own, N/C is 1 at least, and the load client is elsewhere. What the model
 leaves out: interference of caches, the kernel's scheduling, view changes, bandwidth.
@@ -38,17 +40,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from node.rpc.peer_link import LinkTiming
+from node.runtime.admission import BATCH_LIMIT, GATHER_S
+
 Json = Mapping[str, Any]
 
 MESSAGES_A_BLOCK = 5
-GATHER_MS = 50.0
-"""Longest wait of a verification batch (`node.runtime.admission.GATHER_S`)."""
-VERIFICATION_BATCH = 100
+GOSSIP_MS = 1000 * LinkTiming().gossip_s
+GATHER_MS = 1000 * GATHER_S
 MOST_UTILISATION = 0.99
 LEAST_CORES = 0.1
 """What a window is taken to have had, however much other work there was."""
-ROUNDS = 200
-"""Of the iteration for the size of blocks; it rises to its limit in a few."""
+SIZE_STEP = 0.125
+"""Between the sizes of blocks that are tried."""
 SAME_SIZE = 1.05
 """Sizes of batches that differ by less than this tell nothing about what a batch costs."""
 ALONE_SHARE = float(Fraction(1, 3))
@@ -118,14 +122,14 @@ class Costs:
         """Return what building, validating and applying costs one bank for one transaction."""
         return self.consensus.at(size, banks - 1) + self.database(size)
 
-    def verification(self, size: float) -> float:
-        """Return the cost in batches as large as the blocks, up to the largest batch."""
-        return self.verify.at(min(size, VERIFICATION_BATCH))
+    def verification(self, batch: float = BATCH_LIMIT) -> float:
+        """Return the cost in batches of such a size."""
+        return self.verify.at(batch)
 
-    def one_bank(self, banks: int, size: float) -> float:
+    def one_bank(self, banks: int, size: float, batch: float = BATCH_LIMIT) -> float:
         """Return c(N, s)."""
         return (
-            self.verification(size)
+            self.verification(batch)
             + self.block_work(banks, size)
             + self.other.at(size)
             + self.network.at(size, banks - 1)
@@ -188,11 +192,10 @@ def bounds(costs: Costs, place: Place) -> dict[str, float]:
     """Return the three bounds, in transactions a second."""
     size = costs.batch_limit
     one = costs.one_bank(place.banks, size)
-    verify = costs.verification(size)
+    verify = costs.verification()
     rest = one - verify - costs.database_server.at(size)
-    client_ms = 0.0 if place.each else costs.client_ms
     return {
-        "CPU": 1000 * place.all_cores / (place.banks * one + client_ms),
+        "CPU": 1000 * place.all_cores / _cpu_ms(costs, place, size),
         "thread": 1000 / max(verify, rest),
         "chain": 1000 * size / (_hops_ms(place) + _work_ms(costs, place, size)),
     }
@@ -200,18 +203,32 @@ def bounds(costs: Costs, place: Place) -> dict[str, float]:
 
 def predict_finality(costs: Costs, place: Place, rate: float) -> float:
     """Return the average finality in milliseconds at so many transactions a second."""
-    limit = min(bounds(costs, place).values())
-    slack = 1 - min(MOST_UTILISATION, rate / limit)
-    size = 1.0
-    block_ms = 0.0
-    for _ in range(ROUNDS):
+    batch = min(float(BATCH_LIMIT), max(1.0, rate * GATHER_MS / 1000))
+    size, block_ms, slack = _block(costs, place, rate, batch)
+    if 1 < size < costs.batch_limit:
+        # Exactly as many as came in the time of a block.
+        block_ms = max(block_ms, 1000 * size / rate)
+    verifying_ms = batch * costs.verification(batch) * place.crowding
+    waiting_ms = (GOSSIP_MS + GATHER_MS) / 2
+    return place.rtt_ms / 2 + waiting_ms + verifying_ms / slack + 1.5 * block_ms
+
+
+def _block(costs: Costs, place: Place, rate: float, batch: float) -> tuple[float, float, float]:
+    """Return the size of blocks, the milliseconds of one, and the share of the cores left over."""
+    steps = int((costs.batch_limit - 1) / SIZE_STEP)
+    for size in (*(1 + step * SIZE_STEP for step in range(steps)), float(costs.batch_limit)):
+        used = rate * _cpu_ms(costs, place, size, batch) / (1000 * place.all_cores)
+        slack = 1 - min(MOST_UTILISATION, used)
         block_ms = _hops_ms(place) + costs.batch_wait_ms + _work_ms(costs, place, size) / slack
-        grown = min(float(costs.batch_limit), max(size, rate * block_ms / 1000))
-        if grown == size:
+        if rate * block_ms <= 1000 * size:
             break
-        size = grown
-    verifying_ms = min(size, VERIFICATION_BATCH) * costs.verification(size) * place.crowding
-    return place.rtt_ms / 2 + GATHER_MS + verifying_ms / slack + 1.5 * block_ms
+    return size, block_ms, slack
+
+
+def _cpu_ms(costs: Costs, place: Place, size: float, batch: float = BATCH_LIMIT) -> float:
+    """Return what a transaction costs the machines of all banks, its client's share included."""
+    client_ms = 0.0 if place.each else costs.client_ms
+    return place.banks * costs.one_bank(place.banks, size, batch) + client_ms
 
 
 def _hops_ms(place: Place) -> float:

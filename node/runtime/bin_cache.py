@@ -1,7 +1,7 @@
-"""Closed bins with their decoded points, the most recently used ones.
+"""Closed bins, the most recently used ones.
 
-A closed bin never changes, so it may be kept for ever; its 2 n^2 decoded points cost some 60 KB,
-so only the busiest are.
+A closed bin never changes, so it may be kept for ever; its n^2 notes take 12 KB at ring base 8, and
+bins also close by age, several a minute in a ledger at rest, so only the busiest are.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from crypto.ring import ClosedBin
 
-CAPACITY = 256
-"""About 15 MB at ring base 8."""
+CAPACITY = 64
+"""About 1 MB at ring base 8. Full blocks of the workload `local` read from eight at most."""
 
 
 class BinCache:

@@ -90,8 +90,7 @@ def test_more_load_does_no_good(costs: Costs, place: Place, rate: float, added: 
 
 @given(all_costs, places)
 def test_no_machine_seals_more_than_it_could_verify(costs: Costs, place: Place) -> None:
-    size = costs.batch_limit
-    bound = 1000 * place.all_cores / (place.banks * costs.verification(size))
+    bound = 1000 * place.all_cores / (place.banks * costs.verification())
     assert predict(costs, place).tps <= bound * TOLERANCE
 
 
@@ -134,7 +133,7 @@ def test_costs_come_from_reports_by_bank() -> None:
     """16 ms at twelve banks, half of it verification, in windows of one size."""
     costs = costs_of(reports(run()))
     assert costs.one_bank(12, 100) == pytest.approx(16 / 12)
-    assert costs.verification(100) == pytest.approx(8 / 12)
+    assert costs.verification() == pytest.approx(8 / 12)
     assert costs.client_ms == 0.5
     points = check(costs, reports(run(), run(50.0))).points
     assert [(point.load, point.what) for point in points] == [
