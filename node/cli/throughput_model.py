@@ -18,16 +18,21 @@ A block is proposed, voted, certified, committed and sealed: five messages one a
 the work between them: the leader builds, then all banks validate and then apply at the same time,
 on C cores. While blocks are full, verification batches are as large as they get.
 
-Finality at a rate r below TPS: small blocks and small batches cost more for each transaction, so
-the utilisation is u = r (N c(N, s) + client) / C with what has come together meanwhile, s = r T and
-b = r gather. It stretches all work by 1 / (1 - u):
+Finality at a rate r below TPS: everything that is no block's work takes the share u of the cores
+and stretches what is; small blocks and small batches cost more for each transaction, so u depends
+on what comes together meanwhile, s = r T and b = r gather:
 
-    T(s)     = 5 R/2 + wait + W(s) / (1 - u)             the least s from 1 to S with r T <= s
-    finality = R/2 + (gossip + gather)/2 + V / (1 - u) + 3/2 T,   V = b verify(b) max(1, N/C)
+    u        = r (N (c(N, s) - database - consensus) + client) / C
+    V        = b verify(b) max(1, N/C) / (1 - u)
+    T(s)     = 5 R/2 + wait + V + W(s) / (1 - u)           the least s from 1 to S with r T <= s
+    finality = R/2 + gossip/2 + (gather + V)/2 + V + 3/2 T
 
-R/2 brings the transaction to the leader; half of `gossip` and `gather` is its mean wait for a
-fuller frame and a fuller verification batch, `wait` the one for a fuller block, and on average half
-a block is under way already.
+R/2 brings the transaction to the leader; half of `gossip` is its mean wait for a fuller frame, half
+of `gather` and of the batch before it the one for its own verification. A vote waits for a batch
+too, for there is nearly always something in a block that the last one did not have. While
+transactions come one by one there is no waiting for company: gossip, gather and the V of T are
+nothing then. `wait` is the one for a fuller block, and on average half a block is under way
+already.
 
 With C cores of each bank's own, N/C is 1 at least, and the load client is elsewhere. What the model
 leaves out: interference of caches, the kernel's scheduling, view changes, bandwidth.
@@ -41,7 +46,7 @@ from fractions import Fraction
 from typing import Any
 
 from node.rpc.peer_link import LinkTiming
-from node.runtime.admission import BATCH_LIMIT, GATHER_S
+from node.runtime.admission import BATCH_LIMIT, BUSY_COUNT, BUSY_S, GATHER_S
 
 Json = Mapping[str, Any]
 
@@ -195,7 +200,7 @@ def bounds(costs: Costs, place: Place) -> dict[str, float]:
     verify = costs.verification()
     rest = one - verify - costs.database_server.at(size)
     return {
-        "CPU": 1000 * place.all_cores / _cpu_ms(costs, place, size),
+        "CPU": 1000 * place.all_cores / _of_all(costs, place, one),
         "thread": 1000 / max(verify, rest),
         "chain": 1000 * size / (_hops_ms(place) + _work_ms(costs, place, size)),
     }
@@ -204,31 +209,29 @@ def bounds(costs: Costs, place: Place) -> dict[str, float]:
 def predict_finality(costs: Costs, place: Place, rate: float) -> float:
     """Return the average finality in milliseconds at so many transactions a second."""
     batch = min(float(BATCH_LIMIT), max(1.0, rate * GATHER_MS / 1000))
-    size, block_ms, slack = _block(costs, place, rate, batch)
+    in_company = rate * BUSY_S >= BUSY_COUNT
+    size = 1.0
+    while True:
+        one = costs.one_bank(place.banks, size, batch) - costs.block_work(place.banks, size)
+        used = rate * _of_all(costs, place, one) / (1000 * place.all_cores)
+        slack = 1 - min(MOST_UTILISATION, used)
+        verifying_ms = batch * costs.verification(batch) * place.crowding / slack
+        block_ms = _hops_ms(place) + costs.batch_wait_ms + _work_ms(costs, place, size) / slack
+        if in_company:
+            block_ms += verifying_ms
+        if rate * block_ms <= 1000 * size or size >= costs.batch_limit:
+            break
+        size = min(size + SIZE_STEP, float(costs.batch_limit))
     if 1 < size < costs.batch_limit:
         # Exactly as many as came in the time of a block.
         block_ms = max(block_ms, 1000 * size / rate)
-    verifying_ms = batch * costs.verification(batch) * place.crowding
-    waiting_ms = (GOSSIP_MS + GATHER_MS) / 2
-    return place.rtt_ms / 2 + waiting_ms + verifying_ms / slack + 1.5 * block_ms
+    waiting_ms = (GOSSIP_MS + GATHER_MS + verifying_ms) / 2 if in_company else 0.0
+    return place.rtt_ms / 2 + waiting_ms + verifying_ms + 1.5 * block_ms
 
 
-def _block(costs: Costs, place: Place, rate: float, batch: float) -> tuple[float, float, float]:
-    """Return the size of blocks, the milliseconds of one, and the share of the cores left over."""
-    steps = int((costs.batch_limit - 1) / SIZE_STEP)
-    for size in (*(1 + step * SIZE_STEP for step in range(steps)), float(costs.batch_limit)):
-        used = rate * _cpu_ms(costs, place, size, batch) / (1000 * place.all_cores)
-        slack = 1 - min(MOST_UTILISATION, used)
-        block_ms = _hops_ms(place) + costs.batch_wait_ms + _work_ms(costs, place, size) / slack
-        if rate * block_ms <= 1000 * size:
-            break
-    return size, block_ms, slack
-
-
-def _cpu_ms(costs: Costs, place: Place, size: float, batch: float = BATCH_LIMIT) -> float:
+def _of_all(costs: Costs, place: Place, one_bank_ms: float) -> float:
     """Return what a transaction costs the machines of all banks, its client's share included."""
-    client_ms = 0.0 if place.each else costs.client_ms
-    return place.banks * costs.one_bank(place.banks, size, batch) + client_ms
+    return place.banks * one_bank_ms + (0.0 if place.each else costs.client_ms)
 
 
 def _hops_ms(place: Place) -> float:

@@ -227,12 +227,12 @@ class Admission:
 
         A batch costs as much for its shared bases and rings as for dozens of its transactions.
         """
-        waited_s = 0.0
+        waited_s, is_busy = 0.0, self._is_busy
         while True:
             if self._blocks_are_full():
                 company, longest_s = BATCH_LIMIT, PATIENT_GATHER_S
             else:
-                company, longest_s = COMPANY, GATHER_S if self._is_busy else 0.0
+                company, longest_s = COMPANY, GATHER_S if is_busy else 0.0
             if len(self._lanes) >= company or waited_s >= longest_s:
                 break
             await asyncio.sleep(GLANCE_S)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from node.cli.main import main
 from node.cli.throughput_model import (
+    GATHER_MS,
+    GOSSIP_MS,
     Costs,
     Place,
     SharedCost,
@@ -123,6 +125,16 @@ def test_far_apart_with_cores_of_their_own_the_chain_is_the_limit() -> None:
     predicted = predict(ALONE, Place(12, 4.0, rtt_ms=200, each=True))
     assert predicted.bound == "chain"
     assert predicted.tps == pytest.approx(100_000 / (500 + 36))
+
+
+def test_one_payment_after_another_waits_for_no_company() -> None:
+    """Blocks of one: 0.5 + 0.05 + (0.1 + 11) ms of a bank beside 0.05 + 11 + 0.2 ms for them."""
+    slack = 1 - 12 * 11.65 / 2000
+    block_ms = 50 + 11.25 * (1 / 3 + 2 / 3 * 6) / slack
+    alone = predict_finality(ALONE, Place(12, 2.0), 1.0)
+    assert alone == pytest.approx(0.5 * 6 / slack + 1.5 * block_ms)
+    few, more = (predict_finality(ALONE, Place(12, 2.0), rate) for rate in (15.9, 16.1))
+    assert more - few > (GOSSIP_MS + GATHER_MS) / 2
 
 
 def reports(*runs: Any) -> list[dict[str, Any]]:
