@@ -329,7 +329,7 @@ class Campaign:
             seconds=self._elapsed_s,
             heights=heights,
             longest_stall_s=self._longest_stall_s,
-            memory_growth_percent=self._memory.growth_percent(),
+            memory_growth_percent=self._memory.growth(),
             acknowledged=len(load.acknowledged),
             unsettled=unsettled,
             lost=tuple(await self._lost(load)),

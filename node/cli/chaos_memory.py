@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from node.wire.operator_records import NodeReport
 
@@ -13,6 +14,15 @@ WARM_SHARE = 0.2
 COMPARED_SHARE = 0.1
 """The first and the last tenth of what remains are compared, by their medians."""
 LEAST_SAMPLES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrowth:
+    """Of resident memory, in percent."""
+
+    all_banks: float
+    most: float
+    """Of the process that grew most: a bank that was cut off keeps what it needed to catch up."""
 
 
 class MemoryWatch:
@@ -30,18 +40,24 @@ class MemoryWatch:
         for report in reports:
             self._samples.setdefault(report.process.pid, []).append(report.process.resident_bytes)
 
-    def growth_percent(self) -> float | None:
-        """Return the growth of the process that grew most; None if none lived long enough."""
+    def growth(self) -> MemoryGrowth | None:
+        """Return the growth of what lived long enough to tell; None if nothing did."""
         grown = [
-            _growth_percent(samples)
+            _before_and_after(samples)
             for samples in self._samples.values()
             if len(samples) >= LEAST_SAMPLES
         ]
-        return max(grown, default=None)
+        if not grown:
+            return None
+        before, after = (sum(sizes) for sizes in zip(*grown, strict=True))
+        return MemoryGrowth(_percent(before, after), max(_percent(*sizes) for sizes in grown))
 
 
-def _growth_percent(samples: list[int]) -> float:
+def _before_and_after(samples: list[int]) -> tuple[float, float]:
     warm = samples[int(len(samples) * WARM_SHARE) :]
     width = max(1, int(len(warm) * COMPARED_SHARE))
-    before, after = statistics.median(warm[:width]), statistics.median(warm[-width:])
-    return 100 * (after - before) / before
+    return statistics.median(warm[:width]), statistics.median(warm[-width:])
+
+
+def _percent(before: float, after: float) -> float:
+    return round(100 * (after - before) / before, 2)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from node.cli.chaos_memory import MemoryGrowth
 from node.cli.chaos_plan import ActKind
 from node.runtime.consortium_directory import short_name
 
@@ -44,8 +45,8 @@ class ChaosReport:
     """Blocks sealed during the campaign."""
     longest_stall_s: float
     """Without a new block, although the fault budget was kept and payments waited."""
-    memory_growth_percent: float | None
-    """Of the process that grew most, warm to end; None if none lived for long."""
+    memory_growth_percent: MemoryGrowth | None
+    """Of the processes that lived for long, warm to end; None if there are none."""
     acknowledged: int
     """Payments whose seal the payer verified."""
     unsettled: int
@@ -135,7 +136,11 @@ class ChaosReport:
                 f"({late} over {REJOIN_WITHIN_S:.0f} s)",
             )
         if self.memory_growth_percent is not None:
-            lines.append(f"resident memory grew by {self.memory_growth_percent:.1f} % at most")
+            grown = self.memory_growth_percent
+            lines.append(
+                f"resident memory of all banks grew by {grown.all_banks:.1f} %, "
+                f"of the one that grew most by {grown.most:.1f} %"
+            )
         if self.unsettled:
             lines.append(f"{self.unsettled} payments are still open: they were promised to nobody")
         lines += [f"not recovered: {act.kind} {act.detail}" for act in self.unrecovered]

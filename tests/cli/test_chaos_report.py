@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+from node.cli.chaos_memory import MemoryGrowth
 from node.cli.chaos_plan import ActKind
 from node.cli.chaos_report import ChaosReport, Done
 from node.cli.main import main
@@ -27,7 +28,7 @@ GOOD = ChaosReport(
     seconds=61.0,
     heights=80,
     longest_stall_s=2.4,
-    memory_growth_percent=1.25,
+    memory_growth_percent=MemoryGrowth(1.25, 3.5),
     acknowledged=104,
     unsettled=0,
     lost=(),
@@ -52,7 +53,7 @@ def test_the_table_has_a_row_for_each_kind_that_was_done() -> None:
         "104 payments acknowledged, present on every bank: yes, lost: 0",
         "banks made to lie: birchmoor; convicted: birchmoor; false convictions: 0",
         "equal roots: yes; doctor clean: yes",
-        "resident memory grew by 1.2 % at most",
+        "resident memory of all banks grew by 1.2 %, of the one that grew most by 3.5 %",
         "everything held",
     ]
 
@@ -61,6 +62,7 @@ def test_json_has_everything() -> None:
     answer = json.loads(json.dumps(GOOD.to_json_object()))
     assert answer["held"] is True
     assert answer["slowest_rejoin_s"] == 11.0
+    assert answer["memory_growth_percent"] == {"all_banks": 1.25, "most": 3.5}
     assert answer["kinds"] == {
         "kill": {"count": 3, "recovery_s_median": 4.0, "recovery_s_slowest": 11.0},
         "database": {"count": 1, "recovery_s_median": 8.5, "recovery_s_slowest": 8.5},
