@@ -22,6 +22,12 @@ SETTINGS: Mapping[str, str] = {
     # Few checkpoints under load: each one makes every page be written whole once more.
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
+    # The ledger only grows: what vacuuming and analysing after every fifth of growth would find,
+    # in the databases of twelve banks, is what the last time found.
+    "autovacuum_vacuum_insert_threshold": "100000",
+    "autovacuum_vacuum_insert_scale_factor": "1.0",
+    "autovacuum_analyze_threshold": "20000",
+    "autovacuum_analyze_scale_factor": "1.0",
     # Short statements by primary key gain nothing from compilation or parallel workers.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
