@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from node.storage.embedded_postgres import EmbeddedPostgres
+
+# As the command does (`node.cli.main`): a child that is about to become `initdb` died in gRPC's
+# fork handlers, in a process that had channels open.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 """The shared server of the tests survives no power failure; the tests of durability start a

@@ -22,7 +22,7 @@ class MemoryGrowth:
 
     all_banks: float
     most: float
-    """Of the process that grew most: a bank that was cut off keeps what it needed to catch up."""
+    """Of the process that grew most."""
 
 
 class MemoryWatch:

@@ -27,10 +27,8 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(8 << 20),
 }
 """Keeps glibc from returning the memory of every message to the system: serialising a batch takes
-a sixteenth of the time. What is larger than a full block, an answer to a bank that catches up, is
-returned: between the small objects that outlive it, it would leave a hole that nothing fills. Two
-arenas instead of one for each thread: each of those grows until its thread has done the largest of
-everything once."""
+a sixteenth of the time. What is larger than a full block is returned. Two arenas instead of one for
+each thread: each of those grows until its thread has done the largest of everything once."""
 
 
 class BankProcess:

@@ -22,8 +22,8 @@ SETTINGS: Mapping[str, str] = {
     # Few checkpoints under load: each one makes every page be written whole once more.
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    # The ledger only grows: what vacuuming and analysing after every fifth of growth would find,
-    # in the databases of twelve banks, is what the last time found.
+    # The ledger only grows: what vacuuming after every fifth and analysing after every tenth of
+    # growth would find, in the databases of twelve banks, is what the last time found.
     "autovacuum_vacuum_insert_threshold": "100000",
     "autovacuum_vacuum_insert_scale_factor": "1.0",
     "autovacuum_analyze_threshold": "20000",
