@@ -12,7 +12,14 @@ from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.load_progress import rated_steps
 from node.cli.options import data_option, json_option
 from node.cli.terminal import answer, answer_json
-from node.client.workload_file import LOCAL, WIDE, WorkloadHeader, open_workload
+from node.client.workload_file import (
+    LOADED_VIEW_TIMEOUT_MS,
+    LOCAL,
+    MAX_VIEW_TIMEOUT_MS,
+    WIDE,
+    WorkloadHeader,
+    open_workload,
+)
 from node.runtime.consortium_directory import ConsortiumDirectory
 
 
@@ -65,8 +72,8 @@ def command() -> None:
 )
 @click.option(
     "--view-timeout-ms",
-    type=click.IntRange(1, 600_000),
-    default=10_000,
+    type=click.IntRange(1, MAX_VIEW_TIMEOUT_MS),
+    default=LOADED_VIEW_TIMEOUT_MS,
     show_default=True,
     help="T0 of the consortium: ten times a full block on the machine that will carry the load.",
 )

@@ -15,6 +15,10 @@ import click
 
 from node.cli.failure import EXIT_FAILED, CommandFailed
 
+# gRPC reads it when it is imported, which no command has done yet. Its fork handlers are of no use
+# here, for every child is started by exec, and have crashed one that PostgreSQL's initdb was for.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("node.cli.up", "Start a consortium, run it, and stop it with Ctrl-C."),
     "init": ("node.cli.init", "Make a consortium whose banks have machines of their own."),
@@ -103,8 +107,6 @@ def main(debug: bool) -> None:
 
 
 if __name__ == "__main__":
-    # gRPC's fork handlers only print warnings here: every child is started by exec.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     sys.exit(main(prog_name="consortium"))
 
 

@@ -50,6 +50,11 @@ LOCAL = "local"
 """At most eight bins in every run of a hundred transactions."""
 WIDE = "wide"
 """Every transaction of a run of a hundred spends from another bin."""
+LOADED_VIEW_TIMEOUT_MS = 10_000
+"""T0 where one machine carries all banks at full load: ten times an undisturbed full block there
+(BFT-12 section 7). With the 2 s of a consortium at rest, views end while banks still verify what
+all of them must verify first, and each such view costs what the next one lacks."""
+MAX_VIEW_TIMEOUT_MS = 600_000
 
 DOMAIN = "consortium/workload"
 VERSION = 1

@@ -27,7 +27,14 @@ from crypto.layout import Kind, layout_of
 from crypto.randomness import Coins
 from crypto.ring import DEFAULT_RING_BASE, RING_BASES, ring_size
 from crypto.transcript import hash64
-from node.client.workload_file import LOCAL, WIDE, WorkloadHeader, WorkloadWriter
+from node.client.workload_file import (
+    LOADED_VIEW_TIMEOUT_MS,
+    LOCAL,
+    MAX_VIEW_TIMEOUT_MS,
+    WIDE,
+    WorkloadHeader,
+    WorkloadWriter,
+)
 from node.ledger.active_set import MINIMUM_BANKS
 from node.ledger.blocks import MAX_TRANSACTIONS
 from node.ledger.definitions import MAX_BANKS
@@ -59,12 +66,7 @@ BLOCK_INTERVAL_MS = 1_000
 """Between two blocks that fund: shorter than a bin's age, so that bins close only when full."""
 SEEDED_TIME_MS = TimeMs(1_774_981_800_000)
 """Header time of a genesis from a seed: 2026-04-01 00:00 at UTC+05:30."""
-LOADED_VIEW_TIMEOUT_MS = 10_000
-"""T0 where one machine carries all banks at full load: ten times an undisturbed full block there
-(BFT-12 section 7). With the 2 s of a consortium at rest, views end while banks still verify what
-all of them must verify first, and each such view costs what the next one lacks."""
 LONGEST_VIEW_MS = 20_000
-MAX_VIEW_TIMEOUT_MS = 600_000
 ISSUES_A_TASK = 10
 AHEAD_A_JOB = 3
 """Tasks handed to each worker before the first of them is done."""
