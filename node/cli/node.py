@@ -104,7 +104,7 @@ def _run(
 
 async def _serve(config: NodeConfig, pool: WorkerPool | None) -> ExitCode:
     from node.runtime.freed_memory import return_freed_memory
-    from node.runtime.node import run_node
+    from node.runtime.node_process import run_node
 
     returning = asyncio.create_task(return_freed_memory())
     # What is loaded by now stays, and is not worth a look at each collection.

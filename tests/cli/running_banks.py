@@ -24,7 +24,7 @@ from node.runtime.config import load_node_config, render_node_config
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.exit_code import ExitCode
 from node.runtime.initialise import create_consortium
-from node.runtime.node import run_node_until
+from node.runtime.node_process import run_node_until
 from node.runtime.secrets_directory import write_private
 
 BANKS = 4

@@ -102,7 +102,7 @@ def test_a_defect_is_reported_without_a_traceback(monkeypatch: pytest.MonkeyPatc
 def test_a_node_loads_nothing_that_only_people_need() -> None:
     """The memory of twelve processes is not spent on progress bars and migrations."""
     script = (
-        "import sys, node.cli.main, node.cli.node, node.runtime.node; "
+        "import sys, node.cli.main, node.cli.node, node.runtime.node_process; "
         "print(sorted({'rich', 'alembic', 'node.cli.up', 'node.client.wallet'} & set(sys.modules)))"
     )
     found = subprocess.run(

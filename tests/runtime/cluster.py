@@ -24,7 +24,8 @@ from node.rpc.certificates import CertificateAuthority, utc_now
 from node.rpc.credentials import TlsFiles
 from node.runtime.clock import SystemClock
 from node.runtime.config import DatabaseSettings, NodeConfig, PeerAddress
-from node.runtime.node import ExitCode, run_node_until
+from node.runtime.exit_code import ExitCode
+from node.runtime.node_process import run_node_until
 from node.runtime.ports import choose_ports
 from node.runtime.secrets_directory import write_private
 from node.wire.identity import Identity, Role, consortium_slug

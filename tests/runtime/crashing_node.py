@@ -19,7 +19,7 @@ from typing import Any
 from node.runtime.config import load_node_config
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.guard_file import GuardFile
-from node.runtime.node import run_node
+from node.runtime.node_process import run_node
 from node.runtime.structured_log import configure_logging
 
 

@@ -18,7 +18,7 @@ from node.ledger.ballots import BallotCertificate, verify_ballot_certificate, ve
 from node.ledger.blocks import Block, Header
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, Height
-from node.runtime.node import ExitCode
+from node.runtime.exit_code import ExitCode
 from node.storage.embedded_postgres import EmbeddedPostgres
 from node.wire.operator_records import AlarmReport, ByzantineFault
 from tests.runtime.cluster import Cluster, make_cluster

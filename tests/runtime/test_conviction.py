@@ -29,7 +29,7 @@ from node.ledger.invariants import check_conservation
 from node.ledger.rejection import Reason
 from node.ledger.state import BankState, LedgerState
 from node.ledger.types import Amount, BankIndex, TransactionId
-from node.runtime.node import ExitCode
+from node.runtime.exit_code import ExitCode
 from node.wire.operator_records import ByzantineFault, NodeReport
 from node.wire.records import EvidenceItem, EvidenceStatus
 from tests.ledger.chain import BASE, issuer_secret

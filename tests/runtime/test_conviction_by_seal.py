@@ -31,7 +31,7 @@ from node.ledger.invariants import check_conservation
 from node.ledger.rejection import Reason
 from node.ledger.state import LedgerState
 from node.ledger.types import Height, TransactionId
-from node.runtime.node import ExitCode
+from node.runtime.exit_code import ExitCode
 from node.wire.records import EvidenceStatus
 from tests.ledger.chain import BASE, issuer_secret
 from tests.regulator.defective import without_limits

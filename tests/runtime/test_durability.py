@@ -18,8 +18,8 @@ from node.consensus.statements import Commit, Proposal, Timeout, Vote
 from node.ledger.types import BankIndex
 from node.runtime.config import render_node_config
 from node.runtime.driver import ConsensusDriver
+from node.runtime.exit_code import ExitCode
 from node.runtime.guard_file import GuardFile, guard_owner
-from node.runtime.node import ExitCode
 from node.runtime.secrets_directory import write_private
 from node.storage.embedded_postgres import EmbeddedPostgres
 from tests.runtime.cluster import Cluster, RunningBank, make_cluster

@@ -20,9 +20,9 @@ from node.consensus.signing import SigningContext
 from node.consensus.statements import Timeout
 from node.ledger.state import genesis_header, genesis_state
 from node.ledger.types import NO_VIEW, BankIndex, Height, View
+from node.runtime.exit_code import ExitCode
 from node.runtime.guard_file import GuardFile, SignaturePoint, guard_owner
 from node.runtime.integrity import Integrity, check_record, check_tip
-from node.runtime.node import ExitCode
 from node.runtime.secrets_directory import write_private
 from node.storage.errors import IntegrityViolation
 from node.storage.records import StoredConsensus, Tip

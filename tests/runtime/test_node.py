@@ -20,7 +20,7 @@ from node.client.payment_order import recipient
 from node.client.wallet import Wallet
 from node.client.wallet_file import Passphrase
 from node.ledger.types import Height, TransactionId
-from node.runtime.node import ExitCode
+from node.runtime.exit_code import ExitCode
 from node.wire.records import TransactionState
 from tests.ledger.chain import BASE, issuer_secret
 from tests.runtime.cluster import Cluster, make_cluster

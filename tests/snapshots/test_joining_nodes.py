@@ -14,7 +14,7 @@ from node.ledger.blocks import Header
 from node.ledger.types import BankIndex, Height
 from node.runtime import peer_backend
 from node.runtime.config import SNAPSHOT
-from node.runtime.node import ExitCode
+from node.runtime.exit_code import ExitCode
 from node.runtime.secrets_directory import read_private
 from node.runtime.snapshot_serving import SnapshotServer
 from node.wire.snapshot_records import NotePart, SnapshotPart
