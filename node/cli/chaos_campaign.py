@@ -28,7 +28,8 @@ from node.runtime import fault_processes
 from node.runtime.consortium_directory import short_name
 from node.runtime.diagnosis import BEHIND_BLOCKS
 from node.runtime.fault_injection import describe_link
-from node.runtime.fault_processes import FaultRefused, ProcessCondition, process_conditions
+from node.runtime.fault_processes import FaultRefused
+from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.runtime.start_requests import request_start
 from node.wire.operator_records import ByzantineFault, NodeReport
 from node.wire.records import EvidenceStatus, TransactionState

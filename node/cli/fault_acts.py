@@ -19,7 +19,8 @@ from node.runtime import fault_processes, fault_rows
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.fault_book import corrupted_rows, note_corruption
 from node.runtime.fault_injection import FAULTS_OFF
-from node.runtime.fault_processes import FaultRefused, ProcessCondition, process_conditions
+from node.runtime.fault_processes import FaultRefused
+from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.runtime.running_consortium import is_supervised
 from node.simulation.byzantine import STYLES
 from node.wire.operator_records import (

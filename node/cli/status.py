@@ -25,7 +25,7 @@ from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.diagnosis import BankCondition, Condition, Diagnosis, diagnose
 from node.runtime.fault_book import corrupted_rows
-from node.runtime.fault_processes import ProcessCondition, process_conditions
+from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.wire.operator_records import NodeReport
 
 WATCH_INTERVAL_S = 1.0

@@ -14,7 +14,7 @@ from enum import StrEnum
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
-from node.runtime.fault_processes import ProcessCondition
+from node.runtime.process_condition import ProcessCondition
 from node.wire.operator_records import NodeReport
 
 BEHIND_BLOCKS = 2

@@ -9,61 +9,22 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Mapping
-from enum import StrEnum
 
 import psutil
 import psycopg
 
 from node.runtime.bank_databases import EmbeddedServer, database_server
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.runtime.running_consortium import ProcessReference, RunningConsortium, is_supervised
+from node.runtime.running_consortium import RunningConsortium, is_supervised
 from node.runtime.secrets_directory import read_private
 
 CONNECT_TIMEOUT_S = 5
 ENDED_WITHIN_S = 10.0
 POLL_S = 0.02
-STARTS_WITHIN_S = 15.0
-"""A process so young that does not answer is starting."""
 
 
 class FaultRefused(Exception):
     """A fault cannot be injected here; the message says why, and what to do."""
-
-
-class ProcessCondition(StrEnum):
-    """How the process of a bank is, seen from outside."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    """Stopped by a signal; it goes on when it is resumed."""
-    STARTING = "starting"
-    """It runs, and may not serve yet."""
-    EXITED = "exited"
-    UNKNOWN = "unknown"
-    """No launcher on this machine started it."""
-
-
-def process_conditions(directory: ConsortiumDirectory) -> Mapping[int, ProcessCondition]:
-    """Return the condition of every bank's process that the launcher of a directory started."""
-    running = RunningConsortium.load(directory)
-    if running is None:
-        return {}
-    return {bank.bank: condition_of(bank.process) for bank in running.banks}
-
-
-def condition_of(reference: ProcessReference | None) -> ProcessCondition:
-    """Return the condition of one process; None stands for one that has ended."""
-    process = reference.find() if reference is not None else None
-    if process is None:
-        return ProcessCondition.EXITED
-    try:
-        if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
-            return ProcessCondition.PAUSED
-        young = time.time() - process.create_time() < STARTS_WITHIN_S
-    except psutil.NoSuchProcess:
-        return ProcessCondition.EXITED
-    return ProcessCondition.STARTING if young else ProcessCondition.RUNNING
 
 
 def bank_process(directory: ConsortiumDirectory, bank: int) -> psutil.Process:

@@ -27,11 +27,11 @@ from node.runtime.config import NodeConfig, PeerAddress, load_node_config, rende
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
 from node.runtime.diagnosis import diagnose
 from node.runtime.exit_code import ExitCode
-from node.runtime.fault_processes import ProcessCondition, condition_of
 from node.runtime.health_check import Health, StartFailed, wait_healthy
 from node.runtime.health_watch import HealthWatch
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.ports import LOOPBACK, replace_taken
+from node.runtime.process_condition import ProcessCondition, condition_of
 from node.runtime.quorum_watch import QuorumWatch
 from node.runtime.regulator.child import RegulatorChild, regulator_processes
 from node.runtime.running_consortium import (

@@ -18,8 +18,8 @@ from node.client.errors import AccessDenied, LedgerError, LedgerUnavailable
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.diagnosis import BankCondition, Condition
-from node.runtime.fault_processes import ProcessCondition
 from node.runtime.initialise import create_consortium
+from node.runtime.process_condition import ProcessCondition
 from node.wire.operator_records import DatabaseReport, FaultReport, NodeReport
 from tests.runtime.node_reports import make_report, reports_of
 

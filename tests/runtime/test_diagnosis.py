@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from node.ledger.types import BankIndex, Height
 from node.runtime.diagnosis import BankCondition, Condition, Diagnosis, diagnose
-from node.runtime.fault_processes import ProcessCondition
+from node.runtime.process_condition import ProcessCondition
 from node.wire.operator_records import ConsensusReport, NodeReport, RefusedReport
 from tests.runtime.node_reports import banks, make_report, peer, reports_of
 

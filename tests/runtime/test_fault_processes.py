@@ -12,7 +12,8 @@ import pytest
 
 from node.runtime import fault_processes
 from node.runtime.consortium_directory import ConsortiumDirectory
-from node.runtime.fault_processes import FaultRefused, ProcessCondition, process_conditions
+from node.runtime.fault_processes import FaultRefused
+from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.runtime.running_consortium import (
     ProcessReference,
     RunningBank,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from node.ledger.types import BankIndex
 from node.runtime.diagnosis import Diagnosis, diagnose
-from node.runtime.fault_processes import ProcessCondition
 from node.runtime.notice import Notice, NoticeKind
+from node.runtime.process_condition import ProcessCondition
 from node.runtime.quorum_watch import QuorumWatch
 from tests.runtime.node_reports import reports_of
 
