@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 
 import click
 from rich.console import Console, Group
@@ -20,135 +19,23 @@ from node.cli.access import Consortium, nobody_answers
 from node.cli.options import data_option, json_option
 from node.cli.regulator_status import look_at_regulator
 from node.cli.terminal import answer, answer_json
-from node.client.errors import AccessDenied, LedgerError, LedgerTimeout, LedgerUnavailable
+from node.client.errors import LedgerError
 from node.ledger.types import BankIndex
-from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.runtime.diagnosis import BankCondition, Condition, Diagnosis, diagnose
+from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.consortium_look import DEADLINE_MS, ConsortiumLook
+from node.runtime.diagnosis import Condition
 from node.runtime.fault_book import corrupted_rows
 from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.wire.operator_records import NodeReport
 
 WATCH_INTERVAL_S = 1.0
-DEADLINE_MS = 1_500
-"""A bank that is there answers at once; the whole look takes less than a view time-out."""
 PLAIN_WIDTH = 120
 """Of the table where there is no terminal to fit into."""
 MEBIBYTE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class BankStatus:
-    """One row: what a bank says of itself, or that it says nothing."""
-
-    bank: int
-    name: str
-    state: str
-    """`up`, or a `Condition` other than voting, for example `paused`."""
-    reason: str
-    """Why it is not up."""
-    address: str
-    faults: tuple[str, ...] = ()
-    """What was broken at this bank on purpose."""
-    suspicion: str = ""
-    """Why it may be lying."""
-    pid: int | None = None
-    height: int | None = None
-    view: int | None = None
-    leader: str | None = None
-    peers_linked: int | None = None
-    mempool: int | None = None
-    last_seal_age_ms: int | None = None
-    resident_bytes: int | None = None
-    database_connected: bool | None = None
-    alarms: int | None = None
-
-    @staticmethod
-    def of(
-        condition: BankCondition,
-        address: str,
-        report: NodeReport | LedgerError,
-        corrupted: Sequence[str] = (),
-    ) -> BankStatus:
-        """Return the row of a report, or of the failure to get one."""
-        bank = condition.bank
-        disk = tuple(f"corrupt: {row}" for row in corrupted)
-        if not isinstance(report, NodeReport):
-            state, reason = condition.condition.value, _silence(condition, address, report)
-            return BankStatus(bank, short_name(bank), state, reason, address, disk)
-        up = condition.condition is Condition.VOTING
-        reason = condition.detail or ("" if report.database.connected else "no database")
-        return BankStatus(
-            bank=bank,
-            name=short_name(bank),
-            state="up" if up else condition.condition.value,
-            reason=reason,
-            address=address,
-            faults=(*[fault.text for fault in report.faults], *disk),
-            suspicion=condition.suspicion,
-            pid=report.process.pid,
-            height=report.height,
-            view=report.consensus.view,
-            leader=short_name(report.consensus.leader),
-            peers_linked=sum(peer.linked_in and peer.linked_out for peer in report.peers),
-            mempool=report.mempool.transactions,
-            last_seal_age_ms=report.last_seal_age_ms,
-            resident_bytes=report.process.resident_bytes,
-            database_connected=report.database.connected,
-            alarms=len(report.alarms),
-        )
-
-
-def _silence(condition: BankCondition, address: str, error: LedgerError) -> str:
-    if condition.condition is Condition.EXITED:
-        return "its process has ended"
-    if condition.condition is Condition.PAUSED:
-        return "its process is stopped by a signal"
-    if isinstance(error, LedgerUnavailable | LedgerTimeout):
-        return f"does not answer at {address}"
-    return error.message
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Everything that one look at the banks has shown."""
-
-    chain_id: str
-    rows: tuple[BankStatus, ...]
-    diagnosis: Diagnosis
-    approvals: int
-    commits: int
-    """As the bank sees it that is furthest ahead."""
-
-    @property
-    def anybody(self) -> bool:
-        """Whether any bank answered."""
-        return any(row.pid is not None for row in self.rows)
-
-    def to_json_object(self) -> dict[str, object]:
-        """Return every field by name."""
-        diagnosis = self.diagnosis
-        return {
-            "chain_id": self.chain_id,
-            "height": max((row.height or 0 for row in self.rows), default=0),
-            "quorum": {
-                "votes_possible": diagnosis.votes_possible,
-                "banks": diagnosis.active,
-                "quorum": diagnosis.quorum,
-                "margin": diagnosis.margin,
-                "missing": [short_name(item.bank) for item in diagnosis.missing],
-                "conditions": {
-                    short_name(item.bank): item.condition.value for item in diagnosis.banks
-                },
-                "suspects": {
-                    short_name(item.bank): item.suspicion for item in diagnosis.suspects
-                },
-                "waiting_for": diagnosis.waiting_for,
-                "verdict": diagnosis.verdict,
-                "approvals": self.approvals,
-                "commits": self.commits,
-            },
-            "banks": [asdict(row) for row in self.rows],
-        }
+class Look(ConsortiumLook):
+    """A look as a terminal shows it."""
 
     def table(self) -> Table:
         """Return a row for every bank."""
@@ -275,28 +162,8 @@ def assemble(
     corrupted: Mapping[int, Sequence[str]],
 ) -> Look:
     """Put a look together from what was answered."""
-    reports = {bank: item for bank, item in answers.items() if isinstance(item, NodeReport)}
-    reticent = [bank for bank, item in answers.items() if isinstance(item, AccessDenied)]
-    diagnosis = diagnose(len(consortium.genesis.banks), reports, processes, reticent)
-    ahead = max(
-        reports.values(), key=lambda report: (report.height, report.consensus.view), default=None
-    )
-    rows = [
-        BankStatus.of(
-            condition,
-            consortium.endpoints[condition.bank].address,
-            answers.get(condition.bank, LedgerUnavailable("its process is not there")),
-            corrupted.get(condition.bank, ()),
-        )
-        for condition in diagnosis.banks
-    ]
-    return Look(
-        consortium.genesis.chain_id.hex(),
-        tuple(rows),
-        diagnosis,
-        approvals=0 if ahead is None else len(ahead.consensus.approvals),
-        commits=0 if ahead is None else len(ahead.consensus.commits),
-    )
+    genesis = consortium.genesis
+    return Look.assemble(genesis, consortium.endpoints, answers, processes, corrupted)
 
 
 async def _watch(consortium: Consortium, as_json: bool) -> None:

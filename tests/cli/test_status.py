@@ -13,10 +13,11 @@ from rich.console import Console
 
 from node.cli.access import Consortium
 from node.cli.main import main
-from node.cli.status import BankStatus, Look, assemble
+from node.cli.status import Look, assemble
 from node.client.errors import AccessDenied, LedgerError, LedgerUnavailable
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.consortium_look import BankStatus
 from node.runtime.diagnosis import BankCondition, Condition
 from node.runtime.initialise import create_consortium
 from node.runtime.process_condition import ProcessCondition
