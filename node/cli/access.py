@@ -27,16 +27,22 @@ class Consortium:
     genesis: Genesis
     endpoints: tuple[Endpoint, ...]
     """In bank order."""
+    metrics_addresses: tuple[str | None, ...] = ()
+    """Where the banks serve their metrics, `host:port`, in bank order; None: nowhere."""
 
     @staticmethod
     def load(directory: ConsortiumDirectory) -> Consortium:
         """Raises `ConfigurationError` if there is none."""
         genesis = directory.genesis()
-        endpoints = []
-        for bank in genesis.banks:
-            config = load_node_config(directory.bank(bank.index).config_file)
-            endpoints.append(Endpoint(config.bank, config.listen))
-        return Consortium(directory, genesis, tuple(endpoints))
+        configs = [
+            load_node_config(directory.bank(bank.index).config_file) for bank in genesis.banks
+        ]
+        return Consortium(
+            directory,
+            genesis,
+            tuple(Endpoint(config.bank, config.listen) for config in configs),
+            tuple(config.metrics_listen for config in configs),
+        )
 
     def endpoints_from(self, home: BankIndex) -> tuple[Endpoint, ...]:
         """Return all endpoints, this bank's first."""

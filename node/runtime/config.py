@@ -6,6 +6,7 @@ is one bank's own business: addresses, key files, its database, its limits.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import tomllib
@@ -32,6 +33,9 @@ class ConfigurationError(Exception):
 DEFAULT_VERIFY_WORKERS = 0
 """Twelve banks on two cores seal more with threads: 17 payments a second against 13."""
 MAX_VERIFY_WORKERS = 64
+
+OTLP = "otlp"
+"""Spans are sent by OTLP over HTTP, where the environment of OpenTelemetry says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,14 @@ class NodeConfig:
     operators: tuple[str, ...] | None = field(default=None)
     """Names of the certificates that operate this bank, from any machine; None: every operator of
     the consortium does, on the bank's own machine."""
+    metrics_listen: str | None = field(default=None)
+    """`host:port` of the metrics, plain HTTP; None: they are not served."""
+    metrics_from_anywhere: bool = field(default=False)
+    """Whether `metrics_listen` may be an address that other machines reach."""
+    trace_exporter: str = field(default="")
+    """`OTLP`, or empty: no spans are made."""
+    trace_ratio: float = field(default=1.0)
+    """Share of the transactions that are traced, the same ones at every bank; 0 to 1."""
 
 
 def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -163,6 +175,45 @@ def _operators(table: dict[str, Any], where: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
+def _metrics_listen(table: dict[str, Any], where: str) -> str | None:
+    """Return where metrics are served; another machine must not reach it by mistake."""
+    if "metrics_listen" not in table:
+        return None
+    listen = _required(table, "metrics_listen", str, where)
+    host, colon, port = listen.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
+        raise ConfigurationError(f"{where}: `metrics_listen` must be given as HOST:PORT")
+    if not is_loopback(host) and not _optional(table, "metrics_from_anywhere", False, where):
+        raise ConfigurationError(
+            f"{where}: `metrics_listen` is an address that other machines reach, and metrics are "
+            "plain HTTP that anybody may read; use 127.0.0.1, or say "
+            "`metrics_from_anywhere = true`"
+        )
+    return listen
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host; brackets of IPv6 may be there."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _trace_exporter(table: dict[str, Any], where: str) -> str:
+    exporter = _optional(table, "exporter", "", where)
+    if exporter not in ("", OTLP):
+        raise ConfigurationError(f'{where}: `exporter` must be "{OTLP}", or left out')
+    return exporter
+
+
+def _trace_ratio(table: dict[str, Any], where: str) -> float:
+    ratio = table.get("ratio", 1.0)
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+        raise ConfigurationError(f"{where}: `ratio` must be from 0 to 1")
+    return float(ratio)
+
+
 def load_node_config(path: Path) -> NodeConfig:
     """Read a node's configuration; raises `ConfigurationError` naming the file and the field."""
     try:
@@ -178,8 +229,10 @@ def load_node_config(path: Path) -> NodeConfig:
     database = _table(document, "database", path)
     limits = _optional_table(document, "limits", path)
     log = _optional_table(document, "log", path)
-    in_bank, in_database, in_limits, in_log = (
-        f"{path}: [{section}]" for section in ("bank", "database", "limits", "log")
+    tracing = _optional_table(document, "tracing", path)
+    in_bank, in_network, in_database, in_limits, in_log, in_tracing = (
+        f"{path}: [{section}]"
+        for section in ("bank", "network", "database", "limits", "log", "tracing")
     )
 
     def file(table: dict[str, Any], key: str, section: str) -> Path:
@@ -188,7 +241,7 @@ def load_node_config(path: Path) -> NodeConfig:
     return NodeConfig(
         bank=BankIndex(_required(bank, "index", int, in_bank)),
         short_name=_required(bank, "short_name", str, in_bank),
-        listen=_required(network, "listen", str, f"{path}: [network]"),
+        listen=_required(network, "listen", str, in_network),
         peers=_peers(document, path),
         genesis_file=file(files, "genesis", "files"),
         key_directory=file(files, "keys", "files"),
@@ -208,7 +261,11 @@ def load_node_config(path: Path) -> NodeConfig:
         mempool_bytes=_optional(limits, "mempool_bytes", 40 << 20, in_limits),
         log_level=_optional(log, "level", "INFO", in_log),
         scrub_percent=_percent(limits, "scrub_percent", 1, in_limits),
-        operators=_operators(network, f"{path}: [network]"),
+        operators=_operators(network, in_network),
+        metrics_listen=_metrics_listen(network, in_network),
+        metrics_from_anywhere=_optional(network, "metrics_from_anywhere", False, in_network),
+        trace_exporter=_trace_exporter(tracing, in_tracing),
+        trace_ratio=_trace_ratio(tracing, in_tracing),
         verify_workers=_workers(limits, in_limits),
         join=_join(bank, in_bank),
         supervised=_optional(bank, "supervised", False, in_bank),
@@ -259,6 +316,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         "[network]",
         f"listen = {quote(config.listen)}",
         *_operator_lines(config.operators, quote),
+        *_metrics_lines(config, quote),
         "",
         "[files]",
         f"genesis = {relative(config.genesis_file)}",
@@ -280,6 +338,7 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
         "",
         "[log]",
         f"level = {quote(config.log_level)}",
+        *_tracing_lines(config, quote),
     ]
     for peer in config.peers:
         lines += ["", "[[peers]]", f"bank = {peer.bank}", f"address = {quote(peer.address)}"]
@@ -288,3 +347,23 @@ def render_node_config(config: NodeConfig, base: Path) -> str:
 
 def _operator_lines(names: tuple[str, ...] | None, quote: Callable[[str], str]) -> list[str]:
     return [] if names is None else [f"operators = [{', '.join(map(quote, names))}]"]
+
+
+def _metrics_lines(config: NodeConfig, quote: Callable[[str], str]) -> list[str]:
+    if config.metrics_listen is None:
+        return []
+    return [
+        f"metrics_listen = {quote(config.metrics_listen)}",
+        *(["metrics_from_anywhere = true"] if config.metrics_from_anywhere else []),
+    ]
+
+
+def _tracing_lines(config: NodeConfig, quote: Callable[[str], str]) -> list[str]:
+    if not config.trace_exporter:
+        return []
+    return [
+        "",
+        "[tracing]",
+        f"exporter = {quote(config.trace_exporter)}",
+        f"ratio = {config.trace_ratio!r}",
+    ]

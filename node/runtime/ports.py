@@ -38,7 +38,10 @@ def choose_ports(count: int, apart_from: Collection[int] = ()) -> list[int]:
 
 
 def replace_taken(ports: Sequence[int]) -> list[int]:
-    """Return the same ports if all are free; otherwise, in place of those taken, other ones."""
-    taken = [index for index, port in enumerate(ports) if not is_free(port)]
+    """Return the same ports if all are free; otherwise, in place of those taken, other ones.
+
+    0 stands for a port that is still to be chosen.
+    """
+    taken = [index for index, port in enumerate(ports) if port == 0 or not is_free(port)]
     fresh = iter(choose_ports(len(taken), apart_from=ports) if taken else ())
     return [next(fresh) if index in taken else port for index, port in enumerate(ports)]

@@ -109,6 +109,11 @@ class Supervisor:
         """Where the banks listen, in bank order."""
         return tuple(Endpoint(config.bank, config.listen) for config in self._configs)
 
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """Where the banks serve their metrics, `host:port`, in bank order."""
+        return tuple(config.metrics_listen or "" for config in self._configs)
+
     async def start(self) -> None:
         """Start database server and all banks; raises `PostgresError`, `StorageError`, OSError."""
         await asyncio.to_thread(self._clear_left_over)
@@ -242,12 +247,28 @@ class Supervisor:
         take_requests(self._directory)
 
     def _assign_addresses(self) -> list[NodeConfig]:
-        """Load the configurations; where a port on loopback is taken, give the bank another."""
+        """Load the configurations; where a port on loopback is taken, give the bank another.
+
+        A bank whose configuration says nothing of its metrics serves them on loopback as well.
+        """
         configs = [load_node_config(process.bank.config_file) for process in self._banks]
         local = [config for config in configs if config.listen.startswith(f"{LOOPBACK}:")]
-        ports = [int(config.listen.rpartition(":")[2]) for config in local]
-        for config, port in zip(local, replace_taken(ports), strict=True):
+        measured = [
+            config
+            for config in configs
+            if (config.metrics_listen or f"{LOOPBACK}:0").startswith(f"{LOOPBACK}:")
+        ]
+        ports = replace_taken(
+            [
+                *(int(config.listen.rpartition(":")[2]) for config in local),
+                *(int((config.metrics_listen or ":0").rpartition(":")[2]) for config in measured),
+            ]
+        )
+        for config, port in zip(local, ports[: len(local)], strict=True):
             configs[config.bank] = replace(config, listen=f"{LOOPBACK}:{port}")
+        for config, port in zip(measured, ports[len(local) :], strict=True):
+            listen = f"{LOOPBACK}:{port}"
+            configs[config.bank] = replace(configs[config.bank], metrics_listen=listen)
         assigned = [
             replace(
                 config,

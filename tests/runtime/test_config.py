@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from node.ledger.types import BankIndex
 from node.runtime.config import (
+    OTLP,
     REPLAY,
     SNAPSHOT,
     ConfigurationError,
@@ -80,6 +81,10 @@ NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20
     join=st.sampled_from([REPLAY, SNAPSHOT]),
     has_own_server=st.booleans(),
     operators=st.none() | st.lists(NAMES, min_size=1, max_size=3).map(tuple),
+    metrics=st.sampled_from(
+        [(None, False), ("127.0.0.1:9464", False), ("[::1]:1", False), ("0.0.0.0:80", True)]
+    ),
+    tracing=st.just(("", 1.0)) | st.tuples(st.just(OTLP), st.floats(0, 1)),
 )
 def test_what_is_rendered_is_read_back(
     tmp_path_factory: pytest.TempPathFactory,
@@ -92,6 +97,8 @@ def test_what_is_rendered_is_read_back(
     join: str,
     has_own_server: bool,
     operators: tuple[str, ...] | None,
+    metrics: tuple[str | None, bool],
+    tracing: tuple[str, float],
 ) -> None:
     base = tmp_path_factory.mktemp("consortium").resolve() / "banks" / "bank-0"
     base.mkdir(parents=True)
@@ -113,6 +120,10 @@ def test_what_is_rendered_is_read_back(
         allow_faults=allow_faults,
         join=join,
         operators=operators,
+        metrics_listen=metrics[0],
+        metrics_from_anywhere=metrics[1],
+        trace_exporter=tracing[0],
+        trace_ratio=tracing[1],
     )
     path = written(base, render_node_config(config, base))
     assert load_node_config(path) == config
@@ -188,6 +199,37 @@ WRONG = [
             "{file}: [network]: `operators` must be a list of names",
         )
         for value in ('"dunmere"', "[]", "[1]")
+    ),
+    *(
+        (
+            'listen = "127.0.0.1:7003"',
+            f'listen = "127.0.0.1:7003"\nmetrics_listen = "{value}"',
+            "{file}: [network]: `metrics_listen` must be given as HOST:PORT",
+        )
+        for value in ("127.0.0.1", ":9464", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536")
+    ),
+    *(
+        (
+            'listen = "127.0.0.1:7003"',
+            f'listen = "127.0.0.1:7003"\nmetrics_listen = "{value}"',
+            "{file}: [network]: `metrics_listen` is an address that other machines reach, and "
+            "metrics are plain HTTP that anybody may read; use 127.0.0.1, or say "
+            "`metrics_from_anywhere = true`",
+        )
+        for value in ("0.0.0.0:9464", "[::]:9464", "10.1.2.3:9464", "bank.example:9464")
+    ),
+    (
+        "[[peers]]",
+        '[tracing]\nexporter = "jaeger"\n[[peers]]',
+        '{file}: [tracing]: `exporter` must be "otlp", or left out',
+    ),
+    *(
+        (
+            "[[peers]]",
+            f"[tracing]\nratio = {value}\n[[peers]]",
+            "{file}: [tracing]: `ratio` must be from 0 to 1",
+        )
+        for value in ("-0.1", "2", "true", '"all"', "nan")
     ),
 ]
 

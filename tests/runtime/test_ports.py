@@ -29,6 +29,14 @@ def test_only_a_taken_port_is_replaced() -> None:
     assert replaced[2] not in ports
 
 
+def test_a_port_that_nobody_has_yet_is_chosen() -> None:
+    ports = choose_ports(2)
+    replaced = replace_taken([*ports, 0, 0])
+    assert replaced[:2] == ports
+    assert len(set(replaced)) == 4
+    assert 0 not in replaced
+
+
 def test_what_another_bank_keeps_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is as free as any other port until that bank listens."""
     monkeypatch.setattr(ports_module, "is_free", lambda port: True)
