@@ -1,0 +1,97 @@
+// What things are called and mean, in a line each: the words of the ledger's pages.
+
+export const STATES = {
+  unknown: "no bank that answers has seen it",
+  pending: "received; its proofs are being verified",
+  admitted: "verified and passed on to the other banks; not final",
+  proposed: "in a block that is being voted on; not final",
+  sealed: "final: a quorum of banks sealed its block",
+  rejected: "refused: it will not be in any block",
+  expired: "its expiry height passed before it was sealed; final",
+};
+
+/** After these nothing changes any more. */
+export const FINAL_STATES = new Set(["sealed", "rejected", "expired"]);
+
+/** The states of a transaction in order, as the banks' events name them. */
+export const STAGES = ["received", "verified", "admitted", "proposed", "sealed", "applied"];
+
+export const ROUND_WORDS = {
+  proposal: "the proposal was made or came in",
+  validated: "the proposed block was verified and executed",
+  voted: "the bank cast its vote and its anonymous ballot",
+  certified: "the bank saw a quorum of votes",
+  committed: "the bank sent its commit",
+  sealed: "the bank held a quorum of commits: final",
+  applied: "the block was written to the bank's database",
+  "timed-out": "the bank gave this view up and asked for the next",
+};
+
+export const HEADER_WORDS = {
+  chain_id: "which consortium: the hash of its genesis",
+  height: "the block's place in the chain",
+  parent_id: "the id of the block before",
+  original_view: "the attempt in which this header was made; above 0, an earlier leader failed",
+  proposer: "the bank that made this header",
+  time_ms: "the proposer's clock, held against every approving bank's own",
+  transactions_root: "Merkle root over all bytes of the transactions below",
+  evidence_root: "Merkle root over the evidence of offences in this block",
+  ballots_root: "Merkle root over the recorded ballots about the block before",
+  transaction_count: "how many transactions the root is over",
+  post_state_root: "digest of the whole ledger after this block",
+  next_set_hash: "who may vote on the next block, and with which keys",
+};
+
+export const OFFENCES = {
+  E1: "voted twice in one view, for different things",
+  E2: "proposed two different blocks in one view",
+  E3: "committed to two different blocks in one view",
+  E4: "broke its lock: gave up a view after it had committed to a block of it",
+  E5: "proposed a block that anybody can see is invalid",
+  E6: "proposed a block that a quorum rejected by the ledger's state",
+  E7: "approved a block that is proven invalid",
+  E8: "cast two ballots with different messages",
+};
+
+export const TREASURY_KINDS = {
+  stake: "into or out of a stake",
+  penalty: "from a stake into the year's pot",
+  fee: "the approvers' part of fees, into the pot",
+  reward: "out of the pot to a bank",
+  carry: "from one year's pot into another's",
+};
+
+const PAYMENT_HIDDEN = [
+  "the amounts of its outputs",
+  "who pays and who is paid",
+  "which notes of its rings are spent: all of a ring's real notes are candidates",
+  "the memos",
+];
+
+const MINT_HIDDEN = [
+  "how the amount is divided among the outputs",
+  "who receives them",
+  "the memos",
+];
+
+/** What nobody but payer and payee learns from a transaction of this kind. */
+export function hiddenOf(kind) {
+  if (kind === "transfer") {
+    return PAYMENT_HIDDEN;
+  }
+  return kind === "issue" || kind === "payout" ? MINT_HIDDEN : [];
+}
+
+export const PUBLIC_WORDS = {
+  asset: "asset",
+  fee: "fee",
+  redeemed: "paid into a bank's public account",
+  amount: "amount",
+  bank: "bank",
+  inputs: "inputs",
+  outputs: "outputs",
+  bins: "its inputs hide among the notes of bins",
+  expiry_height: "last height at which it is valid",
+  fiscal_year: "fiscal year",
+  counts: "recorded approvals by bank",
+};
