@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "readmit": ("node.cli.readmit", "Let a removed bank return, with a quorum's approval."),
     "pot-carry": ("node.cli.pot_carry", "Move on the pot of a year that nobody settled."),
     "logs": ("node.cli.logs", "Read the banks' logs, one or all, or follow them."),
+    "export": ("node.cli.export", "Write blocks and transactions as JSON lines and Parquet."),
     "load": ("node.cli.load", "Prove a load beforehand, and run it with Locust."),
     "bench": ("node.cli.bench", "Measure what this machine does."),
     "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),
