@@ -96,6 +96,15 @@ class OperatorBackend:
         self._size_until_s = 0.0
 
     async def report(self) -> NodeReport:
+        return self._report(await self._database_report())
+
+    def report_from_memory(self) -> NodeReport:
+        """Return the report without asking the database; its size is what was heard last."""
+        connected = self._database.writer_lost is None
+        version = self._database.server_version
+        return self._report(DatabaseReport(connected, version, self._size_bytes))
+
+    def _report(self, database: DatabaseReport) -> NodeReport:
         chain = self._chain
         bank = chain.genesis.banks[self._config.bank]
         return NodeReport(
@@ -114,7 +123,7 @@ class OperatorBackend:
             peers=self._network.reports(),
             mempool=self._mempool(),
             process=self._process_report(),
-            database=await self._database_report(),
+            database=database,
             alarms=tuple(self._host.alarms),
             faults=self._faults.reports(),
             faults_allowed=self._faults.allowed,
