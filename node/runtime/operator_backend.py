@@ -94,13 +94,15 @@ class OperatorBackend:
         self._process = psutil.Process(os.getpid())
         self._size_bytes = 0
         self._size_until_s = 0.0
+        self._answered = True
+        """Whether the database did when it was asked last."""
 
     async def report(self) -> NodeReport:
         return self._report(await self._database_report())
 
     def report_from_memory(self) -> NodeReport:
         """Return the report without asking the database; its size is what was heard last."""
-        connected = self._database.writer_lost is None
+        connected = self._answered and self._database.writer_lost is None
         version = self._database.server_version
         return self._report(DatabaseReport(connected, version, self._size_bytes))
 
@@ -200,7 +202,9 @@ class OperatorBackend:
             if now_s >= self._size_until_s:
                 self._size_bytes = await self._database.database_size_bytes()
                 self._size_until_s = now_s + SIZE_LASTS_S
+                self._answered = True
         except StorageError:
+            self._answered = False
             # An operator asks because something is wrong: answer with what still works.
             return DatabaseReport(False, "", 0)
         return DatabaseReport(
