@@ -298,11 +298,12 @@ class Node:
             evidence=await self._pending_evidence(),
             silent_through=silent_through(self._guard.last, self._chain.height, record),
         )
+        operator = self._make_operator_backend()
         server = await serve(
             Backends(
                 self._make_ledger_backend(),
                 self._peer_backend,
-                self._make_operator_backend(),
+                operator,
                 SupervisionBackend(self._config.bank, self._examiner, self._driver.post_message),
             ),
             self._tls,
@@ -333,6 +334,7 @@ class Node:
                 self._decide(initial, server),
                 self._cpu.measured(CpuCategory.OTHER, self._admission.run()),
                 self._repeat_gossip(),
+                self._serve_metrics(operator),
                 self._watch_parent(os.getppid()),
             )
         finally:
@@ -423,6 +425,16 @@ class Node:
         while True:
             await asyncio.sleep(REGOSSIP_S / 2)
             self._pool.gossip_again(REGOSSIP_S)
+
+    async def _serve_metrics(self, operator: OperatorBackend) -> None:
+        """Serve what Prometheus reads, if this bank is to, until cancelled."""
+        if self._config.metrics_listen is None:
+            await asyncio.Event().wait()
+            return
+        from node.runtime.metrics_source import MetricsSource
+
+        source = MetricsSource(operator, self._chain, self._admission, dict)
+        await source.serve(self._config.metrics_listen, self._cpu)
 
     async def _watch_parent(self, parent: int) -> None:
         """A supervised node does not outlive the launcher that would stop it."""
