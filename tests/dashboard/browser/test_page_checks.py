@@ -71,7 +71,7 @@ async def test_contrast_is_measured_against_what_lies_behind(window: Window) -> 
         'p.good "black on black": 1.11',
         'p.good "black seen through a veil": 1.66',
         'p.faint "black, but faint": 2.11',
-        'p.below "far below": 2.09',
+        'p.below "far below": 2.10',
         'text.drawn "blue on blue": 1.64',
     ]
 
