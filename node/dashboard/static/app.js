@@ -137,8 +137,9 @@ function followLink(event) {
   const modified = event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
   if (event.defaultPrevented || event.button !== 0 || modified) return;
   const anchor = event.target.closest?.("a[href]");
-  if (!anchor || anchor.target || anchor.hasAttribute("download")) return;
-  const { origin, pathname, search, hash } = anchor;
+  if (!anchor || anchor.hasAttribute("target") || anchor.hasAttribute("download")) return;
+  const address = new URL(anchor.getAttribute("href"), location.href);
+  const { origin, pathname, search, hash } = address;
   if (origin !== location.origin || /^\/(static|api)\//.test(pathname)) return;
   if (hash && pathname === location.pathname && search === location.search) return;
   event.preventDefault();

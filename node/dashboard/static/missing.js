@@ -7,6 +7,6 @@ export function render(root, context) {
   fill(
     root,
     element("h1", {}, "There is no such page"),
-    element("p", {}, "Go to the ", link("/", "overview"), " or search for a height, an id or a bank."),
+    element("p", {}, "Go to the ", link("/", "overview"), " or search for a height or an id."),
   );
 }

@@ -4,7 +4,8 @@ import { element, vector } from "./element.js";
 
 /** Per state: tone (a colour token) and what it means; the names are those of `diagnosis.py`. */
 export const STATES = {
-  voting: { tone: "good", meaning: "votes" },
+  up: { tone: "good", meaning: "it votes" },
+  voting: { tone: "good", meaning: "it votes" },
   exited: { tone: "bad", meaning: "its process has ended" },
   "no answer": { tone: "bad", meaning: "it does not answer" },
   halted: { tone: "bad", meaning: "it signs nothing any more" },
@@ -18,6 +19,7 @@ export const STATES = {
 const UNKNOWN = { tone: "neutral", meaning: "nothing is known of it" };
 
 const SHAPES = {
+  up: () => [vector("circle", { class: "solid", cx: 8, cy: 8, r: 6 })],
   voting: () => [vector("circle", { class: "solid", cx: 8, cy: 8, r: 6 })],
   exited: () => [vector("path", { class: "line", d: "M3 3l10 10M13 3L3 13" })],
   "no answer": () => [

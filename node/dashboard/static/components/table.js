@@ -71,8 +71,8 @@ function headCell(column, state, draw) {
 
 function drawBody(body, { columns, empty, rowAttributes }, state) {
   if (state.rows.length === 0) {
-    const words = empty ?? "Nothing yet";
-    fill(body, element("tr", {}, element("td", { class: "empty", colspan: columns.length }, words)));
+    const attributes = { class: "empty", colspan: columns.length };
+    fill(body, element("tr", {}, element("td", attributes, empty ?? "Nothing yet")));
     return;
   }
   const wanted = sorted(columns, state).map((row) => {

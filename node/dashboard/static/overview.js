@@ -1,0 +1,255 @@
+// The overview: may another bank fail, who leads, who votes, what needs attention, what is sealed.
+
+import { blockStream } from "./block_stream.js";
+import { ChartGroup } from "./chart.js";
+import { bankLink, element, fill, patch } from "./components/element.js";
+import { loginPath } from "./components/notice.js";
+import { quorumTone, stateBadge, stateOf, toneBadge } from "./components/state.js";
+import { dataTable } from "./components/table.js";
+import { NOTHING, age, bytes, clock, decimal, duration, integer, known } from "./format.js";
+import { percent, sentence } from "./format.js";
+import { bankRing } from "./ring.js";
+
+const ALARMS_SHOWN = 8;
+const HEALTHY = new Set(["up", "voting", "observer"]);
+
+export function render(root, context) {
+  context.setTitle("");
+  const ring = bankRing();
+  const stream = blockStream();
+  const charts = new ChartGroup();
+  const table = bankTable();
+  const places = {
+    verdict: element("div", { class: "verdict", data: { tone: "neutral" } }),
+    figures: element("dl", { class: "figures" }),
+    attention: element("ul", { class: "attention" }),
+    access: element("p", { class: "notice access", data: { tone: "neutral" }, hidden: true }),
+  };
+  fill(
+    root,
+    element("h1", { class: "visually-hidden" }, "Overview"),
+    hero(places, ring, stream),
+    chartPanel(charts),
+    panel("Banks", table.node),
+  );
+  const update = (change) => {
+    const { store } = context;
+    if (change !== "block") drawFigures(places.figures, store);
+    if (change === "hello" || change === "block") stream.update(store);
+    if (change === "hello" || change === "sample") charts.update(store.samples);
+    if (change === "hello" || change === "session") drawAccess(places.access, store);
+    if (change === "hello" || change === "overview") drawOverview(places, ring, table, store);
+  };
+  update("hello");
+  const destroy = () => {
+    ring.destroy();
+    charts.destroy();
+  };
+  return { update, destroy };
+}
+
+function hero({ verdict, figures, attention, access }, ring, stream) {
+  return element(
+    "div",
+    { class: "hero" },
+    element("div", { class: "hero-words" }, verdict, figures),
+    element("div", { class: "hero-ring" }, ring.node, ringKey()),
+    element(
+      "div",
+      { class: "hero-lists" },
+      access,
+      panel("Needs attention", attention),
+      panel("Blocks", stream.node, element("a", { href: "/blocks", class: "small" }, "all blocks")),
+    ),
+  );
+}
+
+function panel(title, content, ...beside) {
+  const head = element("div", { class: "panel-head" }, element("h2", {}, title), beside);
+  return element("section", { class: "panel", "aria-label": title }, head, content);
+}
+
+/** What the marks inside the ring mean. */
+function ringKey() {
+  const one = (name, words) =>
+    element("li", {}, element("span", { class: `key-${name}`, "aria-hidden": "true" }), words);
+  return element(
+    "ul",
+    { class: "ring-key" },
+    one("vote", "votes for it"),
+    one("reject", "rejects it"),
+    one("commit", "commits to it"),
+    one("leader", "leads"),
+    one("lost", "link lost"),
+  );
+}
+
+function chartPanel(charts) {
+  const milliseconds = (value) => duration(value);
+  const one = (title, unit, format, value) =>
+    charts.add({ title, unit, format, series: [{ name: title, value }] });
+  const finality = charts.add({
+    title: "Finality",
+    unit: "submitted until applied",
+    format: milliseconds,
+    series: [
+      { name: "half within", value: (sample) => sample.finality_ms_p50 },
+      { name: "95 % within", value: (sample) => sample.finality_ms_p95, dashed: true },
+    ],
+  });
+  const content = element(
+    "div",
+    { class: "charts" },
+    one("Sealed", "transactions a second", decimal, (sample) => sample.sealed_per_second),
+    finality,
+    one("Waiting", "transactions in the mempool", integer, (sample) => sample.mempool),
+    one("Processor", "all banks, of one core", percent, (sample) => sample.cpu_percent),
+    one("Memory", "all banks, resident", bytes, (sample) => sample.resident_bytes),
+  );
+  return panel("Last ten minutes", content);
+}
+
+function drawOverview(places, ring, table, store) {
+  const { overview } = store;
+  drawVerdict(places.verdict, overview);
+  if (!overview) return;
+  ring.update(overview);
+  table.update(overview.banks);
+  drawAttention(places.attention, overview, store.session.operator);
+}
+
+const VERDICTS = { good: "Sealing", warn: "Sealing, weakened", bad: "Halted", neutral: "Unknown" };
+
+function drawVerdict(place, overview) {
+  const quorum = overview?.quorum;
+  const tone = quorumTone(quorum);
+  place.dataset.tone = tone;
+  const [count, margin] = splitWords(quorum?.words ?? "Waiting for the first look at the banks");
+  patch(
+    place,
+    element("p", { class: "verdict-head" }, quorum ? toneBadge(tone, VERDICTS[tone]) : "Looking"),
+    element("p", { class: "verdict-words" }, sentence(margin)),
+    element("p", { class: "verdict-count" }, count || "\u00a0"),
+    element("p", { class: "verdict-advice" }, advice(quorum)),
+  );
+}
+
+/** "12 of 12 can vote, 10 needed: two more may fail" in its two halves. */
+function splitWords(words) {
+  const at = words.indexOf(": ");
+  return at < 0 ? ["", words] : [words.slice(0, at), words.slice(at + 2)];
+}
+
+function advice(quorum) {
+  if (quorum?.verdict) return sentence(quorum.verdict);
+  return quorum?.waiting_for ? sentence(quorum.waiting_for) : "\u00a0";
+}
+
+function drawFigures(place, { overview, samples }) {
+  const sample = samples.at(-1);
+  const figure = (name, words, unit) =>
+    element(
+      "div",
+      { class: "figure" },
+      element("dt", {}, name),
+      element("dd", {}, words, unit && element("span", { class: "unit" }, `\u00a0${unit}`)),
+    );
+  const finality = (name, value) => {
+    const [words, unit] = duration(value).split(" ");
+    return figure(name, words, unit);
+  };
+  patch(
+    place,
+    figure("Height", integer(overview?.height)),
+    figure("Sealed", decimal(sample?.sealed_per_second), "a second"),
+    finality("Final, half within", sample?.finality_ms_p50),
+    finality("Final, 95 % within", sample?.finality_ms_p95),
+    figure("Waiting", integer(sample?.mempool ?? overview?.totals?.mempool)),
+  );
+}
+
+/** What is wrong now, by culprit; then what was told before, newest first. */
+function drawAttention(place, overview, operator) {
+  const now = overview.banks.flatMap((row) => troubles(row));
+  const earlier = overview.alarms.slice(0, ALARMS_SHOWN).map((alarm) =>
+    element(
+      "li",
+      { class: "attention-item", data: { tone: "neutral" } },
+      element("time", { class: "attention-mark" }, clock(alarm.at_ms)),
+      element("p", {}, bankLink(alarm.bank, alarm.name), ` ${alarm.text}`),
+    ),
+  );
+  const nothing = operator
+    ? "Nothing: every bank votes, nobody is suspected, nothing is broken on purpose."
+    : "Nothing that the public ledger shows.";
+  const none = element("li", { class: "quiet" }, nothing);
+  patch(place, now.length + earlier.length ? [...now, ...earlier] : none);
+}
+
+function troubles(row) {
+  const item = (tone, mark, words) =>
+    element(
+      "li",
+      { class: "attention-item", data: { tone } },
+      element("span", { class: "attention-mark" }, mark),
+      element("p", {}, bankLink(row.bank, row.name), ` ${words}`),
+    );
+  const found = [];
+  if (!HEALTHY.has(row.state)) {
+    const words = row.reason || stateOf(row.state).meaning;
+    found.push(item(stateOf(row.state).tone, stateBadge(row.state), words));
+  }
+  if (row.suspicion) found.push(item("bad", toneBadge("bad", "suspect"), row.suspicion));
+  for (const fault of row.faults ?? []) {
+    found.push(item("warn", toneBadge("warn", "broken on purpose"), fault));
+  }
+  return found;
+}
+
+function drawAccess(place, { hello, session }) {
+  place.hidden = !hello || session.operator;
+  if (place.hidden || place.childElementCount) return;
+  const login = element("a", { href: loginPath() }, "Log in");
+  fill(place, login, " to see votes, links, memory, alarms and samples of the banks.");
+}
+
+function bankTable() {
+  const number = (name, head, show, help) => {
+    const sort = (row) => row[name] ?? null;
+    return { name, head, kind: "number", help, sort, cell: (row) => show(row[name]) };
+  };
+  const columns = [
+    { name: "name", head: "Bank", sort: (row) => row.name, cell: nameCell },
+    { name: "state", head: "State", sort: (row) => row.state, cell: stateCell },
+    number("height", "Height", integer),
+    number("lag", "Behind", (lag) => (lag ? integer(lag) : NOTHING), "Blocks behind the furthest"),
+    number("peers_linked", "Links", integer, "Other banks linked both ways"),
+    number("mempool", "Waiting", integer, "Transactions in its mempool"),
+    number("last_seal_age_ms", "Last seal", age),
+    number("cpu_percent", "Processor", percent, "Of one core"),
+    number("resident_bytes", "Memory", bytes),
+    number("database_bytes", "Database", bytes),
+    { name: "voted", head: "Vote", sort: voteWords, cell: voteWords },
+    { name: "kind", head: "Sector", sort: (row) => row.kind, cell: (row) => row.kind ?? NOTHING },
+  ];
+  const rowAttributes = (row) => {
+    const tone = row.suspicion ? "bad" : stateOf(row.state).tone;
+    return { data: { tone: tone === "good" ? null : tone } };
+  };
+  return dataTable({ caption: "All banks", columns, rowAttributes, empty: "No bank was seen yet" });
+}
+
+function nameCell(row) {
+  return element("span", {}, bankLink(row.bank, row.name));
+}
+
+function stateCell(row) {
+  const extra = row.suspicion ? toneBadge("bad", "suspect") : null;
+  return element("span", { class: "row" }, stateBadge(row.state), extra);
+}
+
+function voteWords(row) {
+  const vote = { approve: "approves", reject: "rejects" }[row.voted];
+  const words = [vote, row.committed && "commits"].filter((word) => known(word) && word);
+  return words.join(", ") || NOTHING;
+}
