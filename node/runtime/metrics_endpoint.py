@@ -59,6 +59,10 @@ class _Fixed(Collector):
     def collect(self) -> Iterable[Metric]:
         return self._metrics
 
+    def describe(self) -> Iterable[Metric]:
+        """Return what the registry learns the names from, for `name[]`."""
+        return self._metrics
+
 
 class _Handler(WSGIRequestHandler):
     timeout = REQUEST_TIMEOUT_S
