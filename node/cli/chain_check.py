@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from crypto.merkle import merkle_root
 from crypto.transaction import transaction_id
 from node.cli.doctor_report import Finding, FindingKind
-from node.cli.record_check import RecordCheck
 from node.client.errors import VerificationError
+from node.client.record_check import RecordCheck
 from node.client.verification import SealVerifier
 from node.ledger.blocks import Block, Header
 from node.ledger.encoding import MalformedEncoding

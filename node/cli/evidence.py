@@ -12,12 +12,12 @@ from node.cli.access import Consortium, nobody_answers
 from node.cli.activity import activity
 from node.cli.explorer import read_id
 from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
-from node.cli.money import Money
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_fields, answer_table
 from node.cli.terminal import answer, answer_json
 from node.client import LedgerClient, SealVerifier
 from node.client.errors import LedgerUnavailable
+from node.client.money import Money
 from node.consensus.evidence_items import (
     ApprovedInvalid,
     DoubleBallot,

@@ -43,9 +43,7 @@ from node.cli.proof_check import (
     fetch_bins,
     verify_stored,
 )
-from node.cli.record_check import RecordCheck
 from node.cli.settlement_check import SettlementCheck
-from node.cli.treasury_books import TreasuryBooks
 from node.client.connection import ClientCredentials
 from node.client.errors import (
     AccessDenied,
@@ -56,6 +54,8 @@ from node.client.errors import (
     VerificationError,
 )
 from node.client.ledger_client import LedgerClient
+from node.client.record_check import RecordCheck
+from node.client.treasury_books import TreasuryBooks
 from node.client.verification import SealVerifier
 from node.ledger.invariants import InvariantBroken, check_conservation
 from node.ledger.state import LedgerState

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from crypto.transaction import Mint, Transfer
 from node.cli.failure import EXIT_USAGE, CommandFailed
-from node.cli.money import Money, money_of
 from node.client.errors import RecordsInvalid
+from node.client.money import Money, money_of
 from node.ledger.ballots import BallotCertificate
 from node.ledger.definitions import AssetDefinition
 from node.ledger.fiscal_year import label

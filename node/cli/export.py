@@ -18,9 +18,9 @@ from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_table
 from node.cli.terminal import Meter, answer, answer_json, progress
-from node.cli.treasury_books import TreasuryBooks
 from node.client import LedgerClient, SealVerifier
 from node.client.errors import LedgerUnavailable, RecordsInvalid
+from node.client.treasury_books import TreasuryBooks
 from node.ledger.genesis import Genesis
 from node.ledger.types import BankIndex, Height
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name

@@ -9,12 +9,12 @@ import click
 
 from node.cli.access import Consortium
 from node.cli.minting import MintOrder, mint
-from node.cli.money import read_money
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.payment_run import timeout_option
 from node.cli.wallet_book import WalletBook
 from node.client import LedgerClient, issue
 from node.client.issuing import SubmittedMint
+from node.client.money import read_money
 from node.client.wallet_data import Recipient
 from node.runtime.consortium_directory import ConsortiumDirectory
 

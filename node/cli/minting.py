@@ -15,7 +15,6 @@ from crypto.layout import MAX_OUTPUTS
 from node.cli.access import Consortium, nobody_answers
 from node.cli.activity import Tell, activity
 from node.cli.failure import EXIT_UNREACHABLE, EXIT_USAGE, CommandFailed
-from node.cli.money import Money
 from node.cli.terminal import answer, answer_json
 from node.client import LedgerClient, SealVerifier, recipient, wait_sealed
 from node.client.errors import (
@@ -26,6 +25,7 @@ from node.client.errors import (
     TransactionRefused,
 )
 from node.client.issuing import SubmittedMint
+from node.client.money import Money
 from node.client.verification import SealedPlace
 from node.client.wallet_data import Recipient
 from node.ledger.rejection import Reason

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from node.cli.access import Consortium
-from node.cli.money import read_money
 from node.cli.options import data_option, json_option
 from node.cli.payment_run import (
     Spending,
@@ -19,6 +18,7 @@ from node.cli.payment_run import (
 )
 from node.cli.wallet_book import WalletBook, passphrase_option
 from node.client import Wallet
+from node.client.money import read_money
 from node.client.payment_order import encode_memo
 from node.client.wallet_data import PaymentRecord
 from node.runtime.consortium_directory import ConsortiumDirectory

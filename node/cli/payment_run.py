@@ -15,11 +15,11 @@ import click
 
 from node.cli.activity import Tell, activity
 from node.cli.failure import EXIT_FAILED, EXIT_UNREACHABLE, CommandFailed
-from node.cli.money import Money
 from node.cli.terminal import answer, answer_json, say, warn
 from node.cli.wallet_book import WalletBook
 from node.client import Wallet
 from node.client.errors import ConsolidationNeeded, InsufficientFunds, LedgerError, LedgerTimeout
+from node.client.money import Money
 from node.client.verification import SealedPlace
 from node.client.wallet_data import PaymentRecord, PaymentStatus
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crypto.transaction import transaction_id
-from node.cli.record_check import RecordCheck
-from node.cli.treasury_books import TreasuryBooks
 from node.client.certified_blocks import verify_stored_block
 from node.client.ledger_client import LedgerClient
+from node.client.record_check import RecordCheck
+from node.client.treasury_books import TreasuryBooks
 from node.client.verification import SealVerifier
 from node.ledger.active_set import ActiveSet
 from node.ledger.blocks import Header

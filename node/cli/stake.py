@@ -10,10 +10,10 @@ from node.cli.access import Consortium
 from node.cli.activity import activity
 from node.cli.governance_run import Sealed, hand_in, reach
 from node.cli.minting import ISSUER_KEY_FILE
-from node.cli.money import Money, read_money
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.payment_run import timeout_option
 from node.client.governance import stake_movement
+from node.client.money import Money, read_money
 from node.ledger.governance import GovernanceKind
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name

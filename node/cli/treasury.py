@@ -11,13 +11,13 @@ import click
 from node.cli.access import Consortium, nobody_answers
 from node.cli.activity import activity
 from node.cli.failure import EXIT_FAILED, EXIT_USAGE, CommandFailed
-from node.cli.money import Money
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_table
 from node.cli.terminal import answer, answer_json
-from node.cli.treasury_books import Equation, TreasuryBooks
 from node.client import SealVerifier
 from node.client.errors import LedgerUnavailable
+from node.client.money import Money
+from node.client.treasury_books import Equation, TreasuryBooks
 from node.ledger.blocks import Header
 from node.ledger.fiscal_year import fiscal_year, label
 from node.ledger.genesis import Genesis

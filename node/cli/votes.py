@@ -12,12 +12,12 @@ from node.cli.activity import activity
 from node.cli.explorer import utc_time
 from node.cli.failure import CommandFailed
 from node.cli.options import data_option, find_bank, json_option
-from node.cli.record_check import RecordCheck
 from node.cli.table import answer_fields, answer_table
 from node.cli.terminal import answer, answer_json
 from node.client import LedgerClient, SealVerifier
 from node.client.certified_blocks import CertifiedBlock, certified_block
 from node.client.errors import LedgerUnavailable, RecordNotFound, RecordsInvalid
+from node.client.record_check import RecordCheck
 from node.ledger.ballots import Decision, ballot_message, ballot_tag
 from node.ledger.types import BankIndex, Height
 from node.runtime.consortium_directory import ConsortiumDirectory

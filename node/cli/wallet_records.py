@@ -14,7 +14,6 @@ from crypto.note import Address
 from node.cli.access import Consortium
 from node.cli.activity import activity
 from node.cli.failure import EXIT_FAILED
-from node.cli.money import Money, money_of
 from node.cli.options import data_option, json_option
 from node.cli.payment_run import timeout_option
 from node.cli.table import answer_table, printable
@@ -22,6 +21,7 @@ from node.cli.terminal import answer, answer_json
 from node.cli.wallet_book import WalletBook, abbreviated, passphrase_option
 from node.client import decode_memo, encode_address
 from node.client.errors import LedgerTimeout, PaymentFailed, TransactionRefused
+from node.client.money import Money, money_of
 from node.client.payment_order import flat_fee
 from node.client.wallet_data import PaymentRecord, PaymentStatus
 from node.client.wallet_state import HistoryEntry, HistoryKind, NoteState, NoteView, view_notes

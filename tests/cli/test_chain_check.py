@@ -10,7 +10,7 @@ import pytest
 from crypto.merkle import merkle_root
 from node.cli.chain_check import ChainCheck, diverging_banks
 from node.cli.doctor_report import Finding, FindingKind
-from node.cli.record_check import RecordCheck
+from node.client.record_check import RecordCheck
 from node.client.verification import SealVerifier
 from node.ledger.ballots import ballot_tag
 from node.ledger.blocks import Block, Header

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from node.cli.minting import MintOrder
-from node.cli.money import Money
+from node.client.money import Money
 from node.ledger.types import Amount, BankIndex
 from tests.ledger.chain import make_genesis
 

@@ -12,9 +12,9 @@ import pytest
 from crypto.merkle import merkle_root
 from crypto.transaction import transaction_id
 from node.cli.chain_check import ChainCheck
-from node.cli.record_check import RecordCheck
 from node.cli.settlement_check import SettlementCheck
-from node.cli.treasury_books import TreasuryBooks
+from node.client.record_check import RecordCheck
+from node.client.treasury_books import TreasuryBooks
 from node.client.verification import SealVerifier
 from node.ledger.blocks import Block
 from node.ledger.governance import assemble_approved

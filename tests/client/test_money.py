@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.cli.money import Money, money_of, read_money
 from node.client.errors import AmountInvalid, PaymentInvalid
+from node.client.money import Money, money_of, read_money
 from node.ledger.types import Amount
 from tests.ledger.chain import GOLD, make_genesis
 

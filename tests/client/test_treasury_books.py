@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.cli.treasury_books import Equation, TreasuryBooks
+from node.client.treasury_books import Equation, TreasuryBooks
 from node.ledger.effects import TreasuryKind
 from node.ledger.state import LedgerState, genesis_state
 from node.ledger.state_records import Pot
