@@ -4,9 +4,9 @@
 `check_context` (8.2) and `check_uniqueness` (8.5).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Protocol
 
 from crypto.collected import CollectedTransaction
@@ -73,6 +73,23 @@ class SubgroupCheck(Enum):
     """`crypto.batch.verify_batch` asks for the points of all its items together."""
     DONE = auto()
     """The same bytes passed the check before."""
+
+
+class Step(StrEnum):
+    """What a caller can be told that begins."""
+
+    CONTEXT = "context"
+    """8.2"""
+    POINTS = "points"
+    """8.3 and 8.4"""
+    NULLIFIERS = "nullifiers"
+    """8.5"""
+    CHALLENGES = "challenges"
+    """8.6, and the challenges of every equation"""
+
+
+def _tell_nobody(step: str) -> None:
+    """Nobody wants to know which step begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +193,12 @@ def prepare(
     view: LedgerView,
     *,
     subgroup: SubgroupCheck = SubgroupCheck.AT_ONCE,
+    on_step: Callable[[str], None] = _tell_nobody,
 ) -> PreparedTransaction:
     """Steps 8.2-8.4 in order for a transaction past 8.1; raises Rejected."""
+    on_step(Step.CONTEXT)
     bins = check_context(transaction, view)
+    on_step(Step.POINTS)
     try:
         points = check_points(transaction, subgroup=subgroup is SubgroupCheck.AT_ONCE)
         scalars = check_scalars(transaction)
@@ -200,15 +220,19 @@ def collect_decoded(
     view: LedgerView,
     *,
     subgroup: SubgroupCheck = SubgroupCheck.AT_ONCE,
+    on_step: Callable[[str], None] = _tell_nobody,
 ) -> CollectedTransaction:
     """`collect` for a transaction past step 8.1, decoded for the ring base of `view`.
 
     The item of `WITH_BATCH` is good for nothing before `verify_batch` accepted it, and its reason
-    is the same: if it fails a step after 8.3, its points are asked here.
+    is the same: if it fails a step after 8.3, its points are asked here. `on_step` is told which
+    step begins.
     """
-    prepared = prepare(transaction, view, subgroup=subgroup)
+    prepared = prepare(transaction, view, subgroup=subgroup, on_step=on_step)
     try:
+        on_step(Step.NULLIFIERS)
         check_uniqueness(transaction, view)
+        on_step(Step.CHALLENGES)
         return draw_challenges(prepared)
     except Rejected:
         prepared.require_subgroup()

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 from node.client.connection import ClientCredentials, Endpoint
 from node.client.service_client import ServiceClient
-from node.ledger.types import Height
+from node.ledger.types import Height, TransactionId
 from node.wire import codec, operator_codec, operator_pb2, operator_pb2_grpc
 from node.wire.operator_records import (
     AuditExtent,
@@ -19,6 +19,8 @@ from node.wire.operator_records import (
     LedgerDigests,
     LinkFault,
     NodeReport,
+    RoundReport,
+    TransactionTrace,
 )
 from node.wire.records import PublishedBlock
 
@@ -103,3 +105,19 @@ class OperatorClient(ServiceClient):
         """End every fault that was injected into this bank; return what is left."""
         request = operator_pb2.HealFaultsRequest()
         return await self._call("HealFaults", request, operator_codec.faults_from_stub)
+
+    async def round(self, height: Height) -> RoundReport:
+        """Return when each step of deciding a height happened at this bank.
+
+        Raises `RecordNotFound` for heights that the bank does not keep in memory.
+        """
+        request = operator_pb2.GetRoundRequest(height=height)
+        return await self._call("GetRound", request, operator_codec.round_from_stub)
+
+    async def transaction_trace(self, transaction_id: TransactionId) -> TransactionTrace:
+        """Return what this bank checked of a transaction, and when what happened to it.
+
+        Raises `RecordNotFound` for transactions that the bank does not keep in memory.
+        """
+        request = operator_pb2.GetTransactionTraceRequest(transaction_id=transaction_id)
+        return await self._call("GetTransactionTrace", request, operator_codec.trace_from_stub)

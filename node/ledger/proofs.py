@@ -8,8 +8,9 @@ depend on the state. That keeps a vote fast (BFT-12 8).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
+from enum import StrEnum
 
 from crypto.accumulator import BatchItem
 from crypto.collected import CollectedTransaction
@@ -45,6 +46,7 @@ from node.ledger.types import TransactionId
 __all__ = [
     "AdmissionView",
     "SealedView",
+    "VerificationStep",
     "VerifiedTransaction",
     "verified_elsewhere",
     "verify_sealed",
@@ -55,6 +57,29 @@ __all__ = [
 
 _VERIFIED = object()
 """What only this module can hand to the constructor below."""
+
+
+class VerificationStep(StrEnum):
+    """What a caller of `verify_transactions` can be told that begins.
+
+    Between `RULES` and `JUDGED` of a transaction with proofs come those of
+    `crypto.validation.Step`.
+    """
+
+    ENCODING = "encoding"
+    """Of the next transaction: the size limit and the layout (IDX1 8.1)."""
+    RULES = "rules"
+    """Not sealed before, and its terms (`check_terms`)."""
+    SIGNATURES = "signatures"
+    """Expiry and signatures of a governance transaction, which has no proofs."""
+    JUDGED = "judged"
+    """Nothing: the transaction has passed all that is checked of it alone."""
+    PROOFS = "proofs"
+    """The equations of all that have come so far, together (IDX1 8.7, 10)."""
+
+
+def _tell_nobody(step: str) -> None:
+    """Nobody wants to know which step begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,10 @@ class VerifiedTransaction:
 
 
 def verify_transactions(
-    raws: Sequence[bytes], view: AdmissionView, random_bytes: RandomBytes
+    raws: Sequence[bytes],
+    view: AdmissionView,
+    random_bytes: RandomBytes,
+    on_step: Callable[[str], None] = _tell_nobody,
 ) -> tuple[VerifiedTransaction | Rejection, ...]:
     """Judge each transaction by itself against the parent state, all proofs in one batch.
 
@@ -117,9 +145,11 @@ def verify_transactions(
     after the bytes are fixed (IDX1 10.5), and the coefficients of the subgroup test: what it yields
     must be fresh and unknown to whoever made the bytes (`crypto.subgroup`). What depends on the
     order of a block (a repetition within it, issuance limits, account balances, nonces) and what a
-    governance transaction reads of the state is left to execution.
+    governance transaction reads of the state is left to execution. `on_step` is told which step
+    begins, transaction by transaction; it has no part in any verdict.
     """
-    batch = _TransactionBatch(raws, view)
+    batch = _TransactionBatch(raws, view, on_step)
+    on_step(VerificationStep.PROOFS)
     return batch.verdicts(failing_equations(batch.collected, random_bytes))
 
 
@@ -193,11 +223,16 @@ def _failing_together(
 class _TransactionBatch:
     """Transactions on their way through verification, as `BallotBatch`."""
 
-    def __init__(self, raws: Sequence[bytes], view: AdmissionView) -> None:
+    def __init__(
+        self,
+        raws: Sequence[bytes],
+        view: AdmissionView,
+        on_step: Callable[[str], None] = _tell_nobody,
+    ) -> None:
         self._judged: dict[int, VerifiedTransaction | Rejection] = {}
         self.collected: dict[int, CollectedTransaction] = {}
         for index, raw in enumerate(raws):
-            judged = _judge(raw, view)
+            judged = _judge(raw, view, on_step)
             if isinstance(judged, CollectedTransaction):
                 self.collected[index] = judged
             else:
@@ -213,18 +248,27 @@ class _TransactionBatch:
 
 
 def _judge(
-    raw: bytes, view: AdmissionView
+    raw: bytes, view: AdmissionView, on_step: Callable[[str], None]
 ) -> CollectedTransaction | VerifiedTransaction | Rejection:
     """Judge all but the equations of one transaction; one of governance has none."""
+    judged: CollectedTransaction | VerifiedTransaction
     try:
+        on_step(VerificationStep.ENCODING)
         decoded = decode(raw, view.genesis)
+        on_step(VerificationStep.RULES)
         check_not_sealed(decoded, view.facts)
         check_terms(decoded, view)
         if isinstance(decoded, GovernanceTransaction):
+            on_step(VerificationStep.SIGNATURES)
             check_expiry(decoded, view.height)
             verify_signatures(decoded, view.genesis)
-            return VerifiedTransaction(decoded, leaf_hash(raw), (), _VERIFIED)
-        return collect_decoded(decoded, view, subgroup=SubgroupCheck.WITH_BATCH)
+            judged = VerifiedTransaction(decoded, leaf_hash(raw), (), _VERIFIED)
+        else:
+            judged = collect_decoded(
+                decoded, view, subgroup=SubgroupCheck.WITH_BATCH, on_step=on_step
+            )
+        on_step(VerificationStep.JUDGED)
+        return judged
     except Rejection as rejection:
         return rejection
     except Rejected as rejected:

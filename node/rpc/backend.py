@@ -29,6 +29,8 @@ from node.wire.operator_records import (
     LedgerDigests,
     LinkFault,
     NodeReport,
+    RoundReport,
+    TransactionTrace,
 )
 from node.wire.records import (
     BallotConflict,
@@ -308,4 +310,12 @@ class OperatorBackend(Protocol):
 
     async def heal_faults(self) -> Sequence[FaultReport]:
         """End every injected fault and return those that are left; raises `NotAllowed`."""
+        ...
+
+    async def round(self, height: Height) -> RoundReport:
+        """Return how this bank saw the decision of a height; raises `NotFound`."""
+        ...
+
+    async def transaction_trace(self, transaction_id: TransactionId) -> TransactionTrace:
+        """Return what this bank did with a transaction; raises `NotFound`."""
         ...

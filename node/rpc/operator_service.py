@@ -85,3 +85,14 @@ class OperatorService(OperatorServicer):
         faults = await self._backend.heal_faults()
         _log.warning("faults_healed", extra={"caller": str(caller())})
         return operator_codec.faults_to_stub(faults)
+
+    async def GetRound(  # noqa: N802
+        self, request: operator_pb2.GetRoundRequest, context: Context
+    ) -> operator_pb2.RoundReport:
+        return operator_codec.round_to_stub(await self._backend.round(Height(request.height)))
+
+    async def GetTransactionTrace(  # noqa: N802
+        self, request: operator_pb2.GetTransactionTraceRequest, context: Context
+    ) -> operator_pb2.TransactionTrace:
+        wanted = codec.transaction_id(request.transaction_id)
+        return operator_codec.trace_to_stub(await self._backend.transaction_trace(wanted))

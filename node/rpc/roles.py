@@ -104,6 +104,8 @@ METHODS: Mapping[str, MethodRule] = {
     f"/{OPERATOR}/SetLogLevel": _operator(),
     f"/{OPERATOR}/InjectFault": _operator(),
     f"/{OPERATOR}/HealFaults": _operator(),
+    f"/{OPERATOR}/GetRound": _operator(),
+    f"/{OPERATOR}/GetTransactionTrace": _operator(),
     f"/{SUPERVISION}/SubmitEvidence": MethodRule(
         _REGULATORS, EVIDENCE_BYTES, SUBMIT_SECONDS, 4
     ),

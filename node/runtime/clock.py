@@ -28,3 +28,13 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+
+def unix_us() -> int:
+    """Return microseconds since the Unix epoch."""
+    return time.time_ns() // 1_000
+
+
+def running_ns() -> int:
+    """Return nanoseconds that never run backwards, for durations of one process."""
+    return time.perf_counter_ns()

@@ -12,7 +12,7 @@ import psutil
 from node.consensus.core import Consensus
 from node.consensus.status import ConsensusStatus
 from node.consensus.waiting import WaitingFor
-from node.ledger.types import BlockId, Height
+from node.ledger.types import BlockId, Height, TransactionId
 from node.rpc.backend import NotFound
 from node.rpc.traffic import Traffic
 from node.runtime.admission import Admission
@@ -23,6 +23,9 @@ from node.runtime.config import NodeConfig
 from node.runtime.consensus_host import ConsensusHost
 from node.runtime.cpu_account import CpuAccount
 from node.runtime.fault_injection import FaultInjection
+from node.runtime.observation import Observation
+from node.runtime.observation.round_log import HEIGHTS_KEPT
+from node.runtime.observation.transaction_log import TRANSACTIONS_KEPT
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.stored_blocks import naming_the_snapshot, published_block, stored_blocks
 from node.runtime.transaction_pool import TransactionPool
@@ -44,7 +47,9 @@ from node.wire.operator_records import (
     NodeReport,
     ProcessReport,
     RefusedReport,
+    RoundReport,
     TrafficReport,
+    TransactionTrace,
 )
 from node.wire.records import PublishedBlock
 
@@ -74,6 +79,7 @@ class OperatorBackend:
         stop: Callable[[str], None],
         cpu: CpuAccount | None = None,
         traffic: Traffic | None = None,
+        observation: Observation | None = None,
     ) -> None:
         self._config = config
         self._chain = chain
@@ -90,6 +96,7 @@ class OperatorBackend:
         self._stop = stop
         self._cpu = cpu or CpuAccount()
         self._traffic = traffic or Traffic()
+        self._observation = observation or Observation(config.bank)
         self._started_s = clock.monotonic_s()
         self._process = psutil.Process(os.getpid())
         self._size_bytes = 0
@@ -131,6 +138,7 @@ class OperatorBackend:
             faults_allowed=self._faults.allowed,
             cpu=self._cpu.report(),
             traffic=self._traffic_report(),
+            performance=self._observation.performance(),
         )
 
     def _traffic_report(self) -> TrafficReport:
@@ -268,3 +276,21 @@ class OperatorBackend:
     async def heal_faults(self) -> Sequence[FaultReport]:
         self._faults.heal()
         return self._faults.reports()
+
+    async def round(self, height: Height) -> RoundReport:
+        found = self._observation.round(height)
+        if found is None:
+            raise NotFound(
+                f"nothing is kept of the round of height {height}: this bank keeps rounds of the "
+                f"last {HEIGHTS_KEPT} heights since its start, and its tip is {self._chain.height}"
+            )
+        return found
+
+    async def transaction_trace(self, transaction_id: TransactionId) -> TransactionTrace:
+        found = self._observation.transaction_trace(transaction_id)
+        if found is None:
+            raise NotFound(
+                f"nothing is kept of transaction {transaction_id.hex()}: this bank keeps traces of "
+                f"the last {TRANSACTIONS_KEPT} transactions since its start"
+            )
+        return found

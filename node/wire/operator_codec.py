@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
 
 from node.ledger.types import HASH_BYTES, BankIndex, BlockId, Height
 from node.wire import operator_pb2
@@ -32,13 +34,25 @@ from node.wire.operator_records import (
     MempoolReport,
     NodeReport,
     PeerReport,
+    PerformanceReport,
     ProcessReport,
     RefusedReport,
+    RoundEvent,
+    RoundEventKind,
+    RoundReport,
     TrafficReport,
+    TransactionCheck,
+    TransactionEvent,
+    TransactionEventKind,
+    TransactionTrace,
 )
+
+K = TypeVar("K", bound=StrEnum)
 
 MAX_BANKS = 16
 MAX_DELAY_MS = 60_000
+MAX_EVENTS = 512
+"""Of one height, or one transaction, at one bank."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -56,6 +70,7 @@ def report_to_stub(report: NodeReport) -> operator_pb2.NodeReport:
         faults=[to_stub(fault, operator_pb2.FaultReport) for fault in report.faults],
         cpu=to_stub(report.cpu, operator_pb2.CpuReport),
         traffic=to_stub(report.traffic, operator_pb2.TrafficReport),
+        performance=to_stub(report.performance, operator_pb2.PerformanceReport),
     )
 
 
@@ -82,6 +97,7 @@ def report_from_stub(stub: operator_pb2.NodeReport) -> NodeReport:
         faults=tuple(from_stub(fault, FaultReport) for fault in stub.faults),
         cpu=from_stub(stub.cpu, CpuReport),
         traffic=from_stub(stub.traffic, TrafficReport),
+        performance=from_stub(stub.performance, PerformanceReport),
     )
 
 
@@ -198,3 +214,57 @@ def faults_from_stub(stub: operator_pb2.FaultsResponse) -> tuple[FaultReport, ..
 def optional_height(value: int) -> Height | None:
     """Read a height field in which 0 stands for the tip."""
     return Height(value) if value else None
+
+
+def round_to_stub(report: RoundReport) -> operator_pb2.RoundReport:
+    """Build the stub of how a bank saw the decision of a height."""
+    return to_stub(
+        report,
+        operator_pb2.RoundReport,
+        events=[to_stub(event, operator_pb2.RoundEvent) for event in report.events],
+    )
+
+
+def round_from_stub(stub: operator_pb2.RoundReport) -> RoundReport:
+    """Read how a bank saw the decision of a height."""
+    bounded_count("events", stub.events, MAX_EVENTS)
+    return from_stub(
+        stub,
+        RoundReport,
+        events=tuple(
+            from_stub(event, RoundEvent, kind=_kind(RoundEventKind, event.kind))
+            for event in stub.events
+        ),
+    )
+
+
+def trace_to_stub(trace: TransactionTrace) -> operator_pb2.TransactionTrace:
+    """Build the stub of what a bank did with a transaction."""
+    return to_stub(
+        trace,
+        operator_pb2.TransactionTrace,
+        checks=[to_stub(check, operator_pb2.TransactionCheck) for check in trace.checks],
+        events=[to_stub(event, operator_pb2.TransactionEvent) for event in trace.events],
+    )
+
+
+def trace_from_stub(stub: operator_pb2.TransactionTrace) -> TransactionTrace:
+    """Read what a bank did with a transaction."""
+    bounded_count("checks", stub.checks, MAX_EVENTS)
+    bounded_count("events", stub.events, MAX_EVENTS)
+    return from_stub(
+        stub,
+        TransactionTrace,
+        checks=tuple(from_stub(check, TransactionCheck) for check in stub.checks),
+        events=tuple(
+            from_stub(event, TransactionEvent, kind=_kind(TransactionEventKind, event.kind))
+            for event in stub.events
+        ),
+    )
+
+
+def _kind(kinds: type[K], value: str) -> K:
+    try:
+        return kinds(value)
+    except ValueError:
+        raise MalformedMessage("kind", f"must be one of {', '.join(kinds)}") from None

@@ -24,7 +24,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class NodeReport(_message.Message):
-    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "state_root", "time_ms", "last_seal_age_ms", "ready", "halted", "consensus", "peers", "mempool", "process", "database", "alarms", "faults", "faults_allowed", "cpu", "traffic")
+    __slots__ = ("bank", "bank_name", "software_version", "chain_id", "height", "block_id", "state_root", "time_ms", "last_seal_age_ms", "ready", "halted", "consensus", "peers", "mempool", "process", "database", "alarms", "faults", "faults_allowed", "cpu", "traffic", "performance")
     BANK_FIELD_NUMBER: _ClassVar[int]
     BANK_NAME_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +46,7 @@ class NodeReport(_message.Message):
     FAULTS_ALLOWED_FIELD_NUMBER: _ClassVar[int]
     CPU_FIELD_NUMBER: _ClassVar[int]
     TRAFFIC_FIELD_NUMBER: _ClassVar[int]
+    PERFORMANCE_FIELD_NUMBER: _ClassVar[int]
     bank: int
     bank_name: str
     software_version: str
@@ -67,7 +68,8 @@ class NodeReport(_message.Message):
     faults_allowed: bool
     cpu: CpuReport
     traffic: TrafficReport
-    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ..., faults_allowed: _Optional[bool] = ..., cpu: _Optional[_Union[CpuReport, _Mapping]] = ..., traffic: _Optional[_Union[TrafficReport, _Mapping]] = ...) -> None: ...
+    performance: PerformanceReport
+    def __init__(self, bank: _Optional[int] = ..., bank_name: _Optional[str] = ..., software_version: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., height: _Optional[int] = ..., block_id: _Optional[bytes] = ..., state_root: _Optional[bytes] = ..., time_ms: _Optional[int] = ..., last_seal_age_ms: _Optional[int] = ..., ready: _Optional[bool] = ..., halted: _Optional[str] = ..., consensus: _Optional[_Union[ConsensusReport, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerReport, _Mapping]]] = ..., mempool: _Optional[_Union[MempoolReport, _Mapping]] = ..., process: _Optional[_Union[ProcessReport, _Mapping]] = ..., database: _Optional[_Union[DatabaseReport, _Mapping]] = ..., alarms: _Optional[_Iterable[_Union[AlarmReport, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[FaultReport, _Mapping]]] = ..., faults_allowed: _Optional[bool] = ..., cpu: _Optional[_Union[CpuReport, _Mapping]] = ..., traffic: _Optional[_Union[TrafficReport, _Mapping]] = ..., performance: _Optional[_Union[PerformanceReport, _Mapping]] = ...) -> None: ...
 
 class ConsensusReport(_message.Message):
     __slots__ = ("height", "view", "leader", "active_banks", "quorum", "has_work", "approvals", "rejections", "commits", "timed_out", "missing", "margin", "highest_view", "refused", "last_refusal", "waiting_for", "behind", "active", "accused")
@@ -220,6 +222,34 @@ class DatabaseReport(_message.Message):
     server_version: str
     size_bytes: int
     def __init__(self, connected: _Optional[bool] = ..., server_version: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class PerformanceReport(_message.Message):
+    __slots__ = ("sealed_transactions", "sealed_blocks", "window_ms", "window_transactions", "sealed_per_second", "finality_ms_p50", "finality_ms_p95", "finality_ms_p99", "verify_ms_p50", "vote_ms_p50", "seal_ms_p50", "apply_ms_p50")
+    SEALED_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    SEALED_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_MS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    SEALED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    FINALITY_MS_P50_FIELD_NUMBER: _ClassVar[int]
+    FINALITY_MS_P95_FIELD_NUMBER: _ClassVar[int]
+    FINALITY_MS_P99_FIELD_NUMBER: _ClassVar[int]
+    VERIFY_MS_P50_FIELD_NUMBER: _ClassVar[int]
+    VOTE_MS_P50_FIELD_NUMBER: _ClassVar[int]
+    SEAL_MS_P50_FIELD_NUMBER: _ClassVar[int]
+    APPLY_MS_P50_FIELD_NUMBER: _ClassVar[int]
+    sealed_transactions: int
+    sealed_blocks: int
+    window_ms: int
+    window_transactions: int
+    sealed_per_second: float
+    finality_ms_p50: float
+    finality_ms_p95: float
+    finality_ms_p99: float
+    verify_ms_p50: float
+    vote_ms_p50: float
+    seal_ms_p50: float
+    apply_ms_p50: float
+    def __init__(self, sealed_transactions: _Optional[int] = ..., sealed_blocks: _Optional[int] = ..., window_ms: _Optional[int] = ..., window_transactions: _Optional[int] = ..., sealed_per_second: _Optional[float] = ..., finality_ms_p50: _Optional[float] = ..., finality_ms_p95: _Optional[float] = ..., finality_ms_p99: _Optional[float] = ..., verify_ms_p50: _Optional[float] = ..., vote_ms_p50: _Optional[float] = ..., seal_ms_p50: _Optional[float] = ..., apply_ms_p50: _Optional[float] = ...) -> None: ...
 
 class AlarmReport(_message.Message):
     __slots__ = ("kind", "text", "time_ms")
@@ -388,3 +418,77 @@ class FaultReport(_message.Message):
     peers: _containers.RepeatedScalarFieldContainer[int]
     age_ms: int
     def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ..., peers: _Optional[_Iterable[int]] = ..., age_ms: _Optional[int] = ...) -> None: ...
+
+class GetRoundRequest(_message.Message):
+    __slots__ = ("height",)
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    def __init__(self, height: _Optional[int] = ...) -> None: ...
+
+class RoundReport(_message.Message):
+    __slots__ = ("bank", "height", "events")
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    bank: int
+    height: int
+    events: _containers.RepeatedCompositeFieldContainer[RoundEvent]
+    def __init__(self, bank: _Optional[int] = ..., height: _Optional[int] = ..., events: _Optional[_Iterable[_Union[RoundEvent, _Mapping]]] = ...) -> None: ...
+
+class RoundEvent(_message.Message):
+    __slots__ = ("kind", "view", "at_us", "duration_us", "bank")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    DURATION_US_FIELD_NUMBER: _ClassVar[int]
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    view: int
+    at_us: int
+    duration_us: int
+    bank: int
+    def __init__(self, kind: _Optional[str] = ..., view: _Optional[int] = ..., at_us: _Optional[int] = ..., duration_us: _Optional[int] = ..., bank: _Optional[int] = ...) -> None: ...
+
+class GetTransactionTraceRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: bytes
+    def __init__(self, transaction_id: _Optional[bytes] = ...) -> None: ...
+
+class TransactionTrace(_message.Message):
+    __slots__ = ("bank", "transaction_id", "source", "checks", "events")
+    BANK_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    bank: int
+    transaction_id: bytes
+    source: str
+    checks: _containers.RepeatedCompositeFieldContainer[TransactionCheck]
+    events: _containers.RepeatedCompositeFieldContainer[TransactionEvent]
+    def __init__(self, bank: _Optional[int] = ..., transaction_id: _Optional[bytes] = ..., source: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[TransactionCheck, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[TransactionEvent, _Mapping]]] = ...) -> None: ...
+
+class TransactionCheck(_message.Message):
+    __slots__ = ("name", "passed", "duration_us", "batch", "message")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    DURATION_US_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    passed: bool
+    duration_us: int
+    batch: int
+    message: str
+    def __init__(self, name: _Optional[str] = ..., passed: _Optional[bool] = ..., duration_us: _Optional[int] = ..., batch: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class TransactionEvent(_message.Message):
+    __slots__ = ("kind", "at_us", "detail")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    at_us: int
+    detail: str
+    def __init__(self, kind: _Optional[str] = ..., at_us: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...

@@ -75,6 +75,16 @@ class OperatorStub:
                 request_serializer=node_dot_wire_dot_operator__pb2.HealFaultsRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_operator__pb2.FaultsResponse.FromString,
                 _registered_method=True)
+        self.GetRound = channel.unary_unary(
+                '/consortium.v1.Operator/GetRound',
+                request_serializer=node_dot_wire_dot_operator__pb2.GetRoundRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.RoundReport.FromString,
+                _registered_method=True)
+        self.GetTransactionTrace = channel.unary_unary(
+                '/consortium.v1.Operator/GetTransactionTrace',
+                request_serializer=node_dot_wire_dot_operator__pb2.GetTransactionTraceRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.TransactionTrace.FromString,
+                _registered_method=True)
 
 
 class OperatorServicer:
@@ -140,6 +150,23 @@ class OperatorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRound(self, request, context):
+        """When each step of deciding one height happened here. Kept in memory for the last heights since
+        the start; NOT_FOUND for others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTransactionTrace(self, request, context):
+        """What was checked of one transaction here, how long it took, and when what happened to it. Kept
+        in memory for the last transactions since the start; NOT_FOUND for others. It names the bank
+        that a transaction came from, never a client.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -182,6 +209,16 @@ def add_OperatorServicer_to_server(servicer, server):
                     servicer.HealFaults,
                     request_deserializer=node_dot_wire_dot_operator__pb2.HealFaultsRequest.FromString,
                     response_serializer=node_dot_wire_dot_operator__pb2.FaultsResponse.SerializeToString,
+            ),
+            'GetRound': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRound,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.GetRoundRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.RoundReport.SerializeToString,
+            ),
+            'GetTransactionTrace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTransactionTrace,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.GetTransactionTraceRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.TransactionTrace.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -400,6 +437,60 @@ class Operator:
             '/consortium.v1.Operator/HealFaults',
             node_dot_wire_dot_operator__pb2.HealFaultsRequest.SerializeToString,
             node_dot_wire_dot_operator__pb2.FaultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRound(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consortium.v1.Operator/GetRound',
+            node_dot_wire_dot_operator__pb2.GetRoundRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.RoundReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTransactionTrace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/consortium.v1.Operator/GetTransactionTrace',
+            node_dot_wire_dot_operator__pb2.GetTransactionTraceRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.TransactionTrace.FromString,
             options,
             channel_credentials,
             insecure,

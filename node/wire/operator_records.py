@@ -6,7 +6,7 @@ Field meanings and units are those of the messages in `proto/node/wire/operator.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from node.ledger.types import BankIndex, BlockId, Height, TimeMs, TransactionId, View
 
@@ -141,6 +141,36 @@ class AlarmReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PerformanceReport:
+    """What was sealed, and how long it took, as one bank saw it.
+
+    Percentiles are of the last `window_ms`, by nearest rank, in milliseconds; None if nothing of
+    the kind happened in them.
+    """
+
+    sealed_transactions: int = 0
+    """Since the start, as `sealed_blocks`."""
+    sealed_blocks: int = 0
+    window_ms: int = 0
+    """60,000, or less after a start."""
+    window_transactions: int = 0
+    sealed_per_second: float = 0.0
+    """Transactions of the window."""
+    finality_ms_p50: float | None = None
+    """From a client's submission here until the block was applied here."""
+    finality_ms_p95: float | None = None
+    finality_ms_p99: float | None = None
+    verify_ms_p50: float | None = None
+    """One batch of transactions, from its begin to its verdicts."""
+    vote_ms_p50: float | None = None
+    """From a proposal's arrival until the answer of this bank left."""
+    seal_ms_p50: float | None = None
+    """From a proposal's arrival until the seal of its block was here."""
+    apply_ms_p50: float | None = None
+    """Execution and storage of one block."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReport:
     """Everything about one node's health."""
 
@@ -170,6 +200,107 @@ class NodeReport:
     """Whether the node's configuration lets its operators break it."""
     cpu: CpuReport = CpuReport()
     traffic: TrafficReport = TrafficReport()
+    performance: PerformanceReport = PerformanceReport()
+
+
+class RoundEventKind(StrEnum):
+    """A step of deciding a height, as one bank saw it (BFT-12 sections 5 and 6)."""
+
+    PROPOSAL = "proposal"
+    """The proposal of a view arrived, or was made here."""
+    VALIDATED = "validated"
+    """This bank has judged its block, whatever the verdict."""
+    VOTED = "voted"
+    """This bank's answer was durable and left; which one, is not kept."""
+    CERTIFIED = "certified"
+    """The quorum certificate of a view was made or verified here."""
+    COMMITTED = "committed"
+    """This bank's commit was durable and left."""
+    SEALED = "sealed"
+    """q commits and ballots were here, collected or in a seal."""
+    APPLIED = "applied"
+    """The block was executed and stored."""
+    TIMED_OUT = "timed-out"
+    """This bank gave up a view."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEvent:
+    """One step at one bank."""
+
+    kind: RoundEventKind
+    view: View
+    at_us: int
+    """Microseconds since the Unix epoch, by the clock of the bank that reports."""
+    duration_us: int | None = None
+    """Of what ended then: validated and applied."""
+    bank: BankIndex | None = None
+    """Who proposed, for a proposal."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """How one bank saw the decision of one height."""
+
+    bank: BankIndex
+    height: Height
+    events: tuple[RoundEvent, ...]
+    """In order of time."""
+
+
+class TransactionEventKind(StrEnum):
+    """What can happen to a transaction at one bank."""
+
+    RECEIVED = "received"
+    VERIFIED = "verified"
+    """The verdict on its proofs was reached, and was good."""
+    ADMITTED = "admitted"
+    """It waits for a block."""
+    GOSSIPED = "gossiped"
+    """It was told to the other banks, by the one whose client sent it."""
+    PROPOSED = "proposed"
+    """A proposal that holds it was found valid; the last one, if there were several."""
+    SEALED = "sealed"
+    APPLIED = "applied"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEvent:
+    """One thing that happened to a transaction at one bank."""
+
+    kind: TransactionEventKind
+    at_us: int
+    """Microseconds since the Unix epoch, by the clock of the bank that reports."""
+    detail: str = ""
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionCheck:
+    """One check of a transaction at one bank, its time measured where it was made."""
+
+    name: str
+    passed: bool
+    duration_us: int
+    batch: int = 1
+    """How many transactions were checked together in that time; 1: this one alone."""
+    message: str = ""
+    """Why it failed; empty if it passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionTrace:
+    """What one bank did with one transaction."""
+
+    bank: BankIndex
+    transaction_id: TransactionId
+    source: str
+    """From whom it came: "client", "bank 3", or "database" for what was read back."""
+    checks: tuple[TransactionCheck, ...]
+    """In the order in which they were made; the last one is the failed one, if one failed."""
+    events: tuple[TransactionEvent, ...]
+    """In order of time."""
 
 
 class LinkDirection(Enum):

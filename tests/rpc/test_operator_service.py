@@ -9,7 +9,15 @@ from node.wire import codec, operator_codec, operator_pb2
 from node.wire.operator_pb2_grpc import OperatorStub
 from node.wire.operator_records import AuditExtent, ByzantineFault, LinkDirection, LinkFault
 from tests.rpc.conftest import ServedNode
-from tests.rpc.doubles import AUDIT, DIGESTS, FAULTS, REPORT, published_block
+from tests.rpc.doubles import (
+    AUDIT,
+    DIGESTS,
+    FAULTS,
+    REPORT,
+    ROUND,
+    TRACE,
+    published_block,
+)
 from tests.rpc.faults import fault_of_call
 
 
@@ -133,4 +141,25 @@ async def test_a_fault_out_of_bounds_names_its_field(
     request = operator_pb2.InjectFaultRequest(link=link)
     fault = await fault_of_call(stub.InjectFault(request, timeout=10))
     assert (fault.status, fault.reason, fault.fields) == ("INVALID_ARGUMENT", "malformed", (field,))
+    assert node.operator.asked == []
+
+
+async def test_the_steps_of_a_height_are_told(node: ServedNode, stub: OperatorStub) -> None:
+    answer = await stub.GetRound(operator_pb2.GetRoundRequest(height=5), timeout=10)
+    assert operator_codec.round_from_stub(answer) == ROUND
+    assert node.operator.asked == [("round", 5)]
+
+
+async def test_the_trace_of_a_transaction_is_told(node: ServedNode, stub: OperatorStub) -> None:
+    wanted = bytes([3]) * 32
+    request = operator_pb2.GetTransactionTraceRequest(transaction_id=wanted)
+    answer = await stub.GetTransactionTrace(request, timeout=10)
+    assert operator_codec.trace_from_stub(answer) == TRACE
+    assert node.operator.asked == [("trace", wanted)]
+
+
+async def test_a_trace_of_half_an_id_is_refused(node: ServedNode, stub: OperatorStub) -> None:
+    request = operator_pb2.GetTransactionTraceRequest(transaction_id=bytes(16))
+    fault = await fault_of_call(stub.GetTransactionTrace(request, timeout=10))
+    assert (fault.status, fault.fields) == ("INVALID_ARGUMENT", ("transaction_id",))
     assert node.operator.asked == []

@@ -51,6 +51,8 @@ EXPECTED = {
     "/consortium.v1.Operator/SetLogLevel": "operator",
     "/consortium.v1.Operator/InjectFault": "operator",
     "/consortium.v1.Operator/HealFaults": "operator",
+    "/consortium.v1.Operator/GetRound": "operator",
+    "/consortium.v1.Operator/GetTransactionTrace": "operator",
     "/consortium.v1.Supervision/SubmitEvidence": "regulator",
     "/grpc.health.v1.Health/Check": ALL,
     "/grpc.health.v1.Health/Watch": ALL,

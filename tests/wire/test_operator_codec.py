@@ -10,7 +10,7 @@ from node.ledger.types import Height
 from node.wire import operator_codec, operator_pb2
 from node.wire.fields import MalformedMessage
 from node.wire.operator_records import AuditExtent
-from tests.rpc.doubles import AUDIT, DIGESTS, REPORT
+from tests.rpc.doubles import AUDIT, DIGESTS, REPORT, ROUND, TRACE
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from tests.rpc.doubles import AUDIT, DIGESTS, REPORT
         (operator_codec.digests_to_stub, operator_codec.digests_from_stub, DIGESTS),
         (operator_codec.audit_to_stub, operator_codec.audit_from_stub, AUDIT[0]),
         (operator_codec.audit_to_stub, operator_codec.audit_from_stub, AUDIT[1]),
+        (operator_codec.round_to_stub, operator_codec.round_from_stub, ROUND),
+        (operator_codec.trace_to_stub, operator_codec.trace_from_stub, TRACE),
     ],
 )
 def test_values_survive_the_wire(to_stub: Any, from_stub: Any, value: Any) -> None:
@@ -76,3 +78,31 @@ def test_height_zero_is_the_tip() -> None:
         None,
         Height(5),
     )
+
+
+@pytest.mark.parametrize(
+    ("from_stub", "stub"),
+    [
+        (
+            operator_codec.round_from_stub,
+            operator_pb2.RoundReport(events=[operator_pb2.RoundEvent(kind="rejected")]),
+        ),
+        (
+            operator_codec.trace_from_stub,
+            operator_pb2.TransactionTrace(
+                transaction_id=bytes(32), events=[operator_pb2.TransactionEvent(kind="lost")]
+            ),
+        ),
+    ],
+)
+def test_an_event_of_an_unknown_kind_names_its_field(from_stub: Any, stub: Any) -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        from_stub(stub)
+    assert caught.value.field == "kind"
+
+
+def test_no_bank_can_hand_an_operator_endless_events() -> None:
+    events = [operator_pb2.RoundEvent(kind="voted")] * 513
+    with pytest.raises(MalformedMessage) as caught:
+        operator_codec.round_from_stub(operator_pb2.RoundReport(events=events))
+    assert str(caught.value) == "events: must list 0 to 512 items, not 513"
