@@ -13,19 +13,37 @@ export const STATES = {
 /** After these nothing changes any more. */
 export const FINAL_STATES = new Set(["sealed", "rejected", "expired"]);
 
-/** The states of a transaction in order, as the banks' events name them. */
+/** The way of a transaction to its end, as the banks' events name it. */
 export const STAGES = ["received", "verified", "admitted", "proposed", "sealed", "applied"];
 
-export const ROUND_WORDS = {
-  proposal: "the proposal was made or came in",
-  validated: "the proposed block was verified and executed",
-  voted: "the bank cast its vote and its anonymous ballot",
-  certified: "the bank saw a quorum of votes",
-  committed: "the bank sent its commit",
-  sealed: "the bank held a quorum of commits: final",
-  applied: "the block was written to the bank's database",
-  "timed-out": "the bank gave this view up and asked for the next",
-};
+/** What a bank's round consists of, in order, and how it is drawn (`timeline.js`). */
+export const ROUND_KINDS = [
+  { kind: "proposal", mark: "start", tone: "start", words: "the proposal was made or came in" },
+  {
+    kind: "validated", mark: "bar", tone: "vote", words: "the block was verified and executed",
+  },
+  { kind: "voted", mark: "disc", tone: "vote", words: "the bank sent its vote and its ballot" },
+  { kind: "certified", mark: "ring", tone: "quorum", words: "the bank saw a quorum of votes" },
+  { kind: "committed", mark: "core", tone: "quorum", words: "the bank sent its own commit" },
+  { kind: "sealed", mark: "seal", tone: "good", words: "a quorum of commits was there: final" },
+  { kind: "applied", mark: "bar", tone: "good", words: "the block was written to its database" },
+  {
+    kind: "timed-out", mark: "cross", tone: "bad", name: "timed out",
+    words: "the bank gave the view up and asked for the next",
+  },
+];
+
+/** What a bank does with a transaction, in order. */
+export const TRANSACTION_KINDS = [
+  { kind: "received", mark: "start", tone: "start", words: "from a client or from another bank" },
+  { kind: "verified", mark: "disc", tone: "vote", words: "all checks were made and passed" },
+  { kind: "admitted", mark: "core", tone: "vote", words: "it waits here for a block" },
+  { kind: "gossiped", mark: "dash", tone: "neutral", words: "it was passed on to other banks" },
+  { kind: "proposed", mark: "ring", tone: "quorum", words: "a block with it was proposed" },
+  { kind: "sealed", mark: "seal", tone: "good", words: "a quorum of banks sealed that block" },
+  { kind: "applied", mark: "disc", tone: "good", words: "the block was written to its database" },
+  { kind: "refused", mark: "cross", tone: "bad", words: "a check failed" },
+];
 
 export const HEADER_WORDS = {
   chain_id: "which consortium: the hash of its genesis",

@@ -1,0 +1,282 @@
+// One block: how it was sealed, when each bank did what, what is in it and what its header says.
+
+import { ballotList, certificateWords } from "./ballots.js";
+import { MalformedBytes, fromHex, toHex } from "./bytes.js";
+import { copyId } from "./components/copy.js";
+import { definitions } from "./components/definitions.js";
+import { bankLink, element, fill, link } from "./components/element.js";
+import { emptyNotice, failureNotice, loadingNotice } from "./components/notice.js";
+import { toneBadge } from "./components/state.js";
+import { dataTable } from "./components/table.js";
+import { HEADER_WORDS, OFFENCES, ROUND_KINDS } from "./explorer_words.js";
+import { clock, count, dateTime, durationOfMicroseconds, integer, sentence } from "./format.js";
+import { NoCryptography, ProofInvalid, readHeader } from "./merkle.js";
+import { publicWords } from "./public_parts.js";
+import { timeLine } from "./timeline.js";
+import { reachedOf } from "./time_scale.js";
+
+const DIGITS = /^[0-9]{1,15}$/;
+const HASHES = /(_id|_root|_hash)$/;
+
+export function render(root, context) {
+  const page = { root, context, drawn: null, timeline: null, height: context.parameters.height };
+  context.setTitle(`Block ${page.height}`);
+  fill(root, head(page.height), loadingNotice("Reading the block"));
+  read(page);
+  return {
+    update: (change) => {
+      if (change === "block") followTip(page);
+    },
+    destroy: () => page.timeline?.destroy(),
+  };
+}
+
+async function read(page) {
+  const { root, context, height } = page;
+  if (!DIGITS.test(height)) {
+    fill(root, head(height), emptyNotice("A height is a whole number such as 42."));
+    return;
+  }
+  try {
+    const block = await context.fetchJson(`/api/blocks/${height}`);
+    page.timeline?.destroy();
+    page.drawn = block;
+    fill(root, draw(page, block));
+  } catch (failure) {
+    if (failure.name === "AbortError") return;
+    fill(root, head(height), failureNotice(failure));
+    if (failure.status === undefined) console.error(failure);
+  }
+}
+
+/** A block that was not there yet, or had no next one, is read again when one is sealed. */
+function followTip(page) {
+  const newest = page.context.store.blocks[0]?.height ?? 0;
+  if (page.drawn === null && newest >= Number(page.height)) read(page);
+  if (page.drawn !== null && newest > page.drawn.height && !page.drawn.next) {
+    page.drawn.next = page.drawn.height + 1;
+    page.steps.replaceWith((page.steps = stepper(page.drawn)));
+  }
+}
+
+function head(height, steps = null) {
+  return element("div", { class: "page-head" }, element("h1", {}, `Block ${height}`), steps);
+}
+
+function stepper({ height, previous, next }) {
+  const step = (path, words) =>
+    path === null
+      ? element("span", { class: "quiet-button", "aria-disabled": "true" }, words)
+      : element("a", { class: "quiet-button", href: path }, words);
+  const pathOf = (other) => (other === null || other === undefined ? null : `/blocks/${heightOf(other)}`);
+  return element(
+    "nav",
+    { class: "stepper", "aria-label": "Neighbouring blocks" },
+    step(pathOf(previous), height === 0 ? "No previous block" : `← Block ${height - 1}`),
+    step(pathOf(next), next ? `Block ${height + 1} →` : "Newest block"),
+  );
+}
+
+function heightOf(neighbour) {
+  return typeof neighbour === "object" ? neighbour.height : neighbour;
+}
+
+function draw(page, block) {
+  page.steps = stepper(block);
+  return [
+    head(integer(block.height), page.steps),
+    lead(block),
+    seal(block),
+    round(page, block),
+    batch(page, block),
+    evidence(block),
+    header(block),
+  ];
+}
+
+function lead(block) {
+  if (block.height === 0) {
+    return element("p", { class: "lead" }, "The genesis: every bank was started with it.");
+  }
+  return element(
+    "p",
+    { class: "lead" },
+    "Proposed by ",
+    bankLink(block.proposer, block.proposer_name),
+    ` on ${dateTime(block.time_ms)}`,
+    block.view > 0 ? ` in view ${block.view}, after an earlier leader failed` : "",
+    `, with ${count(block.transactions.length, "transaction")}.`,
+  );
+}
+
+function panel(title, ...children) {
+  return element("section", { class: "panel card" }, element("h2", {}, title), ...children);
+}
+
+function seal(block) {
+  const { certificate, votes } = block;
+  if (!certificate) return null;
+  const verified = certificate.verified
+    ? toneBadge("good", "Certificate verified")
+    : toneBadge("bad", "Certificate does not verify");
+  return panel(
+    "Seal",
+    element("p", {}, certificateWords(certificate)),
+    element("p", { class: "row" }, verified, element("span", { class: "quiet" }, certificate.why)),
+    votes?.votes?.length
+      ? ballotList(votes)
+      : element("p", { class: "quiet" }, recordedWords(votes, block)),
+  );
+}
+
+function recordedWords(votes, block) {
+  if (votes?.status) return `Recorded ballots: ${votes.status}.`;
+  return `The ballots about block ${block.height} are recorded in block ${block.height + 1}.`;
+}
+
+function round(page, block) {
+  if (block.height === 0) return null;
+  const rounds = block.rounds ?? [];
+  if (rounds.length === 0) {
+    return panel("Round", emptyNotice("Log in as operator to see what each bank did when."));
+  }
+  const rows = rounds.map((item) => ({
+    label: item.name,
+    lead: item.bank === block.proposer ? "yes" : null,
+    events: item.events,
+    error: item.error ? errorWords(item.error) : null,
+  }));
+  page.timeline = timeLine({ kinds: ROUND_KINDS, rows, what: `the round of block ${block.height}` });
+  return panel(
+    "Round",
+    element("p", {}, roundWords(rows)),
+    page.timeline.node,
+    element(
+      "p",
+      { class: "quiet small" },
+      "Each bank tells its own part, by its own clock; the proposer is in bold. ",
+      "When a bank voted is here for its operators; how it voted no recorded ballot tells.",
+    ),
+  );
+}
+
+export function errorWords(error) {
+  return typeof error === "string" ? error : [error.message, error.next].filter(Boolean).join(". ");
+}
+
+function roundWords(rows) {
+  const [certified, sealed] = [reachedOf(rows, "certified"), reachedOf(rows, "sealed")];
+  const applied = reachedOf(rows, "applied");
+  const parts = [
+    certified && `a quorum of votes after ${durationOfMicroseconds(certified.first)}`,
+    sealed && `sealed after ${durationOfMicroseconds(sealed.first)}`,
+    applied &&
+      `applied by ${count(applied.rows, "bank")} within ${durationOfMicroseconds(applied.last)}`,
+  ].filter(Boolean);
+  if (parts.length === 0) return "No bank remembers this round any more.";
+  return `From the first moment: ${parts.join(", ")}.`;
+}
+
+function batch(page, block) {
+  const asset = page.context.store.hello?.asset;
+  const columns = [
+    { name: "index", head: "Place", kind: "number", cell: (row) => row.index },
+    {
+      name: "id",
+      head: "Transaction",
+      kind: "id",
+      cell: (row) => copyId(row.id, { path: `/transactions/${row.id}`, what: "transaction id" }),
+    },
+    {
+      name: "kind", head: "Kind", cell: (row) => sentence(row.kind), sort: (row) => row.kind,
+    },
+    { name: "public", head: "Public", cell: (row) => publicWords(row, asset) },
+    {
+      name: "bytes",
+      head: "Bytes",
+      kind: "number",
+      cell: (row) => integer(row.bytes),
+      sort: (row) => row.bytes,
+    },
+  ];
+  const table = dataTable({
+    caption: `Transactions of block ${block.height}`,
+    columns,
+    rows: block.transactions,
+    empty: "None: a block without transactions shows that the consortium is alive",
+  });
+  return element(
+    "section",
+    { class: "panel" },
+    element("h2", {}, "Transactions"),
+    element(
+      "p",
+      { class: "row" },
+      element("span", { class: "quiet" }, "Merkle root over all their bytes"),
+      copyId(block.merkle_root, { what: "Merkle root" }),
+    ),
+    table.node,
+  );
+}
+
+function evidence(block) {
+  const items = block.evidence ?? [];
+  if (items.length === 0) return null;
+  const words = (item) => [
+    item.name ?? item.accused_name ?? "A bank",
+    ` ${OFFENCES[item.offence] ?? item.offence ?? "broke the protocol"}`,
+    item.height ? ` at height ${item.height}` : "",
+    item.penalty ? `, and lost ${integer(item.penalty)} minor units of its stake` : "",
+  ];
+  return panel(
+    "Evidence of offences",
+    element("ul", { class: "points" }, items.map((item) => element("li", {}, words(item)))),
+  );
+}
+
+function header(block) {
+  const names = Object.keys(HEADER_WORDS).filter((name) => name in block.header);
+  const others = Object.keys(block.header).filter((name) => !(name in HEADER_WORDS));
+  const rows = [...names, ...others].map((name) => [
+    sentence(name),
+    headerValue(name, block.header[name], block),
+    HEADER_WORDS[name] ?? "",
+  ]);
+  const verdict = element("span", { class: "quiet" }, "…");
+  hashHeader(block, verdict);
+  return panel(
+    "Header",
+    element("p", { class: "row" }, copyId(block.block_id, { whole: true, what: "block id" }), verdict),
+    definitions(rows),
+    element(
+      "details",
+      { class: "fold" },
+      element("summary", {}, "The header's bytes"),
+      element("pre", { class: "raw" }, block.header_hex),
+    ),
+  );
+}
+
+function headerValue(name, value, block) {
+  if (name === "parent_id" && block.height > 0) {
+    return copyId(value, { path: `/blocks/${block.height - 1}`, what: "parent id" });
+  }
+  if (name === "proposer") return bankLink(block.proposer, block.proposer_name);
+  if (name === "time_ms") return `${dateTime(value)} (${integer(value)} ms)`;
+  return HASHES.test(name) ? copyId(value, { what: sentence(name) }) : integer(value);
+}
+
+/** The id is the hash of the header's bytes, which needs no word of anybody. */
+async function hashHeader(block, place) {
+  try {
+    const own = await readHeader(fromHex(block.header_hex));
+    const same = toHex(own.blockId) === block.block_id && Number(own.height) === block.height;
+    const words = same ? "recomputed in this browser" : "the header's bytes have another id";
+    fill(place, toneBadge(same ? "good" : "bad", words));
+  } catch (failure) {
+    const known = failure instanceof ProofInvalid || failure instanceof MalformedBytes;
+    if (failure instanceof NoCryptography) fill(place, "not recomputed: the page needs https");
+    else if (known) fill(place, toneBadge("bad", failure.message));
+    else throw failure;
+  }
+}

@@ -1,0 +1,58 @@
+// What everybody sees of a transaction, in words and as terms.
+
+import { bankLink } from "./components/element.js";
+import { PUBLIC_WORDS } from "./explorer_words.js";
+import { integer, known, list, money, sentence } from "./format.js";
+
+const AMOUNT = /_minor$/;
+const NOT_SHOWN = new Set(["transaction_id", "id", "kind", "index", "size_bytes", "bytes", "bank_index"]);
+
+/** Amounts are of the transaction's own asset; of one whose decimals are unknown, minor units. */
+function assetOf(fields, base) {
+  if (!fields.asset || fields.asset === base?.code) return base;
+  if (known(fields.decimals)) return { code: fields.asset, decimals: fields.decimals };
+  return null;
+}
+
+function amountsOf(fields) {
+  return Object.keys(fields)
+    .filter((name) => AMOUNT.test(name))
+    .map((name) => [name.replace(AMOUNT, ""), fields[name]]);
+}
+
+/** The public amounts in a few words: "fee 0.10 CBU, redeemed 5.00 CBU to Amberfield". */
+export function publicWords(fields, base) {
+  const asset = assetOf(fields, base);
+  const parts = amountsOf(fields)
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${name} ${money(value, asset)}`);
+  if (fields.fiscal_year) parts.unshift(fields.fiscal_year);
+  if (fields.bank) parts.push(sentence(fields.bank));
+  return parts.join(", ") || "no fee";
+}
+
+/** Rows for a list of definitions: [term, value]. */
+export function publicRows(fields, base) {
+  const asset = assetOf(fields, base);
+  const amounts = amountsOf(fields).map(([name, value]) => [
+    sentence(PUBLIC_WORDS[name] ?? name),
+    money(value, asset),
+  ]);
+  const others = Object.entries(fields)
+    .filter(([name, value]) => !NOT_SHOWN.has(name) && !AMOUNT.test(name) && filled(value))
+    .map(([name, value]) => [sentence(PUBLIC_WORDS[name] ?? name), valueWords(name, value, fields)]);
+  return [...amounts, ...others];
+}
+
+function filled(value) {
+  return known(value) && value !== "" && !(Array.isArray(value) && value.length === 0);
+}
+
+function valueWords(name, value, fields) {
+  if (name === "bank") return bankLink(fields.bank_index, sentence(value));
+  if (Array.isArray(value)) return list(value.map(String));
+  if (typeof value === "object") {
+    return list(Object.entries(value).map(([key, item]) => `${sentence(key)} ${integer(item)}`));
+  }
+  return typeof value === "number" ? integer(value) : String(value);
+}

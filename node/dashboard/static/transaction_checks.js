@@ -1,0 +1,56 @@
+// Which checks a transaction passed at which bank, and how long each took.
+
+import { element } from "./components/element.js";
+import { toneBadge } from "./components/state.js";
+import { dataTable } from "./components/table.js";
+import { NOTHING, durationOfMicroseconds, integer, sentence } from "./format.js";
+
+const CHECK_WORDS = {
+  size: "the bytes are not too many",
+  encoding: "the bytes are the one canonical encoding of a transaction",
+  rules: "chain, expiry, fee, accounts and limits",
+  nullifiers: "nothing in it was spent before",
+  points: "every curve point is valid",
+  proofs: "range, spend and issue proofs and signatures hold",
+};
+
+/** A row per bank, a column per check; null if no bank tells of any. */
+export function checksTable(banks) {
+  const names = [];
+  for (const check of banks.flatMap((bank) => bank.checks ?? [])) {
+    if (!names.includes(check.name)) names.push(check.name);
+  }
+  if (names.length === 0) return null;
+  const columns = [
+    { name: "bank", head: "Bank", cell: (row) => row.name, sort: (row) => row.bank },
+    { name: "source", head: "Came from", cell: (row) => sourceWords(row.source, banks) },
+    ...names.map((name) => ({
+      name,
+      head: sentence(name),
+      help: CHECK_WORDS[name],
+      cell: (row) => checkCell(row.checks.find((check) => check.name === name)),
+      sort: (row) => row.checks.find((check) => check.name === name)?.duration_us ?? null,
+    })),
+  ];
+  const rows = banks.filter((bank) => bank.checks?.length);
+  return dataTable({ caption: "Checks of this transaction at each bank", columns, rows }).node;
+}
+
+/** "bank 3" by its name. */
+export function sourceWords(source, banks) {
+  const match = /^bank (\d+)$/.exec(source ?? "");
+  const other = match && banks.find((bank) => bank.bank === Number(match[1]));
+  return other ? other.name : source ?? NOTHING;
+}
+
+function checkCell(check) {
+  if (!check) return element("span", { class: "quiet" }, "not made");
+  const took = durationOfMicroseconds(check.duration_us);
+  const shared = check.batch > 1 ? ` for ${integer(check.batch)}` : "";
+  const badge = toneBadge(check.passed ? "good" : "bad", `${took}${shared}`);
+  badge.prepend(
+    element("span", { class: "visually-hidden" }, check.passed ? "passed in " : "failed in "),
+  );
+  if (check.passed) return badge;
+  return element("span", { class: "row" }, badge, check.message);
+}
