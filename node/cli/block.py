@@ -8,7 +8,7 @@ import click
 
 from node.cli.access import Consortium, nobody_answers
 from node.cli.activity import activity
-from node.cli.explorer import TransactionSummary, read_id, seal_text, utc_time
+from node.cli.explorer import read_id, seal_text, utc_time
 from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_fields, answer_table
@@ -19,6 +19,7 @@ from node.client.errors import LedgerUnavailable, RecordNotFound
 from node.ledger.ballots import ballot_tag
 from node.ledger.types import BankIndex, BlockId, Height
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.transaction_summary import TransactionSummary
 
 TIP = "tip"
 MAX_HEIGHT_DIGITS = 18

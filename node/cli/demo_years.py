@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from node.cli.access import Consortium
 from node.cli.terminal import Meter
-from node.cli.treasury import TreasuryReport, fetch_treasury
+from node.cli.treasury import fetch_treasury
 from node.client import LedgerClient
+from node.client.treasury_report import TreasuryReport
 from node.ledger.effects import TreasuryKind
 from node.ledger.types import BankIndex, Height
 from node.wire.records import SettledYear

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from node.cli.explorer import FEE, REDEEMED, TransactionSummary
 from node.client import SealVerifier
 from node.client.certified_blocks import verify_stored_block
 from node.client.errors import HeaderInvalid, RecordsInvalid
@@ -30,6 +29,7 @@ from node.ledger.treasury import CREATOR_SHARE
 from node.ledger.types import Height
 from node.ledger.voting_record import check_voting_record
 from node.runtime.consortium_directory import short_name
+from node.runtime.transaction_summary import FEE, REDEEMED, TransactionSummary
 from node.wire.records import PublishedBlock, PublishedSetChange, TreasuryMovement
 
 Row = Mapping[str, object]

@@ -9,7 +9,7 @@ import click
 
 from node.cli.access import Consortium, nobody_answers
 from node.cli.activity import activity
-from node.cli.explorer import FEE, REDEEMED, TransactionSummary, read_transaction_id, utc_time
+from node.cli.explorer import read_transaction_id, utc_time
 from node.cli.failure import CommandFailed
 from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_fields, printable
@@ -20,6 +20,7 @@ from node.client.ledger_client import TransactionRecord
 from node.client.verification import SealedPlace
 from node.ledger.types import BankIndex, TransactionId
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.transaction_summary import FEE, REDEEMED, TransactionSummary
 from node.wire.records import TransactionState
 
 MEANINGS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 
 import click
 
@@ -17,70 +16,15 @@ from node.cli.terminal import answer, answer_json
 from node.client import SealVerifier
 from node.client.errors import LedgerUnavailable
 from node.client.money import Money
-from node.client.treasury_books import Equation, TreasuryBooks
-from node.ledger.blocks import Header
-from node.ledger.fiscal_year import fiscal_year, label
-from node.ledger.genesis import Genesis
-from node.ledger.invariants import InvariantBroken, check_conservation
-from node.ledger.state import BankState, LedgerState
+from node.client.treasury_books import TreasuryBooks
+from node.client.treasury_report import TreasuryReport
+from node.ledger.fiscal_year import label
+from node.ledger.state import BankState
 from node.ledger.types import BankIndex, FiscalYear
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.wire.records import SettledYear, TreasuryMovement
+from node.wire.records import TreasuryMovement
 
 _YEAR = re.compile(r"(?:FY)?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class TreasuryReport:
-    """The verified state of one height, with the movements that led to it."""
-
-    genesis: Genesis
-    header: Header
-    state: LedgerState
-    movements: tuple[TreasuryMovement, ...]
-    """Up to that height, in ledger order."""
-    settlements: tuple[SettledYear, ...]
-    """Up to that height, as the bank lists them."""
-    books: TreasuryBooks
-    """The movements added up."""
-    faults: tuple[str, ...]
-    """What does not add up; empty if everything does."""
-
-    @property
-    def money(self) -> Money:
-        """Nothing of the base asset; amounts are made with `of`."""
-        return Money.none_of(self.genesis.base_asset)
-
-    @property
-    def equation(self) -> Equation:
-        """The invariant of BFT-12 18 on the state."""
-        return Equation.of(self.genesis, self.state)
-
-    @property
-    def years(self) -> list[FiscalYear]:
-        """Every year with a movement, a pot, a tally or a settlement, in order."""
-        years = {
-            *self.books.years,
-            *(pot.year for pot in self.state.pots),
-            *(tally.year for tally in self.state.tallies),
-            *(settled.fiscal_year for settled in self.settlements),
-        }
-        return [FiscalYear(year) for year in sorted(years)]
-
-    def settlement(self, year: int) -> SettledYear | None:
-        """How a year was settled, None if it was not."""
-        return next((item for item in self.settlements if item.fiscal_year == year), None)
-
-    def standing(self, year: FiscalYear) -> str:
-        """`open`, `ended`, `settled` or `carried`."""
-        settled = self.settlement(year)
-        if settled is not None:
-            return "settled" if settled.shares else "carried"
-        if year <= self.state.settled_through:
-            return "settled"
-        parameters, begun_ms = self.genesis.parameters, self.genesis.time_ms
-        current = fiscal_year(parameters, begun_ms, self.state.time_ms)
-        return "open" if year >= current else "ended"
 
 
 @click.command()
@@ -155,29 +99,7 @@ async def fetch_treasury(consortium: Consortium, first: BankIndex) -> TreasuryRe
                 raise nobody_answers(consortium) from error
     for row in movements:
         books.add(row)
-    faults = [*books.faults(state), *settlement_faults(books, settlements)]
-    try:
-        check_conservation(genesis, state)
-    except InvariantBroken as error:
-        faults.append(str(error))
-    return TreasuryReport(
-        genesis, header, state, tuple(movements), settlements, books, tuple(faults)
-    )
-
-
-def settlement_faults(books: TreasuryBooks, settlements: tuple[SettledYear, ...]) -> list[str]:
-    """Say in what the listed settlements are not what the movements of their years are."""
-    faults = []
-    for settled in settlements:
-        year, name = books.years[settled.fiscal_year], label(FiscalYear(settled.fiscal_year))
-        paid = {share.bank: share.reward for share in settled.shares if share.reward}
-        if settled.pot != year.pot or settled.carried != year.carried_out:
-            faults.append(f"the settlement of {name} is about another pot than the rows")
-        if paid != dict(year.rewards):
-            faults.append(f"the rewards of {name} are not those of its settlement")
-        if sum(paid.values()) + settled.carried != settled.pot:
-            faults.append(f"the settlement of {name} does not share its pot out exactly")
-    return faults
+    return TreasuryReport.of(genesis, header, state, movements, settlements, books)
 
 
 def _show(report: TreasuryReport, wanted: FiscalYear | None, *, with_rows: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 import click
 
@@ -15,13 +14,11 @@ from node.cli.options import data_option, find_bank, json_option
 from node.cli.table import answer_fields, answer_table
 from node.cli.terminal import answer, answer_json
 from node.client import LedgerClient, SealVerifier
-from node.client.certified_blocks import CertifiedBlock, certified_block
-from node.client.errors import LedgerUnavailable, RecordNotFound, RecordsInvalid
-from node.client.record_check import RecordCheck
-from node.ledger.ballots import Decision, ballot_message, ballot_tag
+from node.client.errors import LedgerUnavailable, RecordNotFound
+from node.client.verified_votes import Votes, decision_of, verified_votes
+from node.ledger.ballots import ballot_tag
 from node.ledger.types import BankIndex, Height
 from node.runtime.consortium_directory import ConsortiumDirectory
-from node.wire.records import BlockVotes, VotingStatus
 
 TIP = "tip"
 MAX_HEIGHT_DIGITS = 18
@@ -34,66 +31,6 @@ regulator, or t of its m officers) can name the author of a ballot, with a proof
 not hide: banks know from their own links who sent them what; a block's leader may choose which ten
 of twelve ballots are recorded; the counts of a very short fiscal year tell much; and evidence of an
 offence shows the signed statements that prove it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Votes:
-    """The votes on one block, verified from the genesis alone."""
-
-    block: CertifiedBlock
-    raws: tuple[bytes, ...]
-    """By increasing tag: as the next block records them, or those of the tip's certificate."""
-    is_recorded: bool
-    """Whether they are agreed; of the tip this bank's own certificate is shown."""
-
-    @property
-    def approved(self) -> int:
-        """Ballots that approve."""
-        return sum(ballot_message(raw).endswith(Decision.APPROVE.value) for raw in self.raws)
-
-    @property
-    def status(self) -> str:
-        return "recorded" if self.is_recorded else "pending"
-
-    def fields(self) -> list[tuple[str, str]]:
-        """Return the lines to print above the table."""
-        header = self.block.header
-        active = self.block.active_set.size
-        rejected = len(self.raws) - self.approved
-        recorded = f"by block {header.height + 1}: all banks agree on them"
-        pending = "pending: the next block records which ballots count; these are the bank's own"
-        return [
-            ("block", f"{header.height}, {header.block_id.hex()}"),
-            ("time", utc_time(header.time_ms)),
-            ("approved", f"{self.approved} of {active} banks approved"),
-            ("rejected", f"{rejected} of {active} banks rejected" if rejected else "none recorded"),
-            ("recorded", recorded if self.is_recorded else pending),
-            ("verified", "every ballot, in the ring of the active banks, from the genesis alone"),
-        ]
-
-    def to_json_object(self) -> dict[str, object]:
-        """Return everything by name."""
-        header = self.block.header
-        return {
-            "height": header.height,
-            "block_id": header.block_id.hex(),
-            "time_ms": header.time_ms,
-            "status": self.status,
-            "approved": self.approved,
-            "rejected": len(self.raws) - self.approved,
-            "active_banks": self.block.active_set.size,
-            "quorum": self.block.active_set.quorum,
-            "verified": True,
-            "votes": [
-                {
-                    "tag": ballot_tag(raw).hex(),
-                    "decision": _decision(raw),
-                    "bank": None,
-                    "ballot": raw.hex(),
-                }
-                for raw in self.raws
-            ],
-        }
 
 
 @click.command()
@@ -121,19 +58,32 @@ def command(
     if as_json:
         answer_json(votes.to_json_object())
         return
-    answer_fields(votes.fields())
+    answer_fields(_fields(votes))
     answer("")
     shown = None if tags else SHOWN_TAG_DIGITS
     answer_table(
         ("tag", "decision", "bank"),
-        [(ballot_tag(raw).hex()[:shown], _decision(raw), "not known") for raw in votes.raws],
+        [(ballot_tag(raw).hex()[:shown], decision_of(raw), "not known") for raw in votes.raws],
     )
     answer("")
     answer(ANONYMITY)
 
 
-def _decision(raw: bytes) -> str:
-    return Decision(ballot_message(raw)[-1:]).name.lower()
+def _fields(votes: Votes) -> list[tuple[str, str]]:
+    """Return the lines to print above the table."""
+    header = votes.block.header
+    active = votes.block.active_set.size
+    rejected = len(votes.raws) - votes.approved
+    recorded = f"by block {header.height + 1}: all banks agree on them"
+    pending = "pending: the next block records which ballots count; these are the bank's own"
+    return [
+        ("block", f"{header.height}, {header.block_id.hex()}"),
+        ("time", utc_time(header.time_ms)),
+        ("approved", f"{votes.approved} of {active} banks approved"),
+        ("rejected", f"{rejected} of {active} banks rejected" if rejected else "none recorded"),
+        ("recorded", recorded if votes.is_recorded else pending),
+        ("verified", "every ballot, in the ring of the active banks, from the genesis alone"),
+    ]
 
 
 async def _fetch(consortium: Consortium, which: str, first: BankIndex) -> Votes:
@@ -141,7 +91,8 @@ async def _fetch(consortium: Consortium, which: str, first: BankIndex) -> Votes:
         tell("reading the votes")
         async with consortium.ledger(first) as ledger:
             try:
-                return await _votes(ledger, consortium, which)
+                height = await _wanted(ledger, which)
+                return await verified_votes(ledger, SealVerifier(consortium.genesis), height)
             except RecordNotFound as error:
                 height = (await ledger.node_status()).height
                 raise CommandFailed(
@@ -150,34 +101,6 @@ async def _fetch(consortium: Consortium, which: str, first: BankIndex) -> Votes:
                 ) from error
             except LedgerUnavailable as error:
                 raise nobody_answers(consortium) from error
-
-
-async def _votes(ledger: LedgerClient, consortium: Consortium, which: str) -> Votes:
-    verifier = SealVerifier(consortium.genesis)
-    height = await _wanted(ledger, which)
-    listed = await ledger.votes(height, include_ballots=True)
-    block = await certified_block(ledger, verifier, height)
-    if listed.status is VotingStatus.PENDING:
-        assert block.certificate is not None, "nobody votes on genesis"
-        return Votes(block, block.certificate.ballots, is_recorded=False)
-    child = await certified_block(ledger, verifier, Height(height + 1))
-    assert child.block is not None, "above genesis every block is there"
-    records = RecordCheck(consortium.genesis, verifier)
-    fault = records.take(block.header, child.block, block.active_set)
-    if fault:
-        raise RecordsInvalid(f"block {height + 1}: {fault}")
-    _require_same(listed, child.block.parent_ballots)
-    return Votes(block, child.block.parent_ballots, is_recorded=True)
-
-
-def _require_same(listed: BlockVotes, raws: tuple[bytes, ...]) -> None:
-    """Raise `RecordsInvalid` if a bank's record is not what the next block holds."""
-    approvals = [ballot_message(raw).endswith(Decision.APPROVE.value) for raw in raws]
-    recorded = [(vote.tag, vote.approve, vote.ballot) for vote in listed.votes]
-    held = [(ballot_tag(raw), yes, raw) for raw, yes in zip(raws, approvals, strict=True)]
-    counts = (sum(approvals), len(raws) - sum(approvals))
-    if recorded != held or (listed.approved, listed.rejected) != counts:
-        raise RecordsInvalid("the bank's voting record is not what the next block holds")
 
 
 async def _wanted(ledger: LedgerClient, which: str) -> Height:
