@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("node.cli.logs", "Read the banks' logs, one or all, or follow them."),
     "top": ("node.cli.top", "Watch the banks live in a terminal."),
     "export": ("node.cli.export", "Write blocks and transactions as JSON lines and Parquet."),
+    "metrics": ("node.cli.metrics", "Show the banks' metrics; list them for Prometheus."),
     "load": ("node.cli.load", "Prove a load beforehand, and run it with Locust."),
     "bench": ("node.cli.bench", "Measure what this machine does."),
     "vectors": ("node.cli.check_vectors", "Check a file of IDX1 vectors."),

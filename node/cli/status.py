@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import click
 from rich.console import Console, Group
@@ -120,7 +121,7 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
     if as_json:
         answer_json(
             {
-                **seen.to_json_object(),
+                **_json_object(consortium, seen),
                 "regulator": None if regulator is None else regulator.to_json_object(),
             }
         )
@@ -130,6 +131,14 @@ def command(directory: ConsortiumDirectory, as_json: bool, watch: bool) -> None:
         _show(seen)
         if regulator is not None:
             answer(regulator.line)
+
+
+def _json_object(consortium: Consortium, seen: Look) -> dict[str, object]:
+    """Return what was seen, and where each bank serves its metrics, None if it does not."""
+    rows = [
+        {**asdict(row), "metrics": consortium.metrics_addresses[row.bank]} for row in seen.rows
+    ]
+    return {**seen.to_json_object(), "banks": rows}
 
 
 def _show(seen: Look) -> None:
@@ -172,7 +181,7 @@ async def _watch(consortium: Consortium, as_json: bool) -> None:
         while True:
             seen = await look(consortium)
             if as_json:
-                answer_json(seen.to_json_object())
+                answer_json(_json_object(consortium, seen))
             else:
                 _show(seen)
             await asyncio.sleep(WATCH_INTERVAL_S)

@@ -354,18 +354,22 @@ async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
     # After a demonstration its summary stays the last thing on standard output.
     quiet = options.demo_payments is not None
     tell, tell_json = (say, _say_json) if quiet else (answer, answer_json)
-    for endpoint, process in zip(supervisor.endpoints, supervisor.banks, strict=True):
+    for endpoint, process, metrics in zip(
+        supervisor.endpoints, supervisor.banks, supervisor.metrics_addresses, strict=True
+    ):
         line = {
             "event": "bank",
             "bank": endpoint.bank,
             "name": short_name(endpoint.bank),
             "address": endpoint.address,
+            "metrics": metrics or None,
             "pid": process.pid,
         }
         if options.as_json:
             tell_json(line)
         else:
-            tell(f"{endpoint.bank:>2}  {process.bank.short_name:<12}{endpoint.address}")
+            where = f"  metrics http://{metrics}/metrics" if metrics else ""
+            tell(f"{endpoint.bank:>2}  {process.bank.short_name:<12}{endpoint.address}{where}")
     say("Ctrl-C stops everything; `consortium status` shows it from another terminal")
     lines: AsyncGenerator[BlockLine, None] = stream_block_lines(
         options.directory, supervisor.endpoints

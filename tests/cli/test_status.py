@@ -157,6 +157,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
     answer = json.loads(result.stdout)
     assert answer["chain_id"] == directory.genesis().chain_id.hex()
     assert [bank["state"] for bank in answer["banks"]] == ["no answer"] * 4
+    assert [bank["metrics"] for bank in answer["banks"]] == [None] * 4
     assert answer["quorum"]["margin"] == -4
     assert result.stderr == (
         f"Error: no bank of {directory.root} answers.\n"
