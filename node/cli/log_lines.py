@@ -10,8 +10,9 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -25,7 +26,16 @@ ROTATED_SUFFIX = ".1"
 """Of the older log that was put aside when the node started."""
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-_COLOURS = {"debug": "bright_black", "warning": "yellow", "error": "red", "critical": "red"}
+TRACE_LEVEL = "memory"
+"""Of lines that no log holds: what a bank remembers of a transaction."""
+_COLOURS = {
+    "debug": "bright_black",
+    TRACE_LEVEL: "cyan",
+    "warning": "yellow",
+    "error": "red",
+    "critical": "red",
+}
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHOWN_FIRST = frozenset({"time", "level", "bank", "logger", "event", "traceback"})
 
 
@@ -67,12 +77,14 @@ class LogLine:
         """Return the line as it was written, or as an event if it was no JSON."""
         return self.raw if self.level else json.dumps({"bank": self.bank, "event": self.event})
 
-    def render(self, bank_width: int) -> str:
+    def render(self, bank_width: int, bank_colour: str | None = None) -> str:
         """Return the line for people, in colours that a pipe does not get."""
         time = printable(self.time[:23].replace("T", " "))
         level = printable(self.level).ljust(7)
         values = " ".join(f"{printable(key)}={_value(item)}" for key, item in self.fields.items())
-        head = f"{time:23}  {self.bank.ljust(bank_width)}  "
+        bank = self.bank.ljust(bank_width)
+        named = click.style(bank, fg=bank_colour) if bank_colour else bank
+        head = f"{time:23}  {named}  "
         colour = _COLOURS.get(self.level)
         text = (
             head
@@ -171,14 +183,29 @@ class LogFile:
         return line
 
 
+def merged(*lists: Iterable[LogLine]) -> list[LogLine]:
+    """Merge lists that are in order of time each."""
+    return list(heapq.merge(*lists, key=lambda line: line.time))
+
+
 def last_lines(files: Sequence[LogFile], wanted: LogFilter, count: int) -> list[LogLine]:
     """Return the newest `count` wanted lines of all these logs, merged by time."""
     newest = [deque(filter(wanted.wants, file.lines()), maxlen=count) for file in files]
-    merged = heapq.merge(*newest, key=lambda line: line.time)
-    return list(deque(merged, maxlen=count))
+    return list(deque(merged(*newest), maxlen=count))
 
 
 def lines_since(files: Sequence[LogFile], wanted: LogFilter) -> list[LogLine]:
     """Return the wanted lines that were written since the last call, merged by time."""
-    found = [list(filter(wanted.wants, file.new_lines())) for file in files]
-    return list(heapq.merge(*found, key=lambda line: line.time))
+    return merged(*[list(filter(wanted.wants, file.new_lines())) for file in files])
+
+
+def transactions_named(files: Sequence[LogFile], beginning: str) -> set[str]:
+    """Return the whole ids with this beginning that these logs name, read from their start."""
+    wanted = LogFilter(transaction=beginning)
+    named = {
+        str(line.fields.get("transaction", ""))
+        for file in files
+        for line in LogFile(file.bank, file.path).lines()
+        if wanted.wants(line)
+    }
+    return {identity for identity in named if _ID.fullmatch(identity)}

@@ -71,6 +71,8 @@ class ServedConsortium:
     banks: list[SmallBank]
     loop: LoopThread
     servers: list[NodeServer] = field(default_factory=list)
+    operators: list[OperatorDouble] = field(default_factory=list)
+    """What answers each bank's operators."""
 
     def run(self, *arguments: str, text: str | None = None) -> Result:
         """Run `consortium ARGUMENTS` on this directory."""
@@ -124,6 +126,9 @@ class Authority:
     def create(root: Path, consortium: str) -> Authority:
         authority, now = CertificateAuthority.create(consortium, utc_now()), utc_now()
         authority.save(root)
+        operator = Identity(consortium, Role.OPERATOR, "operator")
+        (root / "operator").mkdir()
+        TlsFiles(root / "operator").write(authority.issue(operator, now))
         for bank in range(BANKS):
             for kind, identity in (
                 ("bank", Identity.of_bank(consortium, bank)),
@@ -161,9 +166,12 @@ def served_consortium(
     consortium = ServedConsortium(directory, ledger, banks, loop)
     try:
         for bank in banks:
-            server = loop.run(_serve(bank, authority, consortium_slug(genesis.name)))
+            operator = OperatorDouble()
+            consortium.operators.append(operator)
+            server = loop.run(_serve(bank, operator, authority, consortium_slug(genesis.name)))
             consortium.servers.append(server)
         directory.wallets.mkdir(parents=True, mode=0o700)
+        directory.operator.symlink_to(authority.root / "operator")
         directory.genesis_file.write_text(json.dumps(genesis.to_json_object()))
         for bank, server in enumerate(consortium.servers):
             _write_bank(directory, bank, f"127.0.0.1:{server.port}")
@@ -176,9 +184,11 @@ def served_consortium(
         loop.stop()
 
 
-def _serve(bank: SmallBank, authority: Authority, consortium: str) -> Awaitable[NodeServer]:
+def _serve(
+    bank: SmallBank, operator: OperatorDouble, authority: Authority, consortium: str
+) -> Awaitable[NodeServer]:
     return serve(
-        Backends(bank, PeerDouble(), OperatorDouble()),
+        Backends(bank, PeerDouble(), operator),
         TlsFiles(authority.root / f"bank-{bank.index}"),
         "127.0.0.1:0",
         Admittance(consortium),
