@@ -18,6 +18,7 @@
 //   setTitle(text)            "Block 42": the tab says "Block 42 · Consortium"
 //   announce(text)            says it to screen readers, politely; for what changed by itself
 //   reconnect()               opens the event stream anew (after login and logout)
+//   renewSession()            asks whose session this is
 //
 // `update(change)` is called after each change of the store, change being "hello", "overview",
 // "block", "sample", "connection" or "session". `destroy()` is called when the page is left: end
@@ -32,7 +33,7 @@ import { fetchJson, postJson } from "./api.js";
 import { element, fill, setText } from "./components/element.js";
 import { failureNotice } from "./components/notice.js";
 import { LiveStream, emptyStore } from "./live.js";
-import { drawShell, startShell } from "./shell.js";
+import { drawShell, learnSession, startShell } from "./shell.js";
 
 const ROUTES = [
   { path: /^\/$/, section: "overview", module: "./overview.js" },
@@ -59,6 +60,7 @@ export const shell = {
   navigate,
   announce: (text) => setText(announcer, text),
   reconnect: () => stream.open(),
+  renewSession: () => learnSession(store, changed),
   setTitle: (text) => {
     document.title = text ? `${text} · Consortium` : "Consortium";
   },
@@ -79,11 +81,11 @@ async function show({ focus }) {
   const path = location.pathname;
   shown = { page: {}, leave, path };
   const { route, parameters } = match(path);
-  drawShell(store, { section: route.section });
+  drawShell(store, { section: route.section, page: pageName(route) });
   try {
     const module = await import(route.module);
     if (leave.signal.aborted) return;
-    const root = element("div", { class: "page", data: { page: route.section } });
+    const root = element("div", { class: "page", data: { page: pageName(route) } });
     const query = new URLSearchParams(location.search);
     const ask = (address) => fetchJson(address, leave.signal);
     const context = { ...shell, parameters, query, signal: leave.signal, fetchJson: ask };
@@ -94,6 +96,11 @@ async function show({ focus }) {
     console.error(failure);
   }
   if (focus && !leave.signal.aborted) focusHeading();
+}
+
+/** "./bank.js" -> "bank". */
+function pageName({ module }) {
+  return module.slice(2, -3);
 }
 
 function leaveShown() {

@@ -40,9 +40,9 @@ export async function learnSession(store, changed) {
   }
 }
 
-/** Draw what depends on the store; `section` when another page is shown. */
-export function drawShell(store, { section, change }) {
-  if (section !== undefined) drawMenu(section);
+/** Draw what depends on the store; `section` and `page` when another page is shown. */
+export function drawShell(store, { section, page, change }) {
+  if (section !== undefined) drawMenu(section, page);
   if (change === "connection" || change === undefined) drawConnection(store);
   if (change !== "sample" && change !== "block") {
     drawStatusLine(store);
@@ -64,8 +64,8 @@ export function newsOf(store) {
   return words.join(". ");
 }
 
-function drawMenu(section) {
-  document.body.dataset.section = section;
+function drawMenu(section, page) {
+  document.body.dataset.page = page;
   for (const anchor of document.querySelectorAll(".menu a")) {
     const here = anchor.dataset.section === section;
     setAttribute(anchor, "aria-current", here ? "page" : null);

@@ -1,0 +1,150 @@
+// One bank: what it says of itself, what others see of it, its money and its offences.
+
+import { bankParts } from "./bank_parts.js";
+import { bankTables } from "./bank_tables.js";
+import { element, fill, link, patch } from "./components/element.js";
+import { emptyNotice, failureNotice, loadingNotice } from "./components/notice.js";
+import { stateBadge, stateOf, toneBadge } from "./components/state.js";
+import { age, bytes, integer, money } from "./format.js";
+
+const ASK_EVERY_MS = 3_000;
+const HEALTHY = new Set(["up", "voting", "observer"]);
+
+export function render(root, context) {
+  const index = Number(context.parameters.index);
+  if (!/^\d{1,4}$/.test(context.parameters.index)) {
+    context.setTitle("No such bank");
+    fill(root, element("h1", {}, "No such bank"), emptyNotice("Banks have numbers from 0."));
+    return {};
+  }
+  const page = { context, index, answer: null, failure: null, toldMs: null };
+  const places = {
+    head: element("div", { class: "page-head" }),
+    condition: element("div", { class: "bank-condition" }),
+    figures: element("dl", { class: "figures" }),
+    news: element("p", { class: "quiet small" }),
+    parts: element("div", { class: "columns" }, loadingNotice("Asking the bank")),
+  };
+  const tables = bankTables(context);
+  fill(root, Object.values(places), tables.node);
+  const draw = () => {
+    drawHead(places, page);
+    if (page.answer) {
+      patch(places.parts, bankParts(page.answer, context.store));
+      tables.update(page.answer);
+    } else if (page.failure) {
+      fill(places.parts, failureNotice(page.failure));
+    }
+  };
+  const stop = askAgainAndAgain(page, draw);
+  draw();
+  const update = (change) => {
+    if (change === "overview" || change === "hello" || change === "session") draw();
+  };
+  return { update, destroy: stop };
+}
+
+/** The bank's own report comes more rarely than the overview: asking it costs it something. */
+function askAgainAndAgain(page, draw) {
+  let timer = null;
+  const ask = async () => {
+    try {
+      page.answer = await page.context.fetchJson(`/api/banks/${page.index}`);
+      page.failure = null;
+      page.toldMs = Date.now();
+    } catch (failure) {
+      if (failure.name === "AbortError") return;
+      page.failure = failure;
+    }
+    draw();
+    const lasting = page.failure?.status === 404;
+    if (!lasting) timer = setTimeout(ask, ASK_EVERY_MS);
+  };
+  ask();
+  return () => clearTimeout(timer);
+}
+
+/** The newest row: of the stream, or of the bank's answer before the stream has begun. */
+function rowOf({ context, index, answer }) {
+  const rows = context.store.overview?.banks;
+  return rows?.find((row) => row.bank === index) ?? answer ?? null;
+}
+
+function drawHead(places, page) {
+  const { context, index } = page;
+  const row = rowOf(page);
+  const banks = context.store.hello?.banks ?? [];
+  const name = row?.name ?? banks[index]?.name ?? `bank ${index}`;
+  context.setTitle(name);
+  const sector = row?.kind ? `${row.kind} sector` : null;
+  const about = [`bank ${index}`, sector, row?.address].filter(Boolean).join(" · ");
+  patch(
+    places.head,
+    element("h1", { tabindex: -1 }, name),
+    row && stateBadge(row.state),
+    row?.suspicion && toneBadge("bad", "suspect"),
+    row && context.store.overview?.leader === index && toneBadge("neutral", "leads now"),
+    element("span", { class: "quiet" }, about),
+    neighbours(index, banks),
+  );
+  patch(places.condition, row ? conditions(row) : []);
+  patch(places.figures, row ? figures(row, page, context.store) : []);
+  patch(places.news, news(page));
+}
+
+function neighbours(index, banks) {
+  if (banks.length < 2) return null;
+  const one = (other, words) => link(`/banks/${other}`, `${words} ${banks[other].name}`);
+  return element(
+    "nav",
+    { class: "neighbours", "aria-label": "Other banks" },
+    one((index + banks.length - 1) % banks.length, "←"),
+    " ",
+    one((index + 1) % banks.length, "→"),
+  );
+}
+
+/** Why it does not vote, why it is suspected, what was broken on purpose. */
+function conditions(row) {
+  const notice = (tone, head, words) =>
+    element(
+      "div",
+      { class: "notice", data: { tone } },
+      element("p", { class: "notice-head" }, head),
+      words && element("p", {}, words),
+    );
+  const found = [];
+  if (!HEALTHY.has(row.state)) {
+    const { tone, meaning } = stateOf(row.state);
+    found.push(notice(tone, `It does not vote: ${row.reason || meaning}`, ""));
+  }
+  if (row.suspicion) found.push(notice("bad", "It may be lying", row.suspicion));
+  if (row.faults?.length) {
+    found.push(notice("warn", "Broken on purpose", row.faults.join("; ")));
+  }
+  return found;
+}
+
+function figures(row, { answer }, { hello }) {
+  const figure = (name, words) =>
+    element("div", { class: "figure" }, element("dt", {}, name), element("dd", {}, words));
+  const others = hello ? ` of ${hello.bank_count - 1}` : "";
+  const links = element("span", {}, integer(row.peers_linked));
+  links.append(element("span", { class: "unit" }, others));
+  return [
+    figure("Height", integer(row.height)),
+    figure("Blocks behind", integer(row.lag)),
+    figure("Links", links),
+    figure("Last seal", age(row.last_seal_age_ms)),
+    figure("Waiting", integer(row.mempool)),
+    figure("Database", bytes(row.database_bytes)),
+    figure("Stake", money(answer?.stake, hello?.asset)),
+  ];
+}
+
+/** How old what stands below is, when the bank tells nothing new. */
+function news({ answer, failure, toldMs }) {
+  if (!answer) return "\u00a0";
+  if (failure) return `${failure.message}; below is what was told ${age(Date.now() - toldMs)}.`;
+  return answer.report ? "\u00a0" : "The bank tells nothing; below is what others know of it.";
+}
