@@ -37,12 +37,14 @@ export class LiveStream {
     this.changed = changed;
     this.source = null;
     this.failures = 0;
+    this.opened = 0; // how often
     this.timer = null;
     this.watch = null;
   }
 
   open() {
     this.close();
+    this.opened += 1;
     this.source = new EventSource("/api/events");
     for (const kind of Object.keys(READERS)) {
       this.source.addEventListener(kind, (event) => this.receive(kind, event));
@@ -68,11 +70,13 @@ export class LiveStream {
 
   async fail() {
     this.close();
+    const failed = this.opened;
     const waitMs = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
     this.failures += 1;
     this.store.retryAtMs = Date.now() + waitMs;
-    this.connection((await loginWanted()) ? "refused" : "lost");
-    clearTimeout(this.timer);
+    const state = (await loginWanted()) ? "refused" : "lost";
+    if (failed !== this.opened) return; // somebody opened it anew meanwhile
+    this.connection(state);
     this.timer = setTimeout(() => this.open(), waitMs);
   }
 
