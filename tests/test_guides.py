@@ -140,7 +140,8 @@ consortium nothing
 
 
 @pytest.mark.parametrize(
-    "words", [["nothing"], ["status", "--wach"], ["pay", "alice"], ["up", "--banks", "3"], ["fault"]]
+    "words",
+    [["nothing"], ["status", "--wach"], ["pay", "alice"], ["up", "--banks", "3"], ["fault"]],
 )
 def test_a_line_that_is_not_understood_is_found(words: list[str]) -> None:
     with pytest.raises(click.UsageError):
