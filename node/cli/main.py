@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tx": ("node.cli.transaction", "Show where a transaction stands, and what is public."),
     "block": ("node.cli.block", "Show a block, how it was sealed and what is in it."),
     "votes": ("node.cli.votes", "Show how many banks approved a block, and not which."),
+    "round": ("node.cli.round", "Show when each bank took each step of deciding a height."),
+    "trace": ("node.cli.trace", "Show what every bank checked of a transaction, and when."),
     "proof": ("node.cli.proof", "Prove that a transaction is sealed; verify a proof offline."),
     "evidence": ("node.cli.evidence", "Show who is accused of what, verified here."),
     "treasury": ("node.cli.treasury", "Show stakes, fees, pots, rewards, and that they add up."),

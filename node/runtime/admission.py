@@ -14,11 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from crypto.transaction import transaction_id as compute_transaction_id
 from node.ledger.proofs import VerifiedTransaction
 from node.ledger.rejection import Reason, Rejection
-from node.ledger.types import TransactionId
+from node.ledger.types import BankIndex, TransactionId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
+from node.runtime.observation import Observation
 from node.runtime.verification_lanes import Pending, VerificationLanes
 from node.runtime.verification_workers import Verification
 
@@ -70,6 +72,7 @@ class Admission:
         clock: Clock,
         on_blame: Callable[[str, Rejection], None],
         blocks_are_full: Callable[[], bool] = lambda: False,
+        observation: Observation | None = None,
     ) -> None:
         """`verification` belongs to this admission from now on, and ends with it.
 
@@ -80,6 +83,7 @@ class Admission:
         self._clock = clock
         self._on_blame = on_blame
         self._blocks_are_full = blocks_are_full
+        self._observation = observation or Observation(BankIndex(0))
         self._lanes = VerificationLanes()
         self._pending: dict[bytes, Pending] = {}
         """Until the verdict, by canonical bytes."""
@@ -259,8 +263,21 @@ class Admission:
             self._settle(pending, verdict)
 
     async def _judge(self, raws: Sequence[bytes]) -> tuple[VerifiedTransaction | Rejection, ...]:
+        begun_ns = self._observation.begin()
         view = await self._chain.admission_view(raws)
-        return await self._verification.verify(raws, view)
+        looked_up_ns = self._observation.begin()
+        judgement = await self._verification.verify(raws, view)
+        identities = [
+            TransactionId(compute_transaction_id(raw))
+            if isinstance(verdict, Rejection)
+            else verdict.transaction_id
+            for raw, verdict in zip(raws, judgement.verdicts, strict=True)
+        ]
+        accepted = [not isinstance(verdict, Rejection) for verdict in judgement.verdicts]
+        self._observation.batch_verified(
+            identities, accepted, judgement.times, begun_ns, looked_up_ns
+        )
+        return judgement.verdicts
 
     def _settle(self, pending: Pending, verdict: VerifiedTransaction | Rejection) -> None:
         self._pending.pop(pending.raw, None)

@@ -29,6 +29,7 @@ from node.ledger.blocks import Block
 from node.ledger.types import BankIndex, Height, TransactionId
 from node.runtime.admission import Admission
 from node.runtime.chain import Chain
+from node.runtime.observation import Observation
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,16 @@ class CatchUp:
     To the transaction pool it is where bodies are stored: those on disk, and those fetched ahead.
     """
 
-    def __init__(self, chain: Chain, admission: Admission, stored: Bodies, peers: Peers) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        admission: Admission,
+        stored: Bodies,
+        peers: Peers,
+        observation: Observation | None = None,
+    ) -> None:
         self._chain = chain
+        self._observation = observation or Observation(BankIndex(0))
         self._admission = admission
         self._stored = stored
         self._peers = peers
@@ -131,6 +140,7 @@ class CatchUp:
             for raw in await self._peers.fetch_transactions(source, list(wanted)):
                 identity = TransactionId(transaction_id(raw))
                 if identity in wanted and self._size_bytes + len(raw) <= PREFETCHED_BYTES:
+                    self._observation.received(identity, len(raw), f"bank/{source}")
                     self._bodies[identity] = (wanted[identity], raw)
                     self._size_bytes += len(raw)
                     raws.append(raw)

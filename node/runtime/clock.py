@@ -35,6 +35,5 @@ def unix_us() -> int:
     return time.time_ns() // 1_000
 
 
-def running_ns() -> int:
-    """Return nanoseconds that never run backwards, for durations of one process."""
-    return time.perf_counter_ns()
+running_ns = time.perf_counter_ns
+"""Nanoseconds that never run backwards, for durations within one process."""

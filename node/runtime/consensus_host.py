@@ -53,6 +53,7 @@ from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.evidence_examiner import EvidenceExaminer
 from node.runtime.guard_file import GuardFile, SignaturePoint
+from node.runtime.observation import Observation
 from node.runtime.transaction_pool import BlockBodies, BodiesUnavailable, TransactionPool
 from node.storage.database import Database
 from node.storage.errors import BeforeSnapshot
@@ -91,6 +92,7 @@ class ConsensusHost:
         links: ConsensusLinks,
         clock: Clock,
         on_applied: Callable[[Block], None],
+        observation: Observation | None = None,
     ) -> None:
         self._bank = bank
         self._chain = chain
@@ -101,6 +103,7 @@ class ConsensusHost:
         self._links = links
         self._clock = clock
         self._on_applied = on_applied
+        self._observation = observation or Observation(bank)
         self._last_applied_s = clock.monotonic_s()
         self._approved: set[BlockId] = set()
         """Blocks of this height that this bank found valid."""
@@ -179,6 +182,13 @@ class ConsensusHost:
         return BlockBuilt(effect.height, effect.view, built.block)
 
     async def validate(self, effect: Validate) -> Validated:
+        begun_ns = self._observation.begin()
+        answer = await self._validate(effect)
+        if not isinstance(answer.verdict, BodyUnusable):
+            self._observation.validated(effect.block, begun_ns)
+        return answer
+
+    async def _validate(self, effect: Validate) -> Validated:
         block = effect.block
         try:
             bodies = await self._bodies(block, effect.source)
@@ -202,9 +212,11 @@ class ConsensusHost:
             return Validated(effect.ticket, await self._disproven(block, bodies.raws, rejection))
         self._approved.add(block.block_id)
         self._pool.mark_proposed(block)
+        self._observation.proposed(block)
         return Validated(effect.ticket, Approved())
 
     async def apply(self, effect: Apply) -> BlockApplied | ApplyFailed:
+        begun_ns = self._observation.begin()
         block = effect.block
         try:
             bodies = await self._bodies(block, effect.source)
@@ -224,6 +236,7 @@ class ConsensusHost:
         self._approved.clear()
         self._last_applied_s = self._clock.monotonic_s()
         remaining = self._pool.applied(block, transactions, transition)
+        self._observation.applied(block, effect.seal.view, begun_ns)
         self._on_applied(block)
         self._tell(transition)
         return BlockApplied(

@@ -30,8 +30,11 @@ from node.consensus.effects import (
     VerifyBallots,
 )
 from node.consensus.events import Event, MessageReceived, TimerFired, TimerKind
-from node.consensus.messages import Message
+from node.consensus.messages import Message, Proposal, QuorumCertificate
+from node.consensus.status import ConsensusStatus
+from node.ledger.types import BankIndex
 from node.runtime.event_queue import EventQueue
+from node.runtime.observation import Observation
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ class Core(Protocol):
 
     def handle(self, event: Event) -> list[Effect]: ...
 
+    def status(self) -> ConsensusStatus: ...
+
 
 class ConsensusDriver:
     """Runs one core until cancelled or until an effect fails.
@@ -79,9 +84,10 @@ class ConsensusDriver:
     `run`, and the node stops and says why.
     """
 
-    def __init__(self, core: Core, host: Host) -> None:
+    def __init__(self, core: Core, host: Host, observation: Observation | None = None) -> None:
         self._core = core
         self._host = host
+        self._observation = observation or Observation(BankIndex(0))
         self._events = EventQueue()
         self._timers: dict[TimerKind, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,6 +105,8 @@ class ConsensusDriver:
 
     async def post_message(self, event: MessageReceived) -> None:
         """Queue a peer's message once its share of the queue has room; drop it after the end."""
+        if type(event.message) is Proposal:
+            self._observation.proposal_arrived(event.message)
         await self._events.put_message(event)
 
     def end(self) -> None:
@@ -134,16 +142,30 @@ class ConsensusDriver:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _handle(self, event: Event) -> None:
-        await self._execute(self._core.handle(event))
+        effects = self._core.handle(event)
+        if isinstance(event, MessageReceived) and type(event.message) is QuorumCertificate:
+            self._observe_certificate(event.message)
+        await self._execute(effects)
+
+    def _observe_certificate(self, certificate: QuorumCertificate) -> None:
+        """Take note of a certificate that came, if the core found it good."""
+        height, view = certificate.height, certificate.view
+        if self._observation.knows_certificate(height, view):
+            return
+        status = self._core.status()
+        if (status.height, status.highest_view) == (height, view):
+            self._observation.certificate_verified(height, view)
 
     async def _execute(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Persist():
                     await self._host.persist(effect)
+                    self._observation.persisted(effect)
                 case Send():
                     self._host.send(effect)
                 case Broadcast():
+                    self._observation.broadcast(effect.message)
                     self._host.broadcast(effect.message)
                 case SetTimer():
                     self._set_timer(effect)
@@ -154,6 +176,7 @@ class ConsensusDriver:
                 case Validate():
                     self._spawn(self._host.validate, effect)
                 case Apply():
+                    self._observation.sealed(effect.seal.height, effect.seal.view)
                     self._spawn(self._host.apply, effect)
                 case ExamineEvidence():
                     self._spawn(self._host.examine, effect)

@@ -23,7 +23,7 @@ from node.ledger.block_validity import next_bin_due_ms
 from node.ledger.blocks import Block
 from node.ledger.genesis import Genesis
 from node.ledger.rejection import Rejection
-from node.ledger.types import BankIndex, Height
+from node.ledger.types import BankIndex, Height, View
 from node.rpc.credentials import TlsFiles
 from node.rpc.gate import Admittance
 from node.rpc.server import Backends, NodeServer, serve
@@ -51,6 +51,7 @@ from node.runtime.integrity import Integrity, check_record, run_unless_damaged
 from node.runtime.integrity_scrubber import IntegrityScrubber
 from node.runtime.ledger_backend import LedgerBackend
 from node.runtime.mempool import Mempool, MempoolLimits
+from node.runtime.observation import Observation
 from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
@@ -70,6 +71,8 @@ logger = logging.getLogger(__name__)
 
 REGOSSIP_S = 2.0
 """Own transactions that wait this long are told to the other banks again."""
+OBSERVED_AHEAD = 4
+"""Heights above the tip whose proposals are observed: others may be ahead by some."""
 PARENT_CHECK_S = 0.5
 STOP_GRACE_S = 0.5
 
@@ -122,6 +125,7 @@ class Node:
         self._incoming = IncomingLinks([bank.index for bank in genesis.banks])
         self._feed = BlockFeed(chain.height)
         self._tracker = TransactionTracker()
+        self._observation = Observation(config.bank, self._leader_of)
         self._core = Consensus(
             config.bank,
             tuple([bank.index for bank in genesis.banks]),
@@ -142,9 +146,16 @@ class Node:
         )
         verification = make_verification(pool, cpu)
         self._admission = Admission(
-            chain, verification, self._clock, self._on_blame, lambda: self._pool.fills_blocks
+            chain,
+            verification,
+            self._clock,
+            self._on_blame,
+            lambda: self._pool.fills_blocks,
+            self._observation,
         )
-        self._catch_up = CatchUp(chain, self._admission, database, self._network)
+        self._catch_up = CatchUp(
+            chain, self._admission, database, self._network, self._observation
+        )
         self._pool = self._make_pool()
         self._examiner = EvidenceExaminer(chain, Ed25519Verifier())
         self._host = ConsensusHost(
@@ -157,11 +168,12 @@ class Node:
             self._network,
             self._clock,
             self._on_applied,
+            self._observation,
         )
         cpu.measure_calls(self._host, CpuCategory.CONSENSUS)
         cpu.measure_calls(self._pool, CpuCategory.OTHER, ("submit", "take_gossip"))
         integrity.on_alarm(self._host.halt)
-        self._driver = ConsensusDriver(self._core, self._host)
+        self._driver = ConsensusDriver(self._core, self._host, self._observation)
         self._peer_backend = self._make_peer_backend()
         self._faults = FaultInjection(
             [peer.bank for peer in config.peers],
@@ -182,6 +194,7 @@ class Node:
             self._catch_up,
             self._clock,
             self._on_available,
+            self._observation,
         )
 
     def _make_peer_backend(self) -> PeerBackend:
@@ -229,7 +242,14 @@ class Node:
             self._begin_stop,
             self._cpu,
             self._traffic,
+            self._observation,
         )
+
+    def _leader_of(self, height: Height, view: View) -> BankIndex | None:
+        """Return who leads a view of one of the next heights; None of any other."""
+        if not 0 < height - self._chain.height <= OBSERVED_AHEAD:
+            return None
+        return self._chain.active_set.leader(height, view)
 
     def _unready_reason(self) -> str | None:
         if self._stopping.is_set():

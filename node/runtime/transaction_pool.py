@@ -26,6 +26,7 @@ from node.runtime.admission import Admission
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
 from node.runtime.mempool import Mempool
+from node.runtime.observation import Observation
 from node.runtime.recent_blocks import VerdictTooOld
 from node.runtime.transaction_tracker import TransactionTracker
 from node.wire.records import Position
@@ -125,6 +126,7 @@ class TransactionPool:
         stored: StoredBodies,
         clock: Clock,
         on_available: Callable[[int], None],
+        observation: Observation | None = None,
     ) -> None:
         self._chain = chain
         self._admission = admission
@@ -134,6 +136,7 @@ class TransactionPool:
         self._stored = stored
         self._clock = clock
         self._on_available = on_available
+        self._observation = observation or Observation(BankIndex(0))
         self._proposed: set[TransactionId] = set()
         """Transactions of the blocks that were voted on at this height."""
         self._not_yet: OrderedDict[bytes, str] = OrderedDict()
@@ -161,6 +164,7 @@ class TransactionPool:
         if waiting is not None:
             return waiting
         self._mempool.require_room(source, len(raw))
+        self._observation.received(transaction_id, len(raw))
         self._tracker.pending(transaction_id)
         try:
             verified = await self._verify_unconsumed(raw, source)
@@ -171,6 +175,7 @@ class TransactionPool:
         self._on_available(len(self._mempool))
         self._own[transaction_id] = _Own(self._clock.monotonic_s())
         self._peers.gossip(raw)
+        self._observation.gossiped(transaction_id)
         logger.info(
             "admitted",
             extra={"transaction": transaction_id.hex(), "source": source, "bytes": len(raw)},
@@ -189,6 +194,7 @@ class TransactionPool:
             transaction_id = TransactionId(compute_transaction_id(raw))
             if self._is_settled_here(transaction_id):
                 continue
+            self._observation.received(transaction_id, len(raw), source)
             try:
                 waiting.append((transaction_id, raw, self._admission.ticket(raw, source)))
             except Rejection as rejection:
@@ -222,7 +228,7 @@ class TransactionPool:
         self, raw: bytes, source: str, verified: VerifiedTransaction, as_of: Height
     ) -> None:
         try:
-            self._chain.recent.require_unconsumed(verified, as_of)
+            self._require_unconsumed(verified, as_of)
         except VerdictTooOld:
             verified = await self._verify_unconsumed(raw, source)
         self._add(verified, source)
@@ -249,20 +255,33 @@ class TransactionPool:
             as_of = self._chain.height
             verified = await self._admission.verify(raw, source)
             try:
-                self._chain.recent.require_unconsumed(verified, as_of)
+                self._require_unconsumed(verified, as_of)
             except VerdictTooOld:
                 continue
             return verified
 
+    def _require_unconsumed(self, verified: VerifiedTransaction, as_of: Height) -> None:
+        begun_ns = self._observation.begin()
+        try:
+            self._chain.recent.require_unconsumed(verified, as_of)
+        finally:
+            self._observation.compared(verified.transaction_id, begun_ns)
+
     def _add(self, verified: VerifiedTransaction, source: str) -> None:
         """Let a verified transaction wait for a block; raises `Rejection`."""
-        if not verified.nullifiers:
-            self._require_executable(verified)
-        self._mempool.add(verified, source)
+        begun_ns = self._observation.begin()
+        try:
+            if not verified.nullifiers:
+                self._require_executable(verified)
+            self._mempool.add(verified, source)
+        finally:
+            self._observation.compared(verified.transaction_id, begun_ns)
         self._tracker.admitted(verified.transaction_id)
+        self._observation.admitted(verified.transaction_id)
 
     def _record_refusal(self, transaction_id: TransactionId, rejection: Rejection) -> None:
         """Remember a verdict; what says nothing about the bytes is no verdict."""
+        self._observation.refused(transaction_id, rejection)
         no_verdict = (Reason.MEMPOOL_FULL, Reason.DUPLICATE_TRANSACTION)
         if rejection.reason in no_verdict or rejection.reason.is_not_yet:
             self._tracker.forget(transaction_id)
@@ -340,6 +359,8 @@ class TransactionPool:
             for raw in raws
             if (identity := TransactionId(compute_transaction_id(raw))) in named
         }
+        for identity, raw in wanted.items():
+            self._observation.received(identity, len(raw), source)
         answers = await asyncio.gather(
             *(self._admission.verify_named(raw, source) for raw in wanted.values()),
             return_exceptions=True,

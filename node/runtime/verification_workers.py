@@ -40,6 +40,7 @@ from node.ledger.proofs import (
 from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState
 from node.runtime.cpu_account import CpuAccount, CpuCategory
+from node.runtime.observation.check_times import BatchTimes, Stopwatch
 
 PARENT_CHECK_S = 2.0
 NICENESS = 10
@@ -48,13 +49,21 @@ NICENESS = 10
 Verdicts = tuple[VerifiedTransaction | Rejection, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What verification says of a batch, and how long it took where it was done."""
+
+    verdicts: Verdicts
+    times: BatchTimes
+
+
 class Verification(Protocol):
     """Verifies batches off the event loop."""
 
     at_once: int
     """Batches that gain from being verified at the same time."""
 
-    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Judgement:
         """Return what `verify_transactions` says of these bytes."""
         ...
 
@@ -73,14 +82,23 @@ class ThreadVerification:
         self._threads = threads
         self._random_bytes = random_bytes
 
-    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Judgement:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, verify_transactions, raws, view, self._random_bytes
+            self._threads, timed_verification, raws, view, self._random_bytes
         )
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def timed_verification(
+    raws: Sequence[bytes], view: AdmissionView, random_bytes: RandomBytes
+) -> Judgement:
+    """Call `verify_transactions` with a stopwatch."""
+    watch = Stopwatch()
+    verdicts = verify_transactions(raws, view, random_bytes, watch.begin)
+    return Judgement(verdicts, watch.stop())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +149,7 @@ class _Task:
 class _Answer:
     refusals: tuple[tuple[str, str] | None, ...]
     """Reason and message of what is refused, in the order of the batch."""
+    times: BatchTimes
     cpu_ns: int
 
 
@@ -149,7 +168,7 @@ class ProcessVerification:
         self._pool = pool.executor
         self._charge_ns = charge_ns
 
-    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Verdicts:
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Judgement:
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._pool, _judge, _Task.of(raws, view))
         self._charge_ns(answer.cpu_ns)
@@ -157,7 +176,7 @@ class ProcessVerification:
             None if item is None else Rejection(Reason(item[0]), item[1])
             for item in answer.refusals
         ]
-        return verified_elsewhere(raws, view, refusals)
+        return Judgement(verified_elsewhere(raws, view, refusals), answer.times)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -229,9 +248,9 @@ def _end_with(parent: int) -> None:
 
 def _judge(task: _Task) -> _Answer:
     begun_ns = time.process_time_ns()
-    verdicts = verify_transactions(task.raws, task.view(_genesis()), os.urandom)
+    judgement = timed_verification(task.raws, task.view(_genesis()), os.urandom)
     refusals = [
         (item.reason.value, item.message) if isinstance(item, Rejection) else None
-        for item in verdicts
+        for item in judgement.verdicts
     ]
-    return _Answer(tuple(refusals), time.process_time_ns() - begun_ns)
+    return _Answer(tuple(refusals), judgement.times, time.process_time_ns() - begun_ns)

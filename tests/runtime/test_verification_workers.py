@@ -16,7 +16,13 @@ from node.ledger.proofs import AdmissionView, VerifiedTransaction, verify_transa
 from node.ledger.rejection import Reason, Rejection
 from node.runtime.admission import Admission
 from node.runtime.cpu_account import CpuAccount
-from node.runtime.verification_workers import ProcessVerification, WorkerPool, make_verification
+from node.runtime.verification_workers import (
+    Judgement,
+    ProcessVerification,
+    WorkerPool,
+    make_verification,
+    timed_verification,
+)
 from tests.ledger.chain import Chain
 from tests.runtime.bank_parts import Bank, forged, funded, identity, open_bank
 
@@ -55,12 +61,14 @@ async def test_processes_give_the_verdicts_of_a_thread(bank: Bank) -> None:
     finally:
         workers.close()
     expected = verify_transactions(raws, view, os.urandom)
-    assert [_told(item) for item in found] == [_told(item) for item in expected]
-    assert [isinstance(item, VerifiedTransaction) for item in found] == [
+    assert [_told(item) for item in found.verdicts] == [_told(item) for item in expected]
+    assert [isinstance(item, VerifiedTransaction) for item in found.verdicts] == [
         *(True, False, True),
         *(False, False),
     ]
     assert cpu.report().verify_ms > 0, "the processes' time is the bank's"
+    assert [item.judged for item in found.times.items] == [True, True, True, False, False]
+    assert (found.times.proven, found.times.proofs_us > 0) == (3, True), "measured over there"
 
 
 def _told(verdict: VerifiedTransaction | Rejection) -> object:
@@ -92,15 +100,13 @@ class _Gate:
         self.open = asyncio.Event()
         self.under_way = 0
 
-    async def verify(
-        self, raws: object, view: AdmissionView
-    ) -> tuple[VerifiedTransaction | Rejection, ...]:
+    async def verify(self, raws: object, view: AdmissionView) -> Judgement:
         assert isinstance(raws, list)
         self.under_way += 1
         if self.under_way == self.at_once:
             self.open.set()
         await self.open.wait()
-        return verify_transactions(raws, view, os.urandom)
+        return timed_verification(raws, view, os.urandom)
 
     def close(self) -> None:
         self.open.set()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from node.consensus.effects import Persist
 from node.consensus.messages import Message, Proposal, QuorumCertificate, Seal
-from node.consensus.record import DurableRecord
+from node.consensus.record import DurableRecord, RecordInvalid
 from node.ledger.blocks import Block
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, Height, TransactionId, View
 from node.runtime.clock import running_ns, unix_us
-from node.runtime.observation.check_times import BatchTimes
+from node.runtime.observation.check_times import MAX_DURATION_US, BatchTimes
 from node.runtime.observation.histogram import Histogram
 from node.runtime.observation.recent_values import VALUES_KEPT, RecentValues, percentile
 from node.runtime.observation.round_log import RoundLog
@@ -90,7 +90,11 @@ class Observation:
 
     def persisted(self, effect: Persist) -> None:
         """A statement of this bank is durable, and leaves now."""
-        record = DurableRecord.decode(effect.record)
+        try:
+            record = DurableRecord.decode(effect.record)
+        except RecordInvalid:
+            # What is wrong with it, the next restart says.
+            return
         height, view = effect.height, effect.view
         if record.proposed is not None and record.proposed.view == view:
             self._step(height, RoundEventKind.PROPOSAL, view, bank=self._bank)
@@ -184,7 +188,7 @@ class Observation:
         at_us = self._now_us()
         self._took("verify", at_us, self._since_us(begun_ns))
         self.histograms["batch_transactions"].observe(len(transaction_ids))
-        lookup_us = (looked_up_ns - begun_ns) // 1_000
+        lookup_us = min((looked_up_ns - begun_ns) // 1_000, MAX_DURATION_US)
         self._transactions.judged(transaction_ids, accepted, times, lookup_us, at_us)
 
     def compared(self, transaction_id: TransactionId, begun_ns: int) -> None:

@@ -25,9 +25,12 @@ from node.wire.operator_records import (
 )
 
 TRANSACTIONS_KEPT = 20_000
+SLOTS_AT_ONCE = 500
 REFUSED_KEPT = 1_000
 """Refused ones are kept apart: a flood of them must not push out the others."""
 MESSAGE_LENGTH = 200
+
+NOT_YET = "not yet: judged again after the next block"
 
 CLIENT = -1
 """As a source: somebody who is no bank, or a bank that submits like a client."""
@@ -95,16 +98,22 @@ class TransactionLog:
         if self._free:
             return self._free.pop()
         if len(self._ids) < self._kept:
-            self._ids.append(None)
-            for column in self._columns:
-                column.extend([0] * (_STEPS if column is self._steps_us else 1))
-            return len(self._ids) - 1
+            first = len(self._ids)
+            self._grow(min(SLOTS_AT_ONCE, self._kept - first))
+            self._free.extend(reversed(range(first + 1, len(self._ids))))
+            return first
         slot, self._next = self._next, (self._next + 1) % self._kept
         given_up = self._ids[slot]
         if given_up is not None:
             del self._slots[given_up]
         self._clear(slot)
         return slot
+
+    def _grow(self, slots: int) -> None:
+        self._ids.extend([None] * slots)
+        for column in self._columns:
+            cells = slots * _STEPS if column is self._steps_us else slots
+            column.frombytes(bytes(cells * column.itemsize))
 
     def _clear(self, slot: int) -> None:
         self._ids[slot] = None
@@ -122,9 +131,7 @@ class TransactionLog:
     ) -> None:
         """A batch was verified; both lists are in its order."""
         batch, proven, proofs_us = len(transaction_ids), times.proven, times.proofs_us
-        for transaction_id, good, item in zip(
-            transaction_ids, accepted, times.items, strict=True
-        ):
+        for transaction_id, good, item in zip(transaction_ids, accepted, times.items, strict=True):
             slot = self._slots.get(transaction_id)
             if slot is None:
                 continue
@@ -231,7 +238,7 @@ class TransactionLog:
         flags = self._flags[slot]
         if flags & (_VERIFIED | _REFUSED):
             yield TransactionCheck("lookup", True, self._lookup_us[slot], self._batch[slot])
-            yield from self._verification(slot, flags, refusal or "")
+            yield from self._verification(slot, flags, refusal or NOT_YET)
         if flags & _COMPARED:
             # Once it waits, what ends it is an eviction and no check.
             passed = refusal is None or self._admitted_us[slot] > 0
