@@ -30,6 +30,7 @@ from tests.dashboard.canned_explorer import (
     search_answer,
     transaction_answer,
 )
+from tests.dashboard.canned_treasury import treasury_answer
 
 STATIC = Path(__file__).parents[2] / "node" / "dashboard" / "static"
 TYPES = {
@@ -50,6 +51,7 @@ ANSWERS: list[tuple[str, Answer]] = [
     (r"/api/blocks\?(.*)", lambda page, found: blocks_answer(page, found[1])),
     (r"/api/blocks/(\d+)", lambda page, found: block_answer(page, int(found[1]))),
     (r"/api/transactions/(\w+)", lambda page, found: transaction_answer(page, found[1])),
+    (r"/api/treasury", lambda page, _: treasury_answer(page)),
     (r"/api/search\?(.*)", lambda page, found: search_answer(page, found[1])),
 ]
 

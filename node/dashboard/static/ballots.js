@@ -2,27 +2,31 @@
 
 import { copyId } from "./components/copy.js";
 import { element, vector } from "./components/element.js";
-import { bytes, count } from "./format.js";
+import { bytes, count, integer } from "./format.js";
 
-/** A verified certificate in words. */
-export function certificateWords({ ballots, quorum, bytes: size }) {
-  const needed = quorum === undefined ? "" : ` (${quorum} needed)`;
+/** A certificate in words. */
+export function certificateWords({ ballots, quorum, active_banks: active, bytes: size }) {
+  const banks = active ? `${ballots} of ${active} banks` : count(ballots, "different bank");
   return (
-    `${count(ballots, "different bank")} approved${needed}; which ones nobody learns. ` +
-    `The ballots are ${bytes(size)} and prove the seal to anybody who has the genesis.`
+    `${banks} approved, ${quorum} were needed; which ones nobody learns. The ballots, ` +
+    `${bytes(size)}, prove the seal to anybody who has the genesis.`
   );
 }
 
+const STATUS_WORDS = {
+  pending: "These are one bank's; which ballots all banks agree to record, the next block says.",
+  "not verified": "The next block records ballots that do not verify.",
+};
+
 /** Every recorded ballot by its tag: two of one bank would carry the same one. */
-export function ballotList({ approved, rejected, votes }) {
-  const words = rejected
-    ? `Recorded: ${approved} approve, ${rejected} reject.`
-    : `Recorded: ${approved} approve.`;
+export function ballotList({ status, approved, rejected, votes, why }, height) {
+  const recorded = `Block ${integer(height + 1)} records ${approved} that approve`;
+  const words = STATUS_WORDS[status] ?? `${recorded}, ${rejected || "none"} that reject.`;
   return element(
     "div",
     { class: "panel" },
-    element("p", {}, words, " A tag is one bank's, for this block alone."),
-    element("ul", { class: "ballots", "aria-label": "Recorded ballots by tag" }, votes.map(ballot)),
+    element("p", {}, words, why && ` ${why}.`, " A tag is one bank's, for this block alone."),
+    element("ul", { class: "ballots", "aria-label": "Ballots by tag" }, votes.map(ballot)),
   );
 }
 

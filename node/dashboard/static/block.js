@@ -9,7 +9,9 @@ import { emptyNotice, failureNotice, loadingNotice } from "./components/notice.j
 import { toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
 import { HEADER_WORDS, OFFENCES, ROUND_KINDS } from "./explorer_words.js";
-import { clock, count, dateTime, durationOfMicroseconds, integer, sentence } from "./format.js";
+import {
+  count, dateTime, durationOfMicroseconds, integer, known, money, sentence,
+} from "./format.js";
 import { NoCryptography, ProofInvalid, readHeader } from "./merkle.js";
 import { publicWords } from "./public_parts.js";
 import { timeLine } from "./timeline.js";
@@ -49,47 +51,39 @@ async function read(page) {
   }
 }
 
-/** A block that was not there yet, or had no next one, is read again when one is sealed. */
+/** A block that was not there yet, or whose ballots no next one recorded, is read again. */
 function followTip(page) {
   const newest = page.context.store.blocks[0]?.height ?? 0;
-  if (page.drawn === null && newest >= Number(page.height)) read(page);
-  if (page.drawn !== null && newest > page.drawn.height && !page.drawn.next) {
-    page.drawn.next = page.drawn.height + 1;
-    page.steps.replaceWith((page.steps = stepper(page.drawn)));
-  }
+  const missing = page.drawn === null && newest >= Number(page.height);
+  const grown = page.drawn !== null && !known(page.drawn.next) && newest > page.drawn.height;
+  if (missing || grown) read(page);
 }
 
 function head(height, steps = null) {
   return element("div", { class: "page-head" }, element("h1", {}, `Block ${height}`), steps);
 }
 
-function stepper({ height, previous, next }) {
-  const step = (path, words) =>
-    path === null
-      ? element("span", { class: "quiet-button", "aria-disabled": "true" }, words)
-      : element("a", { class: "quiet-button", href: path }, words);
-  const pathOf = (other) => (other === null || other === undefined ? null : `/blocks/${heightOf(other)}`);
+function stepper({ previous, next }) {
+  const step = (height, words, none) =>
+    known(height)
+      ? element("a", { class: "quiet-button", href: `/blocks/${height}` }, words)
+      : element("span", { class: "quiet small" }, none);
   return element(
     "nav",
     { class: "stepper", "aria-label": "Neighbouring blocks" },
-    step(pathOf(previous), height === 0 ? "No previous block" : `← Block ${height - 1}`),
-    step(pathOf(next), next ? `Block ${height + 1} →` : "Newest block"),
+    step(previous, `← Block ${integer(previous)}`, "The first block"),
+    step(next, `Block ${integer(next)} →`, "The newest block"),
   );
 }
 
-function heightOf(neighbour) {
-  return typeof neighbour === "object" ? neighbour.height : neighbour;
-}
-
 function draw(page, block) {
-  page.steps = stepper(block);
   return [
-    head(integer(block.height), page.steps),
+    head(integer(block.height), stepper(block)),
     lead(block),
     seal(block),
     round(page, block),
     batch(page, block),
-    evidence(block),
+    evidence(page, block),
     header(block),
   ];
 }
@@ -123,15 +117,8 @@ function seal(block) {
     "Seal",
     element("p", {}, certificateWords(certificate)),
     element("p", { class: "row" }, verified, element("span", { class: "quiet" }, certificate.why)),
-    votes?.votes?.length
-      ? ballotList(votes)
-      : element("p", { class: "quiet" }, recordedWords(votes, block)),
+    votes && ballotList(votes, block.height),
   );
-}
-
-function recordedWords(votes, block) {
-  if (votes?.status) return `Recorded ballots: ${votes.status}.`;
-  return `The ballots about block ${block.height} are recorded in block ${block.height + 1}.`;
 }
 
 function round(page, block) {
@@ -144,9 +131,10 @@ function round(page, block) {
     label: item.name,
     lead: item.bank === block.proposer ? "yes" : null,
     events: item.events,
-    error: item.error ? errorWords(item.error) : null,
+    error: item.error,
   }));
-  page.timeline = timeLine({ kinds: ROUND_KINDS, rows, what: `the round of block ${block.height}` });
+  const what = `the round of block ${block.height}`;
+  page.timeline = timeLine({ kinds: ROUND_KINDS, rows, what });
   return panel(
     "Round",
     element("p", {}, roundWords(rows)),
@@ -158,10 +146,6 @@ function round(page, block) {
       "When a bank voted is here for its operators; how it voted no recorded ballot tells.",
     ),
   );
-}
-
-export function errorWords(error) {
-  return typeof error === "string" ? error : [error.message, error.next].filter(Boolean).join(". ");
 }
 
 function roundWords(rows) {
@@ -219,18 +203,32 @@ function batch(page, block) {
   );
 }
 
-function evidence(block) {
+function evidence(page, block) {
   const items = block.evidence ?? [];
   if (items.length === 0) return null;
-  const words = (item) => [
-    item.name ?? item.accused_name ?? "A bank",
-    ` ${OFFENCES[item.offence] ?? item.offence ?? "broke the protocol"}`,
-    item.height ? ` at height ${item.height}` : "",
-    item.penalty ? `, and lost ${integer(item.penalty)} minor units of its stake` : "",
-  ];
+  const asset = page.context.store.hello?.asset;
   return panel(
     "Evidence of offences",
-    element("ul", { class: "points" }, items.map((item) => element("li", {}, words(item)))),
+    element(
+      "p",
+      { class: "quiet" },
+      "Every bank has verified it from its bytes alone: signatures convict, nobody's word does.",
+    ),
+    element("ul", { class: "points" }, items.map((item) => evidenceItem(item, asset))),
+  );
+}
+
+function evidenceItem(item, asset) {
+  if (!item.offence) return element("li", {}, "Item ", copyId(item.id, { what: "evidence id" }));
+  const loss = item.penalty ? `, and lost ${money(item.penalty, asset)} of its stake` : "";
+  return element(
+    "li",
+    {},
+    bankLink(item.bank, item.name),
+    ` ${OFFENCES[item.offence] ?? "broke the protocol"} (${item.offence}) at height `,
+    link(`/blocks/${item.height}`, integer(item.height)),
+    `${loss}. `,
+    copyId(item.id, { what: "evidence id" }),
   );
 }
 
@@ -246,7 +244,7 @@ function header(block) {
   hashHeader(block, verdict);
   return panel(
     "Header",
-    element("p", { class: "row" }, copyId(block.block_id, { whole: true, what: "block id" }), verdict),
+    element("p", { class: "row" }, copyId(block.block_id, { whole: true, what: "id" }), verdict),
     definitions(rows),
     element(
       "details",
@@ -274,9 +272,9 @@ async function hashHeader(block, place) {
     const words = same ? "recomputed in this browser" : "the header's bytes have another id";
     fill(place, toneBadge(same ? "good" : "bad", words));
   } catch (failure) {
-    const known = failure instanceof ProofInvalid || failure instanceof MalformedBytes;
+    const wrong = failure instanceof ProofInvalid || failure instanceof MalformedBytes;
     if (failure instanceof NoCryptography) fill(place, "not recomputed: the page needs https");
-    else if (known) fill(place, toneBadge("bad", failure.message));
+    else if (wrong) fill(place, toneBadge("bad", failure.message));
     else throw failure;
   }
 }

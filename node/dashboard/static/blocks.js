@@ -33,7 +33,7 @@ export function render(root, context) {
 function list(context) {
   const body = element("tbody");
   const state = element("div", { class: "panel", role: "status" });
-  const page = { context, body, state, rows: new Map(), reading: false, all: false };
+  const page = { context, body, state, rows: new Map(), reading: false };
   page.more = element(
     "button",
     { class: "quiet-button more", type: "button", on: { click: () => readOlder(page) } },
@@ -110,16 +110,17 @@ function drawRow(block, hello) {
 }
 
 async function readOlder(page, before = lowest(page)) {
-  if (page.reading || page.all) return;
+  if (page.reading || before === 0) return;
   page.reading = true;
   fill(page.state, loadingNotice("Reading older blocks"));
   try {
     const query = before === null ? `limit=${PAGE}` : `before=${before}&limit=${PAGE}`;
     const { blocks } = await page.context.fetchJson(`/api/blocks?${query}`);
     for (const block of blocks) insert(page, block);
-    page.all = lowest(page) === 0 || blocks.length === 0;
-    page.more.hidden = page.all;
-    fill(page.state, page.all && "This is the beginning of the chain.");
+    const all = lowest(page) === 0;
+    page.more.hidden = all;
+    const words = "This is the beginning of the chain.";
+    fill(page.state, all && element("p", { class: "quiet" }, words));
   } catch (failure) {
     if (failure.name === "AbortError") return;
     fill(page.state, failureNotice(failure));

@@ -36,9 +36,9 @@ export function proofPanel({ id, proof, chainId }) {
     element(
       "p",
       {},
-      `Its bytes, ${hashes} of the other transactions of its block, and the header of block `,
-      `${integer(proof.height)} prove that it is in it. Your browser can recompute all of that from `,
-      "the bytes and believe nobody.",
+      `Its bytes, ${hashes} of the other transactions beside it, and the header of block `,
+      `${integer(proof.height)} prove that it is in that block. Your browser can recompute all of `,
+      "it from the bytes, and believe nobody.",
     ),
     element("div", { class: "row" }, button),
     answer,
@@ -50,8 +50,8 @@ export function proofPanel({ id, proof, chainId }) {
 function sealWords({ ballots, quorum }) {
   return (
     `Not checked by the browser: that the header is sealed, which ${ballots} anonymous ballots ` +
-    `(${quorum} needed) prove. The page's server has verified them; to verify them yourself, from ` +
-    "the genesis alone, run "
+    `(${quorum} needed) prove. The page's server has verified them; to verify them yourself, ` +
+    "from the genesis alone, run "
   );
 }
 
@@ -76,7 +76,7 @@ function rawBytes(proof) {
 async function verify({ id, proof, chainId, answer }) {
   try {
     const result = await verifyTransaction(id, proof, chainId);
-    fill(answer, verdict(result), steps(result, proof));
+    fill(answer, verdict(result), steps(result));
   } catch (failure) {
     if (!(failure instanceof NoCryptography)) throw failure;
     const next = "Open the page by https or on the machine itself, or use the command below.";
@@ -100,19 +100,20 @@ function verdict({ checks, header }) {
     const words = failed[0].name === "form" ? failed[0].found : `${what} is not ${expected}.`;
     return notice("bad", "Does NOT verify", words);
   }
-  const words = `This transaction is one of ${count(header.transactionCount, "transaction")} of block`;
-  return notice("good", "Verified in this browser", `${words} ${header.height}, by ${
-    count(checks.length, "check")} from bytes alone.`);
+  const words =
+    `This is one of the ${count(header.transactionCount, "transaction")} of block ` +
+    `${integer(header.height)}: ${count(checks.length, "check")}, made from bytes alone.`;
+  return notice("good", "Verified in this browser", words);
 }
 
-function steps({ checks, steps: path }, proof) {
+function steps({ checks, steps: path }) {
   const items = checks.map((check) => {
     const [what, expected] = CHECKS[check.name];
     return element(
       "li",
       { data: { check: check.name, passed: check.passed ? "yes" : "no" } },
       element("span", { class: "check-name" }, toneBadge(check.passed ? "good" : "bad", what)),
-      check.name === "root" && pathList(path, proof),
+      check.name === "root" && pathList(path),
       element("span", { class: "id small" }, check.found),
       element("span", { class: "quiet small" }, relation(check, expected)),
     );
@@ -126,9 +127,10 @@ function relation({ passed, name, expected }, words) {
 }
 
 /** Leaf to root: which hash came from which side, and what both became. */
-function pathList(path, { siblings }) {
-  if (siblings.length === 0) {
-    return element("p", { class: "quiet small" }, "The block's only transaction: its leaf is the root.");
+function pathList(path) {
+  if (path.length === 0) {
+    const words = "The block's only transaction: its leaf is the root.";
+    return element("p", { class: "quiet small" }, words);
   }
   const line = ({ side, sibling, result }) =>
     element(
@@ -139,5 +141,6 @@ function pathList(path, { siblings }) {
       element("span", { class: "sibling-side" }, " becomes "),
       copyId(toHex(result), { what: "hash" }),
     );
-  return element("ol", { class: "path", "aria-label": "Path from the leaf to the root" }, path.map(line));
+  const label = "Path from the leaf to the root";
+  return element("ol", { class: "path", "aria-label": label }, path.map(line));
 }

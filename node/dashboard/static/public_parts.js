@@ -5,7 +5,9 @@ import { PUBLIC_WORDS } from "./explorer_words.js";
 import { integer, known, list, money, sentence } from "./format.js";
 
 const AMOUNT = /_minor$/;
-const NOT_SHOWN = new Set(["transaction_id", "id", "kind", "index", "size_bytes", "bytes", "bank_index"]);
+const NOT_SHOWN = new Set([
+  "transaction_id", "id", "kind", "index", "size_bytes", "bytes", "bank_index", "decimals",
+]);
 
 /** Amounts are of the transaction's own asset; of one whose decimals are unknown, minor units. */
 function assetOf(fields, base) {
@@ -40,7 +42,10 @@ export function publicRows(fields, base) {
   ]);
   const others = Object.entries(fields)
     .filter(([name, value]) => !NOT_SHOWN.has(name) && !AMOUNT.test(name) && filled(value))
-    .map(([name, value]) => [sentence(PUBLIC_WORDS[name] ?? name), valueWords(name, value, fields)]);
+    .map(([name, value]) => [
+      sentence(PUBLIC_WORDS[name] ?? name),
+      valueWords(name, value, fields),
+    ]);
   return [...amounts, ...others];
 }
 

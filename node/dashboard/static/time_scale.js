@@ -1,7 +1,7 @@
 // Where events lie on a time axis: arithmetic alone, no page.
 //
-// A row is {label, events: [{kind, at_us, duration_us?, view?, ...}]} or {label, error}. What lasted
-// (duration_us) ended at at_us.
+// A row is {label, events: [{kind, at_us, duration_us?, view?, ...}]} or {label, error}. What
+// lasted (duration_us) ended at at_us.
 
 const MIN_SPAN_US = 1_000;
 const LATE_FACTOR = 3;

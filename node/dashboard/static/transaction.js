@@ -1,4 +1,4 @@
-// One transaction: where it stands, what each bank did with it, what is public of it, and its proof.
+// One transaction: where it stands, what each bank did with it, what is public, and its proof.
 
 import { copyId } from "./components/copy.js";
 import { definitions } from "./components/definitions.js";
@@ -8,12 +8,12 @@ import { toneBadge } from "./components/state.js";
 import {
   FINAL_STATES, STAGES, STATES, TRANSACTION_KINDS, hiddenOf,
 } from "./explorer_words.js";
-import { count, durationOfMicroseconds, integer, sentence, shortId } from "./format.js";
+import { count, durationOfMicroseconds, integer, known, sentence, shortId } from "./format.js";
 import { parts } from "./parts.js";
 import { proofPanel } from "./proof_panel.js";
 import { publicRows } from "./public_parts.js";
 import { timeLine } from "./timeline.js";
-import { reachedOf } from "./time_scale.js";
+import { originOf, reachedOf } from "./time_scale.js";
 import { checksTable } from "./transaction_checks.js";
 
 const ID = /^[0-9a-f]{64}$/;
@@ -87,7 +87,7 @@ function show(page, answer) {
     banks,
     checks: banks,
     content: { kind, bytes, public: answer.public, asset },
-    proof: { proof, height, state: status.state },
+    proof: { proof, status },
   });
   if (page.said !== undefined && page.said !== status.state) {
     page.context.announce(`Transaction ${status.state}: ${STATES[status.state] ?? ""}`);
@@ -104,8 +104,7 @@ function statusPart({ status, height, index }, page) {
     link(`/blocks/${height}`, `block ${integer(height)}`),
     `, place ${index}`,
   );
-  const refusal = status.reason ?? status.refusal?.reason;
-  const message = status.message ?? status.refusal?.message;
+  const { reason, message } = status;
   return [
     element(
       "p",
@@ -114,19 +113,15 @@ function statusPart({ status, height, index }, page) {
       element("span", {}, STATES[state] ?? ""),
       known(height) && place,
     ),
-    refusal &&
+    reason &&
       element(
         "div",
         { class: "notice", data: { tone: "bad" } },
-        element("p", { class: "notice-head" }, `Refused: ${sentence(refusal)}`),
-        message && message !== refusal && element("p", {}, message),
+        element("p", { class: "notice-head" }, `Refused: ${sentence(reason)}`),
+        message && message !== reason && element("p", {}, message),
       ),
     element("p", {}, copyId(page.id, { whole: true, what: "transaction id" })),
   ];
-}
-
-function known(value) {
-  return value !== null && value !== undefined;
 }
 
 function rowsOf(banks) {
@@ -135,31 +130,30 @@ function rowsOf(banks) {
     note: bank.source,
     lead: bank.source === "client" ? "yes" : null,
     events: bank.events,
-    error: bank.error
-      ? typeof bank.error === "string" ? bank.error : bank.error.message
-      : null,
+    error: bank.error,
   }));
 }
 
 /** The way to the seal, with how many banks have come how far. */
 function stages({ status, banks }) {
   const rows = rowsOf(banks);
-  if (rows.length === 0) return [];
+  if (originOf(rows) === null) return [];
   const refused = reachedOf(rows, "refused");
-  const steps = STAGES.map((name) => stage(name, reachedOf(rows, name), rows.length));
+  const none = FINAL_STATES.has(status.state) ? "not remembered" : "not yet";
+  const steps = STAGES.map((name) => stage(name, reachedOf(rows, name), rows.length, none));
   const reached = status.state === "rejected" ? steps.filter(({ at }) => at) : steps;
   const nodes = reached.map(({ node }) => node);
-  if (refused) nodes.push(stage("refused", refused, rows.length, "bad").node);
+  if (refused) nodes.push(stage("refused", refused, rows.length, none, "bad").node);
   return [
     element("h2", {}, "On its way"),
     element("ol", { class: "stages" }, nodes),
   ];
 }
 
-function stage(name, at, banks, tone = "good") {
+function stage(name, at, banks, none, tone = "good") {
   const words = at
     ? [`${integer(at.rows)} of ${count(banks, "bank")}`, whenWords(at)]
-    : ["not yet"];
+    : [none];
   const node = element(
     "li",
     { class: "stage", data: { tone: at ? tone : "neutral" } },
@@ -222,7 +216,11 @@ function content({ kind, bytes, public: fields, asset }) {
       { class: "panel card" },
       element("h2", {}, "Public"),
       definitions(
-        [["Kind", sentence(kind)], ...publicRows(fields ?? {}, asset), ["Size", `${integer(bytes)} bytes`]],
+        [
+          ["Kind", sentence(kind)],
+          ...publicRows(fields ?? {}, asset),
+          ["Size", `${integer(bytes)} bytes`],
+        ],
         { dense: true },
       ),
     ),
@@ -246,10 +244,13 @@ function content({ kind, bytes, public: fields, asset }) {
   );
 }
 
-function proofPart({ proof, height, state }, page) {
-  if (!proof) {
-    if (state !== "sealed") return [];
-    return emptyNotice(`The proof that it is in block ${height} could not be had from any bank.`);
-  }
-  return proofPanel({ id: page.id, proof, chainId: page.context.store.hello?.chain_id });
+function proofPart({ proof, status }, page) {
+  if (proof) return proofPanel({ id: page.id, proof, chainId: page.context.store.hello?.chain_id });
+  if (status.state !== "sealed") return [];
+  return element(
+    "div",
+    { class: "notice", data: { tone: "bad" } },
+    element("p", { class: "notice-head" }, "There is no proof that holds"),
+    element("p", {}, status.why ?? "No bank that answers gave one."),
+  );
 }
