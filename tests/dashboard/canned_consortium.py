@@ -180,7 +180,7 @@ class CannedConsortium:
             **self._conditions(bank),
             **self._injected(bank),
         }
-        if self.scenario == "trouble" and bank in (3, 4):
+        if self.scenario == "trouble" and bank in (3, 4) and self.bank_count > 4:
             found["linked"].remove(7 - bank)
         if found["state"] in ("exited", "paused"):
             silent = ("height", "lag", "view", "mempool", "last_seal_age_ms", "cpu_percent")
