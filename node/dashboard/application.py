@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,14 +14,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from node.client.errors import ClientError
-from node.dashboard.encoding import to_json
+from node.dashboard.encoding import NO_STORE, json_response, read_body
 from node.dashboard.errors import PageError, invalid, not_found, of_client_error
+from node.dashboard.explorer_routes import ExplorerRoutes
+from node.dashboard.fault_routes import FaultRoutes
 from node.dashboard.gate import Gate, error_response
 from node.dashboard.sessions import SESSION_S, Session, Sessions
 from node.dashboard.watch import Watch
 
 STATIC = Path(__file__).parent / "static"
-MAX_BODY_BYTES = 4_096
 PAGES = (
     "/",
     "/blocks",
@@ -51,6 +50,8 @@ class Page:
         self.sessions = sessions
         self._cookie = cookie
         self._needs_session = needs_session
+        self._explorer = ExplorerRoutes(watch, lambda request: self.session_of(request) is not None)
+        self._faults = FaultRoutes(watch)
 
     def application(self, hosts: Collection[str]) -> ASGIApp:
         """Return the ASGI application that answers to these Host headers."""
@@ -61,6 +62,8 @@ class Page:
             Route("/api/logout", self._route(self.logout, free=True), methods=["POST"]),
             Route("/api/events", self._route(self.events), methods=["GET"]),
             Route("/api/overview", self._route(self.overview), methods=["GET"]),
+            Route("/api/faults", self._route(self.faults), methods=["GET", "POST"]),
+            *self._explorer.routes(self._route),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
         return Starlette(
@@ -149,6 +152,14 @@ class Page:
         response.delete_cookie(self._cookie, httponly=True, samesite="strict")
         return response
 
+    async def faults(self, request: Request) -> Response:
+        """List or inject faults, for operators alone."""
+        session = self.require_operator(request)
+        if request.method == "GET":
+            return await self._faults.listed(request)
+        self.sessions.require_csrf(session, request.headers.get("x-csrf-token", ""))
+        return await self._faults.inject(request)
+
     # What is now
 
     async def events(self, request: Request) -> Response:
@@ -170,35 +181,9 @@ class Page:
         return Response(shown, media_type="application/json", headers=NO_STORE)
 
 
-NO_STORE = {"Cache-Control": "no-store"}
-
-
 def session_fields(sessions: Sessions, key: str | None) -> dict[str, object]:
     """Return what the page must know of its session."""
     return {"operator": key is not None, "csrf": None if key is None else sessions.csrf(key)}
-
-
-def json_response(value: object, status: int = 200) -> Response:
-    """Return a value as an answer that no cache keeps."""
-    return Response(to_json(value), status, NO_STORE, "application/json")
-
-
-async def read_body(request: Request) -> Mapping[str, Any]:
-    """Read a small JSON object; raises `PageError`."""
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-        raise PageError(415, "media-type", "the body must be JSON", "send application/json")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise PageError(413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise invalid("the body is not JSON") from None
-    if not isinstance(value, dict):
-        raise invalid("the body is not a JSON object")
-    return value
 
 
 async def _no_such_page(request: Request, error: Exception) -> Response:

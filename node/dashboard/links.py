@@ -66,5 +66,7 @@ class BankConnections:
 
     async def close(self) -> None:
         """Close every connection."""
-        clients = [*self._operators, *self._streams, self.ledger]
-        await asyncio.gather(*(client.close() for client in clients))
+        ledgers = [*self._streams, self.ledger]
+        await asyncio.gather(
+            *(client.close() for client in self._operators), *(client.close() for client in ledgers)
+        )

@@ -13,7 +13,7 @@ from node.runtime.diagnosis import Condition, Diagnosis
 from node.wire.operator_records import NodeReport
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
-PUBLIC_ROW = ("bank", "name", "kind", "state", "height", "lag", "active")
+PUBLIC_FIELDS = frozenset({"bank", "name", "kind", "state", "height", "lag", "active"})
 """What of a bank everybody may see: the public service tells no more."""
 
 
@@ -60,11 +60,24 @@ def public_overview(overview: Mapping[str, object]) -> dict[str, object]:
     """Leave out what banks tell their operators alone."""
     rows = overview["banks"]
     assert isinstance(rows, list), "an overview has a list of banks"
+    quorum = overview["quorum"]
+    assert isinstance(quorum, dict), "an overview has a quorum"
     return {
         **overview,
+        "quorum": {**quorum, "suspects": {}, "waiting_for": ""},
         "alarms": [],
-        "banks": [{name: row[name] for name in PUBLIC_ROW} for row in rows],
+        "banks": [
+            {
+                name: value if name in PUBLIC_FIELDS else _NOTHING.get(name)
+                for name, value in row.items()
+            }
+            for row in rows
+        ],
     }
+
+
+_NOTHING: Mapping[str, object] = {"reason": "", "suspicion": "", "faults": (), "linked": ()}
+"""What stands for a field that is not shown; None for all others."""
 
 
 def quorum_words(diagnosis: Diagnosis) -> str:

@@ -261,6 +261,18 @@ class Watch:
 
     # Telling
 
+    def answering(self) -> list[BankIndex]:
+        """Return the banks that answered the last look."""
+        return list(self.reports)
+
+    def row(self, bank: BankIndex, *, operator: bool) -> dict[str, object]:
+        """Return a bank's row of the newest overview, which must have been made."""
+        shown = self.overview if operator else public_overview(self.overview)
+        rows = shown["banks"]
+        assert isinstance(rows, list), "an overview has a list of banks"
+        row: dict[str, object] = rows[bank]
+        return row
+
     def hello(self, session: str | None) -> dict[str, object]:
         """Return what a viewer begins with, besides samples."""
         genesis = self.genesis
