@@ -34,7 +34,7 @@ function streamItem(block, banks, fullest, fresh) {
     { class: "stream-item", data: { fresh: fresh ? "yes" : null } },
     link(`/blocks/${block.height}`, integer(block.height)),
     element("span", { class: "stream-bar" }, bar),
-    element("span", { class: "stream-count" }, count(block.transactions, "payment")),
+    element("span", { class: "stream-count" }, count(block.transactions, "transaction")),
     element("span", { class: "stream-who" }, proposer),
     element("time", { class: "quiet" }, clock(block.time_ms)),
     block.evidence > 0 && element("span", { class: "stream-evidence" }, "evidence"),

@@ -7,7 +7,7 @@ import { NOTHING, clock, duration, known } from "./format.js";
 const WINDOW_MS = 10 * 60_000;
 const GAP_MS = 15_000; // a longer silence between samples breaks the line
 const MARGIN_REM = { top: 0.6, right: 0.6, bottom: 1.5, left: 3.4 };
-const TICK_MINUTES = [10, 8, 6, 4, 2, 0];
+const TICK_MINUTES = [10, 5, 0];
 const STEPS = [1, 2, 5];
 const JUMPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
 
@@ -17,7 +17,7 @@ export class ChartGroup {
     this.charts = [];
   }
 
-  /** options: {title, unit, format(value), series: [{name, value(sample), dashed?, label?}]}. */
+  /** {title, unit, format(value), tick(value), series: [{name, value(sample), dashed?}]} */
   add(options) {
     const chart = new LineChart(options, (index) => this.point(index));
     this.charts.push(chart);
@@ -43,6 +43,7 @@ class LineChart {
     this.samples = [];
     this.at = null; // index of the sample under the crosshair, null: the newest is shown
     this.place = null;
+    this.when = element("span", { class: "chart-when" });
     this.readout = element("p", { class: "chart-readout" });
     this.drawing = vector("svg", {
       class: "chart-drawing",
@@ -54,7 +55,7 @@ class LineChart {
     this.node = element(
       "figure",
       { class: "chart" },
-      element("figcaption", {}, options.title, options.unit && unitOf(options)),
+      element("figcaption", {}, titleOf(options), this.when),
       this.readout,
       element("div", { class: "chart-place" }, this.drawing),
     );
@@ -148,8 +149,9 @@ class LineChart {
     const sample = this.samples[index];
     const when = this.at === null ? "now" : clock(sample?.at_ms);
     const values = this.options.series.map((one, number) => this.value(one, number, sample));
-    patch(this.readout, element("span", { class: "chart-when" }, when), values);
-    const words = this.readout.textContent;
+    setText(this.when, when);
+    patch(this.readout, values);
+    const words = `${when}: ${values.map((value) => value.textContent).join(", ")}`;
     setAttribute(this.drawing, "aria-valuemin", 0);
     setAttribute(this.drawing, "aria-valuemax", Math.max(0, this.samples.length - 1));
     setAttribute(this.drawing, "aria-valuenow", Math.max(0, index));
@@ -170,7 +172,7 @@ class LineChart {
       vector(
         "text",
         { x: frame.left - 6, y: y(tick) + 4, "text-anchor": "end" },
-        this.options.format(tick),
+        this.options.tick(tick),
       ),
     ]);
     const vertical = TICK_MINUTES.map((minutes) => {
@@ -216,8 +218,8 @@ class LineChart {
   }
 }
 
-function unitOf({ unit }) {
-  return element("span", { class: "chart-unit" }, ` ${unit}`);
+function titleOf({ title, unit }) {
+  return element("span", {}, title, element("span", { class: "chart-unit" }, ` ${unit}`));
 }
 
 /** The legend: how the line of a series looks. */

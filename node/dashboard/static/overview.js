@@ -85,26 +85,29 @@ function ringKey() {
 }
 
 function chartPanel(charts) {
-  const milliseconds = (value) => duration(value);
-  const one = (title, unit, format, value) =>
-    charts.add({ title, unit, format, series: [{ name: title, value }] });
+  const one = (title, unit, format, tick, value) =>
+    charts.add({ title, unit, format, tick, series: [{ name: title, value }] });
+  const plain = (value) => value.toLocaleString("en");
+  const seconds = (value) => `${plain(value / 1000)} s`;
   const finality = charts.add({
     title: "Finality",
     unit: "submitted until applied",
-    format: milliseconds,
+    format: duration,
+    tick: seconds,
     series: [
       { name: "half within", value: (sample) => sample.finality_ms_p50 },
       { name: "95 % within", value: (sample) => sample.finality_ms_p95, dashed: true },
     ],
   });
+  const share = (value) => `${plain(value)} %`;
   const content = element(
     "div",
     { class: "charts" },
-    one("Sealed", "transactions a second", decimal, (sample) => sample.sealed_per_second),
+    one("Sealed", "transactions a second", decimal, plain, (sample) => sample.sealed_per_second),
     finality,
-    one("Waiting", "transactions in the mempool", integer, (sample) => sample.mempool),
-    one("Processor", "all banks, of one core", percent, (sample) => sample.cpu_percent),
-    one("Memory", "all banks, resident", bytes, (sample) => sample.resident_bytes),
+    one("Waiting", "transactions", integer, plain, (sample) => sample.mempool),
+    one("Processor", "all banks, of one core", percent, share, (sample) => sample.cpu_percent),
+    one("Memory", "all banks, resident", bytes, bytes, (sample) => sample.resident_bytes),
   );
   return panel("Last ten minutes", content);
 }
@@ -118,7 +121,12 @@ function drawOverview(places, ring, table, store) {
   drawAttention(places.attention, overview, store.session.operator);
 }
 
-const VERDICTS = { good: "Sealing", warn: "Sealing, weakened", bad: "Halted", neutral: "Unknown" };
+const VERDICTS = {
+  good: "The ledger goes on",
+  warn: "The ledger goes on, weakened",
+  bad: "The ledger has halted",
+  neutral: "Not known",
+};
 
 function drawVerdict(place, overview) {
   const quorum = overview?.quorum;
@@ -147,24 +155,21 @@ function advice(quorum) {
 
 function drawFigures(place, { overview, samples }) {
   const sample = samples.at(-1);
-  const figure = (name, words, unit) =>
+  const figure = (name, words, note) =>
     element(
       "div",
       { class: "figure" },
       element("dt", {}, name),
-      element("dd", {}, words, unit && element("span", { class: "unit" }, `\u00a0${unit}`)),
+      element("dd", {}, words),
+      element("dd", { class: "figure-note" }, note),
     );
-  const finality = (name, value) => {
-    const [words, unit] = duration(value).split(" ");
-    return figure(name, words, unit);
-  };
+  const late = sample ? duration(sample.finality_ms_p95) : NOTHING;
   patch(
     place,
-    figure("Height", integer(overview?.height)),
-    figure("Sealed", decimal(sample?.sealed_per_second), "a second"),
-    finality("Final, half within", sample?.finality_ms_p50),
-    finality("Final, 95 % within", sample?.finality_ms_p95),
-    figure("Waiting", integer(sample?.mempool ?? overview?.totals?.mempool)),
+    figure("Height", integer(overview?.height), `view ${integer(overview?.view)}`),
+    figure("Sealed", decimal(sample?.sealed_per_second), "transactions a second"),
+    figure("Final within", duration(sample?.finality_ms_p50), `95 % within ${late}`),
+    figure("Waiting", integer(sample?.mempool ?? overview?.totals?.mempool), "in the mempool"),
   );
 }
 
@@ -176,7 +181,7 @@ function drawAttention(place, overview, operator) {
       "li",
       { class: "attention-item", data: { tone: "neutral" } },
       element("time", { class: "attention-mark" }, clock(alarm.at_ms)),
-      element("p", {}, bankLink(alarm.bank, alarm.name), ` ${alarm.text}`),
+      element("p", {}, bankLink(alarm.bank, alarm.name), `: ${alarm.text}`),
     ),
   );
   const nothing = operator
@@ -192,7 +197,7 @@ function troubles(row) {
       "li",
       { class: "attention-item", data: { tone } },
       element("span", { class: "attention-mark" }, mark),
-      element("p", {}, bankLink(row.bank, row.name), ` ${words}`),
+      element("p", {}, bankLink(row.bank, row.name), `: ${words}`),
     );
   const found = [];
   if (!HEALTHY.has(row.state)) {

@@ -51,18 +51,18 @@ function layoutOf({ width, height }, bankCount) {
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const compact = width < NARROW_REM * rem;
   const radius = compact
-    ? Math.min(width, height) / 2 - 1.5 * rem
-    : Math.min(width / 2 - 7.5 * rem, height / 2 - 3.1 * rem);
-  const seat = Math.min(1.25 * rem, (Math.PI * radius * 0.78) / bankCount);
-  const votes = radius - seat - (compact ? 1.9 : 1.6) * rem;
+    ? Math.min(width, height) / 2 - 1.45 * rem
+    : Math.min(width / 2 - 7.6 * rem, height / 2 - 4.4 * rem);
+  const seat = Math.min((compact ? 1.1 : 1.35) * rem, (Math.PI * radius * 0.76) / bankCount);
+  const votes = radius - seat - (compact ? 2.1 : 1.7) * rem;
   return {
     compact,
     rem,
     radius,
     seat,
     votes,
-    commits: votes - 0.95 * rem,
-    pip: Math.min(0.34 * rem, (votes * 2.2) / bankCount),
+    commits: votes - (compact ? 0.8 : 1) * rem,
+    pip: Math.min((compact ? 0.27 : 0.36) * rem, (votes * 2.2) / bankCount),
     angle: (bank) => (2 * Math.PI * bank) / bankCount - Math.PI / 2,
   };
 }
@@ -146,8 +146,8 @@ function drawCentre(group, overview, layout) {
     group,
     line("ring-caption", -2.1 * scale, "sealed height"),
     line("ring-height", 0.1 * scale, integer(overview.height)),
-    line("ring-caption", 1.5 * scale, leader ? `${leader.name} leads` : deciding),
-    line("ring-caption", 2.75 * scale, `${count(votes, "vote")}, ${count(commits, "commit")}`),
+    line("ring-caption", 1.5 * scale, `${count(votes, "vote")}, ${count(commits, "commit")}`),
+    line("ring-caption", 2.75 * scale, leader ? `${leader.name} leads` : deciding),
   );
 }
 
@@ -220,14 +220,14 @@ function suspectMark(row, size) {
 function seatLabel(row, leads, layout) {
   const angle = layout.angle(row.bank);
   if (layout.compact) {
-    const inward = layout.seat + 0.85 * layout.rem;
+    const inward = layout.seat + 0.95 * layout.rem;
     const x = -inward * Math.cos(angle);
     const y = -inward * Math.sin(angle) + 0.25 * layout.rem;
     const name = row.name.slice(0, COMPACT_LETTERS);
     const place = { x: rounded(x), y: rounded(y), "text-anchor": "middle" };
     return leads ? [] : [vector("text", { class: "seat-name", ...place }, name)];
   }
-  const outward = layout.seat + 0.7 * layout.rem;
+  const outward = layout.seat + 0.8 * layout.rem;
   const x = rounded(outward * Math.cos(angle));
   const steep = Math.abs(Math.cos(angle)) < 0.3;
   const anchor = steep ? "middle" : Math.cos(angle) > 0 ? "start" : "end";
@@ -236,7 +236,7 @@ function seatLabel(row, leads, layout) {
     ["seat-state", stateLine(row, leads)],
   ];
   const middle = outward * Math.sin(angle);
-  const shift = steep ? (middle < 0 ? -1.05 : 0.8) : -0.2;
+  const shift = steep ? (middle < 0 ? -1.3 : 0.9) : 0.6 * Math.sin(angle) - 0.2;
   const first = middle + shift * layout.rem;
   return lines.map(([name, words], index) => {
     const y = rounded(first + index * 1.15 * layout.rem);
