@@ -152,16 +152,12 @@ READINGS = (
         "Transactions that failed a check here.",
         counter=True,
     ),
-    Reading(
-        "verification_batches", "mempool.batches", "Batches of verification.", counter=True
-    ),
+    Reading("verification_batches", "mempool.batches", "Batches of verification.", counter=True),
     Reading("process_uptime_seconds", "process.uptime_ms", "Since the bank's start.", MS),
     Reading(
         "process_resident_memory_bytes", "process.resident_bytes", "Memory of the bank's process."
     ),
-    Reading(
-        "process_cpu_seconds", "process.cpu_ms", "CPU time of the process.", MS, counter=True
-    ),
+    Reading("process_cpu_seconds", "process.cpu_ms", "CPU time of the process.", MS, counter=True),
     Reading("database_connected", "database.connected", "1 while the bank can write."),
     Reading("database_size_bytes", "database.size_bytes", "Size of the bank's database."),
     Reading("faults_allowed", "faults_allowed", "1 if operators may break this bank on purpose."),
@@ -175,9 +171,7 @@ PERFORMANCE_READINGS = (
     Reading("sealed_blocks", "sealed_blocks", "Blocks applied here.", counter=True),
     Reading("recent_window_seconds", "window_ms", "Length of the recent window.", MS),
     Reading("recent_transactions", "window_transactions", "Transactions sealed in the window."),
-    Reading(
-        "sealed_transactions_per_second", "sealed_per_second", "Rate of the recent window."
-    ),
+    Reading("sealed_transactions_per_second", "sealed_per_second", "Rate of the recent window."),
 )
 """Of a `PerformanceReport`."""
 
@@ -238,12 +232,16 @@ PHASES = (
 )
 """Label and field of a `NodeReport`; how many banks, never which: who voted how is no metric."""
 
+POT_PARTS = ("approver_fees", "penalties", "carried")
+
 HISTOGRAM_TEXTS = {
     "verify_seconds": "Verification of one batch.",
     "vote_seconds": "From a proposal's arrival to this bank's vote.",
     "seal_seconds": "From a proposal's arrival to its seal.",
     "apply_seconds": "Applying a sealed block, the database's part included.",
     "finality_seconds": "From a client's submission here until it was applied here.",
+    "batch_transactions": "Transactions verified together.",
+    "block_transactions": "Transactions of a block that is not empty.",
 }
 
 
@@ -283,7 +281,7 @@ def _info(snapshot: MetricsSnapshot) -> Metric:
 def _single(reading: Reading, record: object) -> Metric:
     value = reading.value(record)
     kind = CounterMetricFamily if reading.counter else GaugeMetricFamily
-    family: Metric = kind(PREFIX + reading.name, reading.text, labels=())
+    family = kind(PREFIX + reading.name, reading.text, labels=())
     if value is not None:
         family.add_metric((), value)
     return family
@@ -348,12 +346,12 @@ def _labelled(snapshot: MetricsSnapshot) -> Iterable[Metric]:
         snapshot.verification_capacity,
     )
     pot = snapshot.pot
-    parts = {} if pot is None else {
-        ("approver_fees",): pot.approver_fees,
-        ("penalties",): pot.penalties,
-        ("carried",): pot.carried,
-    }
-    yield _gauges("pot_minor_units", "What the year's settlement will share.", ("part",), parts)
+    yield _gauges(
+        "pot_minor_units",
+        "What the year's settlement will share.",
+        ("part",),
+        {} if pot is None else {(part,): getattr(pot, part) for part in POT_PARTS},
+    )
 
 
 def _kinds(items: Sequence[object]) -> Mapping[tuple[str, ...], int]:
@@ -380,9 +378,7 @@ def _of_peers(report: NodeReport) -> Iterable[Metric]:
         },
     )
     yield _peer_marks("peer_missing", "1 while the consensus misses it.", report, "missing")
-    yield _peer_marks(
-        "peer_accused", "1 if statements held here convict it.", report, "accused"
-    )
+    yield _peer_marks("peer_accused", "1 if statements held here convict it.", report, "accused")
     refused = CounterMetricFamily(
         f"{PREFIX}peer_refused_messages", "Messages of it that failed a check.", labels=("peer",)
     )
@@ -397,7 +393,7 @@ def _directions(peer: PeerReport) -> Iterable[tuple[str, bool]]:
 
 def _peer_marks(name: str, text: str, report: NodeReport, field: str) -> Metric:
     marked: Sequence[BankIndex] = getattr(report.consensus, field)
-    values = {(short_name(peer.bank),): peer.bank in marked for peer in report.peers}
+    values = {(short_name(peer.bank),): float(peer.bank in marked) for peer in report.peers}
     return _gauges(name, text, ("peer",), values)
 
 
@@ -409,7 +405,9 @@ def _gauges(
     name: str,
     text: str,
     labels: Sequence[str],
-    values: Mapping[tuple[str, ...], float],
+    values: Mapping[tuple[str, ...], float]
+    | Mapping[tuple[str, str], float]
+    | Mapping[tuple[str], float],
 ) -> Metric:
     family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
     for label_values, value in values.items():

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 
 from node.runtime.admission import WAITING_LIMIT, Admission
 from node.runtime.chain import Chain
 from node.runtime.cpu_account import CpuAccount
 from node.runtime.metrics_collector import HistogramReading, MetricsSnapshot, OwnUse
 from node.runtime.metrics_endpoint import MetricsEndpoint
+from node.runtime.observation import Observation
 from node.runtime.operator_backend import OperatorBackend
 
 SIZE_INTERVAL_S = 60.0
 """How often the database is asked for its size where no operator asks; a scrape never does."""
-
-Histograms = Callable[[], Mapping[str, HistogramReading]]
 
 
 class MetricsSource:
@@ -26,12 +24,12 @@ class MetricsSource:
         operator: OperatorBackend,
         chain: Chain,
         admission: Admission,
-        histograms: Histograms,
+        observation: Observation,
     ) -> None:
         self._operator = operator
         self._chain = chain
         self._admission = admission
-        self._histograms = histograms
+        self._observation = observation
 
     def take(self, own_use: OwnUse) -> MetricsSnapshot:
         """Copy everything that metrics are made of; takes about a millisecond."""
@@ -44,7 +42,10 @@ class MetricsSource:
             verification_capacity=WAITING_LIMIT,
             member=state.banks[report.bank],
             pot=state.pots[-1] if state.pots else None,
-            histograms=self._histograms(),
+            histograms={
+                name: HistogramReading(item.bounds, tuple(item.counts), item.sum)
+                for name, item in self._observation.histograms.items()
+            },
             own_use=own_use,
         )
 

@@ -56,6 +56,7 @@ from node.runtime.operator_backend import OperatorBackend
 from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.regulator_supervision import SupervisionBackend
+from node.runtime.tracing import BankTracing
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.runtime.verification_workers import WorkerPool, make_verification
@@ -126,6 +127,7 @@ class Node:
         self._feed = BlockFeed(chain.height)
         self._tracker = TransactionTracker()
         self._observation = Observation(config.bank, self._leader_of)
+        self._tracing = BankTracing.configured(config, self._observation, os.environ)
         self._core = Consensus(
             config.bank,
             tuple([bank.index for bank in genesis.banks]),
@@ -291,6 +293,8 @@ class Node:
             },
         )
         self._feed.applied(header.height)
+        if self._tracing is not None:
+            self._tracing.applied(block)
         self._schedule_bin()
 
     def _schedule_bin(self) -> None:
@@ -440,6 +444,8 @@ class Node:
         await self._network.close()
         self._faults.close()
         await server.stop(STOP_GRACE_S)
+        if self._tracing is not None:
+            await self._tracing.close()
 
     async def _repeat_gossip(self) -> None:
         while True:
@@ -453,7 +459,7 @@ class Node:
             return
         from node.runtime.metrics_source import MetricsSource
 
-        source = MetricsSource(operator, self._chain, self._admission, dict)
+        source = MetricsSource(operator, self._chain, self._admission, self._observation)
         await source.serve(self._config.metrics_listen, self._cpu)
 
     async def _watch_parent(self, parent: int) -> None:

@@ -44,6 +44,8 @@ class Observation:
         clock_ns: Callable[[], int] = running_ns,
     ) -> None:
         """`now_us` is the time of day in microseconds, `clock_ns` a clock for durations."""
+        self.on_refused: Callable[[TransactionId], None] | None = None
+        """Told of each refusal, if anybody wants to be."""
         self._bank = bank
         self._leader_of = leader_of
         self._now_us = now_us
@@ -210,6 +212,8 @@ class Observation:
     def refused(self, transaction_id: TransactionId, rejection: Rejection) -> None:
         """A transaction was refused, or evicted from the mempool."""
         self._transactions.refused(transaction_id, rejection, self._now_us())
+        if self.on_refused is not None:
+            self.on_refused(transaction_id)
 
     def transaction_trace(self, transaction_id: TransactionId) -> TransactionTrace | None:
         """Return what happened to a transaction, None if nothing is kept of it."""
