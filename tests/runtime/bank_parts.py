@@ -27,6 +27,7 @@ from node.ledger.types import BankIndex, TimeMs, TransactionId
 from node.runtime.admission import Admission
 from node.runtime.chain import Chain as NodeChain
 from node.runtime.mempool import Mempool, MempoolLimits
+from node.runtime.observation import Observation
 from node.runtime.transaction_pool import TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.runtime.verification_workers import ThreadVerification, Verification
@@ -96,6 +97,7 @@ class Bank:
     """Sources whose proofs failed, with the reason."""
     url: str
     """Of the database."""
+    observation: Observation
 
     async def seal(self, *raws: bytes, after_ms: int = 1_000) -> BuiltBlock:
         """Seal a block of these transactions and bring this bank up to date."""
@@ -150,10 +152,13 @@ async def open_bank(
 
     others, clock, available = OtherBanks(), StoppedClock(), list[int]()
     verification = verification or ThreadVerification(ThreadPoolExecutor(2, "verify"), os.urandom)
-    admission = Admission(chain, verification, clock, on_blame, lambda: pool.fills_blocks)
+    observation = Observation(BANK)
+    admission = Admission(
+        chain, verification, clock, on_blame, lambda: pool.fills_blocks, observation
+    )
     mempool, tracker = Mempool(limits or MempoolLimits()), TransactionTracker()
     pool = TransactionPool(
-        chain, admission, mempool, tracker, others, database, clock, available.append
+        chain, admission, mempool, tracker, others, database, clock, available.append, observation
     )
     running = asyncio.create_task(admission.run())
     try:
@@ -170,6 +175,7 @@ async def open_bank(
             available,
             blamed,
             url,
+            observation,
         )
     finally:
         running.cancel()

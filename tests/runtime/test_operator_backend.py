@@ -17,6 +17,7 @@ from node.consensus.core import Consensus
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.signatures import Ed25519Signer, Ed25519Verifier, RingBallotSigner
 from node.ledger.blocks import Header
+from node.ledger.rejection import Rejection
 from node.ledger.types import Height, View
 from node.rpc.backend import NotFound
 from node.rpc.credentials import TlsFiles
@@ -39,7 +40,7 @@ from node.wire.operator_records import (
 )
 from node.wire.records import Hello
 from tests.ledger.chain import Chain, ballot_key
-from tests.runtime.bank_parts import BANK, Bank, forged, funded, open_bank
+from tests.runtime.bank_parts import BANK, Bank, forged, funded, identity, open_bank
 
 pytestmark = pytest.mark.postgres
 
@@ -122,6 +123,7 @@ def assemble(bank: Bank, directory: Path, guard: GuardFile) -> Operated:
         bank.clock,
         lambda: unready[0] if unready else None,
         stops.append,
+        observation=bank.observation,
     )
     return Operated(bank, backend, host, stops, unready=unready)
 
@@ -249,6 +251,61 @@ async def test_stored_blocks_come_with_their_transactions(operated: Operated) ->
 async def test_an_audit_runs_through(operated: Operated) -> None:
     reports = [report async for report in operated.backend.audit(AuditExtent(b"", None))]
     assert (reports[-1].checked, reports[-1].failures, reports[-1].done) == (1, (), True)
+
+
+async def test_a_trace_is_what_the_pool_and_the_verification_did(operated: Operated) -> None:
+    bank, ledger = operated.bank, operated.bank.ledger
+    raw = ledger.transfer(ledger.mature()[:1])
+    await bank.pool.submit(raw, "client/alice")
+    trace = await operated.backend.transaction_trace(identity(raw))
+    assert (trace.bank, trace.transaction_id, trace.source) == (BANK, identity(raw), "client")
+    assert [(check.name, check.passed, check.batch) for check in trace.checks] == [
+        (name, True, 1)
+        for name in (
+            *("lookup", "encoding", "rules", "context", "points", "nullifiers"),
+            *("challenges", "proofs", "conflicts"),
+        )
+    ]
+    assert trace.checks[7].duration_us > trace.checks[1].duration_us, "proofs take the time"
+    assert [event.kind.value for event in trace.events] == [
+        *("received", "verified", "admitted", "gossiped"),
+    ]
+    moments = [event.at_us for event in trace.events]
+    assert moments == sorted(moments)
+    assert "alice" not in str(trace), "no client is named"
+    performance = (await operated.backend.report()).performance
+    assert performance.verify_ms_p50 is not None and performance.verify_ms_p50 > 0
+
+
+async def test_a_refused_transaction_names_the_check_that_it_failed(operated: Operated) -> None:
+    bank, ledger = operated.bank, operated.bank.ledger
+    notes = ledger.mature()
+    good = ledger.transfer(notes[:1])
+    await bank.pool.submit(good, "client/alice")
+    for raw, failed, reason in (
+        (forged(ledger.transfer(notes[1:2])), "proofs", "spend: "),
+        (good[:-1], "encoding", "length: "),
+        (ledger.transfer(notes[:1], split=1), "conflicts", "nullifier: "),
+        (ledger.transfer(notes[1:2], fee=1), "rules", "fee: "),
+    ):
+        with pytest.raises(Rejection):
+            await bank.pool.submit(raw, "client/bob")
+        trace = await operated.backend.transaction_trace(identity(raw))
+        assert [check.name for check in trace.checks if not check.passed] == [failed]
+        assert trace.checks[-1].name == failed
+        assert trace.checks[-1].message != ""
+        assert trace.events[-1].kind.value == "refused"
+        assert trace.events[-1].detail.startswith(reason)
+        assert "bob" not in str(trace)
+
+
+async def test_what_is_not_kept_is_not_found_and_the_message_says_what_is(
+    operated: Operated,
+) -> None:
+    with pytest.raises(NotFound, match=r"the last 512 heights since its start, and its tip is 2$"):
+        await operated.backend.round(Height(2))
+    with pytest.raises(NotFound, match=r"the last 20000 transactions since its start$"):
+        await operated.backend.transaction_trace(identity(b"unknown"))
 
 
 async def test_a_stop_says_who_asked_and_why(operated: Operated) -> None:
