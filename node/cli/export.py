@@ -242,7 +242,7 @@ class _Movements:
 
     async def up_to(self, height: int, *, keep: bool = False) -> list[TreasuryMovement]:
         """Take the rows up to a height; return them if they are to be kept."""
-        kept = []
+        kept: list[TreasuryMovement] = []
         while True:
             if self._next is None:
                 self._next = await anext(self._rows, None)

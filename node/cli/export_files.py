@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,7 +158,10 @@ class ExportDirectory:
         self._writers: dict[tuple[str, str], TableWriter] = {}
 
     def __enter__(self) -> Self:
-        makers = {JSON_LINES: _JsonLines, PARQUET: _Parquet}
+        makers: dict[str, Callable[[Path, Table], TableWriter]] = {
+            JSON_LINES: _JsonLines,
+            PARQUET: _Parquet,
+        }
         for table in TABLES:
             for kind in self._formats:
                 path = self._place / f"{table.name}.{kind}"
