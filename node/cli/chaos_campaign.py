@@ -24,7 +24,7 @@ from node.client.ledger_client import LedgerClient
 from node.client.operator_client import OperatorClient
 from node.ledger.active_set import quorum_size
 from node.ledger.types import BankIndex, Height, TransactionId
-from node.runtime import fault_processes
+from node.runtime import fault_databases, fault_processes
 from node.runtime.consortium_directory import short_name
 from node.runtime.diagnosis import BEHIND_BLOCKS
 from node.runtime.fault_injection import describe_link
@@ -180,7 +180,7 @@ class Campaign:
                 await asyncio.sleep(act.lasts_s)
                 fault_processes.resume(directory, bank)
             case ActKind.SESSIONS:
-                await asyncio.to_thread(fault_processes.end_sessions, directory, bank)
+                await asyncio.to_thread(fault_databases.end_sessions, directory, bank)
                 # The node notices within a moment; until then it looks well.
                 await self._until_not_ready(bank)
             case _:
@@ -207,10 +207,10 @@ class Campaign:
             victims = self._banks
             await asyncio.gather(
                 *(asyncio.to_thread(self._crash_if_running, bank) for bank in victims),
-                asyncio.to_thread(fault_processes.kill_server, directory),
+                asyncio.to_thread(fault_databases.kill_server, directory),
             )
         else:
-            await asyncio.to_thread(fault_processes.kill_server, directory)
+            await asyncio.to_thread(fault_databases.kill_server, directory)
             await asyncio.gather(*map(self._until_not_ready, self._banks))
         came = await asyncio.gather(
             *(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
 from node.cli.options import data_option, json_option
+from node.cli.terminal import answer, say
 from node.runtime.consortium_directory import ConsortiumDirectory
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -30,6 +31,12 @@ direction_option = click.option(
     show_default=True,
     help="What the bank receives, what it sends, or both.",
 )
+
+
+def answer_all(done: Iterable[str]) -> None:
+    """Print what is done, line by line as it happens."""
+    for line in done:
+        answer(line)
 
 
 @click.group()
@@ -69,7 +76,12 @@ def crash(bank: str, restart_after_s: float | None, directory: ConsortiumDirecto
     """
     from node.cli import fault_acts
 
-    fault_acts.crash(directory, bank, restart_after_s)
+    if restart_after_s is None:
+        answer(fault_acts.crash(directory, bank))
+        return
+    done = fault_acts.crash_and_restart(directory, bank, restart_after_s)
+    say(next(done))
+    answer_all(done)
 
 
 @command.command()
@@ -84,7 +96,7 @@ def pause(bank: str, directory: ConsortiumDirectory) -> None:
     """
     from node.cli import fault_acts
 
-    fault_acts.pause(directory, bank)
+    answer(fault_acts.pause(directory, bank))
 
 
 @command.command()
@@ -99,7 +111,7 @@ def resume(bank: str, directory: ConsortiumDirectory) -> None:
     """
     from node.cli import fault_acts
 
-    fault_acts.resume(directory, bank)
+    answer(fault_acts.resume(directory, bank))
 
 
 @command.command()
@@ -119,7 +131,7 @@ def disconnect(
     """
     from node.cli import fault_acts
 
-    fault_acts.disconnect(directory, bank, peers, direction)
+    answer_all(fault_acts.disconnect(directory, bank, peers, direction))
 
 
 @command.command()
@@ -170,8 +182,9 @@ def slow(
 
     if not (delay_ms or jitter_ms or loss_percent):
         raise click.UsageError("give at least one of --delay, --jitter and --loss")
-    fault_acts.slow(
-        directory, bank, peers, direction, delay_ms, jitter_ms, round(loss_percent * 10)
+    loss_per_mille = round(loss_percent * 10)
+    answer_all(
+        fault_acts.slow(directory, bank, peers, direction, delay_ms, jitter_ms, loss_per_mille)
     )
 
 
@@ -191,7 +204,7 @@ def corrupt(bank: str, row: str, height: int | None, directory: ConsortiumDirect
     """
     from node.cli import fault_acts
 
-    fault_acts.corrupt(directory, bank, row, height)
+    answer(fault_acts.corrupt(directory, bank, row, height))
 
 
 @command.command()
@@ -223,7 +236,7 @@ def byzantine(
     elif bank is None or style is None:
         raise click.UsageError("give BANK and STYLE, or --list")
     else:
-        fault_acts.byzantine(directory, bank, style, seed)
+        answer_all(fault_acts.byzantine(directory, bank, style, seed))
 
 
 @command.command()
@@ -242,7 +255,7 @@ def database(bank: str | None, directory: ConsortiumDirectory) -> None:
     """
     from node.cli import fault_acts
 
-    fault_acts.database(directory, bank)
+    answer(fault_acts.database(directory, bank))
 
 
 @command.command()
@@ -258,7 +271,7 @@ def heal(bank: str, directory: ConsortiumDirectory) -> None:
     """
     from node.cli import fault_acts
 
-    fault_acts.heal(directory, bank)
+    answer_all(fault_acts.heal(directory, bank))
 
 
 @command.command("list")

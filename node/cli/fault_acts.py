@@ -1,29 +1,33 @@
-"""What `consortium fault` does: signals, SQL, and calls to the Operator service of a bank."""
+"""What `consortium fault` does: signals, SQL, and calls to the Operator service of a bank.
+
+Every act returns, in sentences, what was done; the commands print them, the page shows them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from node.cli.access import Consortium, bank_names
 from node.cli.failure import EXIT_UNREACHABLE, EXIT_USAGE, CommandFailed
-from node.cli.node_control import start_node
+from node.cli.node_control import ask_to_start, start_node
 from node.cli.options import find_bank
 from node.cli.table import answer_table
-from node.cli.terminal import answer, answer_json, say
+from node.cli.terminal import answer, answer_json
 from node.client.errors import AccessDenied, LedgerError, RequestInvalid
+from node.dashboard.fault_request import ALL, ListedFault
 from node.ledger.types import BankIndex
-from node.runtime import fault_processes, fault_rows
+from node.runtime import fault_processes
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.fault_book import corrupted_rows, note_corruption
-from node.runtime.fault_injection import FAULTS_OFF
 from node.runtime.fault_processes import FaultRefused
 from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.runtime.running_consortium import is_supervised
 from node.simulation.byzantine import STYLES
 from node.wire.operator_records import (
+    FAULTS_OFF,
     ByzantineFault,
     FaultReport,
     LinkDirection,
@@ -34,54 +38,49 @@ from node.wire.operator_records import (
 _DIRECTIONS = {"in": LinkDirection.IN, "out": LinkDirection.OUT, "both": LinkDirection.BOTH}
 
 
-@dataclass(frozen=True, slots=True)
-class ListedFault:
-    """One row of `consortium fault list`."""
-
-    bank: int
-    name: str
-    kind: str
-    """`disconnect`, `slow`, `byzantine`, `paused`, `exited` or `corrupt`."""
-    text: str
-    age_ms: int | None = None
-
-
-def crash(directory: ConsortiumDirectory, text: str, restart_after_s: float | None) -> None:
-    """Kill a bank's process; have it started again if that is asked for."""
+def crash(directory: ConsortiumDirectory, text: str) -> str:
+    """Kill a bank's process."""
     bank = _bank(directory, text)
     name = short_name(bank)
     pid = fault_processes.crash(directory, bank)
-    if restart_after_s is None:
-        answer(f"{name} was killed (process {pid}); `consortium node start {name}` starts it again")
-        return
-    say(f"{name} was killed (process {pid}) and is started again in {restart_after_s:g} s")
+    return f"{name} was killed (process {pid}); `consortium node start {name}` starts it again"
+
+
+def crash_and_restart(
+    directory: ConsortiumDirectory, text: str, restart_after_s: float
+) -> Iterator[str]:
+    """Kill a bank's process and have it started again; yield what is done as it is done."""
+    bank = _bank(directory, text)
+    pid = fault_processes.crash(directory, bank)
+    name = short_name(bank)
+    yield f"{name} was killed (process {pid}) and is started again in {restart_after_s:g} s"
     time.sleep(restart_after_s)
-    start_node(directory, text)
+    yield start_node(directory, text)
 
 
-def pause(directory: ConsortiumDirectory, text: str) -> None:
+def pause(directory: ConsortiumDirectory, text: str) -> str:
     """Stop a bank's process in its tracks."""
     bank = _bank(directory, text)
     pid = fault_processes.pause(directory, bank)
     name = short_name(bank)
-    answer(f"{name} is paused (process {pid}); `consortium fault resume {name}` lets it go on")
+    return f"{name} is paused (process {pid}); `consortium fault resume {name}` lets it go on"
 
 
-def resume(directory: ConsortiumDirectory, text: str) -> None:
+def resume(directory: ConsortiumDirectory, text: str) -> str:
     """Let a paused process go on."""
     bank = _bank(directory, text)
     pid = fault_processes.resume(directory, bank)
-    answer(f"{short_name(bank)} goes on (process {pid})")
+    return f"{short_name(bank)} goes on (process {pid})"
 
 
 def disconnect(
     directory: ConsortiumDirectory, text: str, peers: Sequence[str], direction: str
-) -> None:
+) -> list[str]:
     """Cut links of a bank."""
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
     fault = LinkFault(_peers(consortium, bank, peers), _DIRECTIONS[direction], cut=True)
-    _inject(consortium, bank, fault)
+    return _inject(consortium, bank, fault)
 
 
 def slow(
@@ -92,7 +91,7 @@ def slow(
     delay_ms: int,
     jitter_ms: int,
     loss_per_mille: int,
-) -> None:
+) -> list[str]:
     """Make links of a bank slow or lossy."""
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
@@ -103,10 +102,10 @@ def slow(
         jitter_ms=jitter_ms,
         loss_per_mille=loss_per_mille,
     )
-    _inject(consortium, bank, fault)
+    return _inject(consortium, bank, fault)
 
 
-def corrupt(directory: ConsortiumDirectory, text: str, row: str, height: int | None) -> None:
+def corrupt(directory: ConsortiumDirectory, text: str, row: str, height: int | None) -> str:
     """Corrupt a stored row of a bank."""
     bank = _bank(directory, text)
     if not is_supervised(directory):
@@ -114,16 +113,19 @@ def corrupt(directory: ConsortiumDirectory, text: str, row: str, height: int | N
             f"no consortium is up in {directory.root}, and stored rows are corrupted only under "
             f"running banks; `consortium up --data {directory.root}` starts it"
         )
+    # PostgreSQL's client is for this one act, and whoever lists faults does without it.
+    from node.runtime import fault_rows
+
     changed = fault_rows.corrupt(directory, bank, row, height)
     note_corruption(directory, bank, changed)
     name = short_name(bank)
-    answer(
+    return (
         f"corrupted at {name}: {changed}; the bank halts when it finds out, and "
         f"`consortium node rebuild {name}` repairs it"
     )
 
 
-def byzantine(directory: ConsortiumDirectory, text: str, style: str, seed: int) -> None:
+def byzantine(directory: ConsortiumDirectory, text: str, style: str, seed: int) -> list[str]:
     """Have a bank lie in a style."""
     if style not in STYLES:
         raise CommandFailed(
@@ -143,8 +145,10 @@ def list_styles(*, as_json: bool) -> None:
         answer_table(("style", "what the bank does"), rows)
 
 
-def database(directory: ConsortiumDirectory, text: str | None) -> None:
+def database(directory: ConsortiumDirectory, text: str | None) -> str:
     """End the sessions of one bank's database, or the whole server."""
+    from node.runtime import fault_databases
+
     if text is None:
         Consortium.load(directory)
         if not is_supervised(directory):
@@ -152,41 +156,49 @@ def database(directory: ConsortiumDirectory, text: str | None) -> None:
                 f"no consortium is up in {directory.root}, so that nobody would start PostgreSQL "
                 f"again; `consortium up --data {directory.root}` starts both"
             )
-        pid = fault_processes.kill_server(directory)
-        answer(
+        pid = fault_databases.kill_server(directory)
+        return (
             f"PostgreSQL was killed (process {pid}), and with it the databases of all banks: the "
             "local server is one fault domain; the launcher starts it again, then the banks"
         )
-        return
     bank = _bank(directory, text)
-    count = fault_processes.end_sessions(directory, bank)
-    answer(
+    count = fault_databases.end_sessions(directory, bank)
+    return (
         f"{count} database sessions of {short_name(bank)} were ended; it stops, and the launcher "
         "starts it again"
     )
 
 
-def heal(directory: ConsortiumDirectory, text: str) -> None:
-    """End the faults of one bank or of all, and start what was killed."""
+def heal(
+    directory: ConsortiumDirectory, text: str, *, wait_until_ready: bool = True
+) -> Iterator[str]:
+    """End the faults of one bank or of all, start what was killed; yield what is done.
+
+    Without `wait_until_ready` those that were killed are started while nobody waits for them.
+    """
     consortium = Consortium.load(directory)
     everybody = [bank.index for bank in consortium.genesis.banks]
-    banks = everybody if text == "all" else [find_bank(consortium.genesis, text)]
+    banks = everybody if text == ALL else [find_bank(consortium.genesis, text)]
     conditions = process_conditions(directory)
     for bank in banks:
         if conditions.get(bank) is ProcessCondition.PAUSED:
             fault_processes.resume(directory, bank)
-            answer(f"{short_name(bank)} goes on")
+            yield f"{short_name(bank)} goes on"
     answers = asyncio.run(consortium.ask_every_bank(lambda client: client.report(), banks))
     for bank, report in answers.items():
         if isinstance(report, NodeReport) and report.faults:
             asyncio.run(_heal_links(consortium, bank))
-            answer(f"{short_name(bank)} is healed of: {'; '.join(f.text for f in report.faults)}")
+            yield f"{short_name(bank)} is healed of: {'; '.join(f.text for f in report.faults)}"
     down = [bank for bank in banks if conditions.get(bank) is ProcessCondition.EXITED]
     for bank in down:
-        start_node(directory, short_name(bank))
+        if wait_until_ready:
+            yield start_node(directory, short_name(bank))
+        else:
+            ask_to_start(directory, bank)
+            yield f"{short_name(bank)} is started again"
     corrupted = [bank for bank in banks if bank in corrupted_rows(directory)]
     if corrupted:
-        answer(
+        yield (
             f"stored rows of {bank_names(corrupted)} were corrupted: "
             f"`consortium node rebuild {short_name(corrupted[0])}` repairs them"
         )
@@ -218,7 +230,7 @@ def list_faults(directory: ConsortiumDirectory, *, as_json: bool) -> None:
 
 
 def listed_faults(
-    directory: ConsortiumDirectory, reports: dict[BankIndex, NodeReport]
+    directory: ConsortiumDirectory, reports: Mapping[BankIndex, NodeReport]
 ) -> list[ListedFault]:
     """Return what the banks report, what their processes show, and what was corrupted."""
     found = [
@@ -247,11 +259,13 @@ def _peers(consortium: Consortium, bank: BankIndex, texts: Sequence[str]) -> tup
     return peers
 
 
-def _inject(consortium: Consortium, bank: BankIndex, fault: LinkFault | ByzantineFault) -> None:
+def _inject(
+    consortium: Consortium, bank: BankIndex, fault: LinkFault | ByzantineFault
+) -> list[str]:
     faults = asyncio.run(inject(consortium, bank, fault))
-    for report in faults:
-        answer(f"{short_name(bank)}: {report.text}")
-    answer(f"`consortium fault heal {short_name(bank)}` ends it")
+    name = short_name(bank)
+    told = [f"{name}: {report.text}" for report in faults]
+    return [*told, f"`consortium fault heal {name}` ends it"]
 
 
 async def inject(

@@ -141,8 +141,9 @@ def stop(bank: str, directory: ConsortiumDirectory) -> None:
       consortium node stop dunmere
     """
     from node.cli.node_control import stop_node
+    from node.cli.terminal import answer
 
-    stop_node(directory, bank)
+    answer(stop_node(directory, bank))
 
 
 @command.command()
@@ -156,8 +157,9 @@ def start(bank: str, directory: ConsortiumDirectory) -> None:
       consortium node start dunmere
     """
     from node.cli.node_control import start_node
+    from node.cli.terminal import answer
 
-    start_node(directory, bank)
+    answer(start_node(directory, bank))
 
 
 @command.command()

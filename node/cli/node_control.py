@@ -9,10 +9,8 @@ import time
 from node.cli.access import Consortium
 from node.cli.failure import EXIT_UNREACHABLE, CommandFailed
 from node.cli.options import find_bank
-from node.cli.terminal import answer
 from node.client.errors import ClientError
 from node.ledger.types import BankIndex
-from node.runtime.bank_databases import has_own_servers
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.running_consortium import RunningConsortium, is_supervised
 from node.runtime.start_requests import request_start
@@ -22,8 +20,8 @@ START_PATIENCE_S = 60.0
 POLL_S = 0.2
 
 
-def stop_node(directory: ConsortiumDirectory, text: str) -> None:
-    """Ask a bank's node to stop and wait until its process is gone."""
+def stop_node(directory: ConsortiumDirectory, text: str) -> str:
+    """Ask a bank's node to stop, wait until its process is gone, and say so."""
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
     name = short_name(bank)
@@ -38,7 +36,7 @@ def stop_node(directory: ConsortiumDirectory, text: str) -> None:
                 f"see `consortium logs {name}`",
             )
         time.sleep(POLL_S)
-    answer(f"{name} has stopped")
+    return f"{name} has stopped"
 
 
 async def _shut_down(consortium: Consortium, bank: BankIndex) -> None:
@@ -53,11 +51,20 @@ async def _shut_down(consortium: Consortium, bank: BankIndex) -> None:
             ) from error
 
 
-def start_node(directory: ConsortiumDirectory, text: str) -> None:
-    """Ask the supervisor to start a bank's node and wait until the bank is ready."""
+def start_node(directory: ConsortiumDirectory, text: str) -> str:
+    """Ask the supervisor to start a bank's node, wait until the bank is ready, and say so."""
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
+    ask_to_start(directory, bank)
+    return asyncio.run(_wait_ready(consortium, bank))
+
+
+def ask_to_start(directory: ConsortiumDirectory, bank: BankIndex) -> None:
+    """Ask the supervisor to start a bank's node; raises `CommandFailed` if there is none."""
     if not is_supervised(directory):
+        # What knows of servers knows of databases, and most who start a bank need neither.
+        from node.runtime.bank_databases import has_own_servers
+
         if has_own_servers(directory):
             raise CommandFailed(
                 f"nothing on this machine starts {short_name(bank)}",
@@ -71,10 +78,9 @@ def start_node(directory: ConsortiumDirectory, text: str) -> None:
             EXIT_UNREACHABLE,
         )
     request_start(directory, bank)
-    asyncio.run(_wait_ready(consortium, bank))
 
 
-async def _wait_ready(consortium: Consortium, bank: BankIndex) -> None:
+async def _wait_ready(consortium: Consortium, bank: BankIndex) -> str:
     deadline_s = time.monotonic() + START_PATIENCE_S
     async with consortium.operator(bank) as client:
         while time.monotonic() < deadline_s:
@@ -82,11 +88,10 @@ async def _wait_ready(consortium: Consortium, bank: BankIndex) -> None:
                 report = await client.report()
                 if report.ready:
                     linked = sum(peer.linked_in and peer.linked_out for peer in report.peers)
-                    answer(
+                    return (
                         f"{short_name(bank)} is ready at height {report.height}, "
                         f"linked with {linked} of {len(report.peers)} banks"
                     )
-                    return
             await asyncio.sleep(POLL_S)
     raise CommandFailed(
         f"{short_name(bank)} was not ready within {START_PATIENCE_S:.0f} s",

@@ -25,9 +25,14 @@ from node.runtime.fault_links import DisturbedPeerBackend
 from node.runtime.peer_network import PeerNetwork
 from node.simulation.byzantine import STYLES, make_byzantine
 from node.wire.fields import MalformedMessage
-from node.wire.operator_records import ByzantineFault, FaultReport, LinkDirection, LinkFault
+from node.wire.operator_records import (
+    FAULTS_OFF,
+    ByzantineFault,
+    FaultReport,
+    LinkDirection,
+    LinkFault,
+)
 
-FAULTS_OFF = "faults-off"
 """Reason code of a refused fault."""
 
 _WAYS = {

@@ -13,7 +13,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
-from node.runtime.fault_processes import CONNECT_TIMEOUT_S, FaultRefused
+from node.runtime.fault_databases import CONNECT_TIMEOUT_S
+from node.runtime.fault_processes import FaultRefused
 from node.runtime.secrets_directory import read_private
 
 

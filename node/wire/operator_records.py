@@ -303,6 +303,10 @@ class TransactionTrace:
     """In order of time."""
 
 
+FAULTS_OFF = "faults-off"
+"""Reason code of a bank that lets nobody break it."""
+
+
 class LinkDirection(Enum):
     """Which way a link is disturbed, seen from the bank that is asked; values of the wire."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from node.runtime import fault_processes
+from node.runtime import fault_databases, fault_processes
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.fault_processes import FaultRefused
 from node.runtime.process_condition import ProcessCondition, process_conditions
@@ -104,4 +104,4 @@ def test_a_server_of_somebody_else_is_not_killed(directory: ConsortiumDirectory)
     create_consortium(place, bank_count=4)
     (place.root / "databases.json").write_text('{"server": "external"}\n')
     with pytest.raises(FaultRefused, match="not the consortium's own"):
-        fault_processes.kill_server(place)
+        fault_databases.kill_server(place)
