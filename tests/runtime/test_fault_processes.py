@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from node.runtime import fault_databases, fault_processes
+from node.runtime import fault_databases, fault_processes, process_condition
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.fault_processes import FaultRefused
 from node.runtime.process_condition import ProcessCondition, process_conditions
@@ -75,7 +75,7 @@ def test_a_young_process_starts_and_an_old_one_runs(
         0: ProcessCondition.STARTING,
         1: ProcessCondition.EXITED,
     }
-    monkeypatch.setattr(fault_processes, "STARTS_WITHIN_S", 0.0)
+    monkeypatch.setattr(process_condition, "STARTS_WITHIN_S", 0.0)
     assert process_conditions(directory)[0] is ProcessCondition.RUNNING
 
 
