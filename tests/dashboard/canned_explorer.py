@@ -117,10 +117,10 @@ def block_answer(page: CannedConsortium, height: int) -> dict[str, Any]:
         }
         if height
         else None,
-        "evidence": [_evidence(page, height)] if row["evidence"] else [],
+        "evidence": [_evidence(page, height)] if row["evidence"] and height else [],
         "rounds": canned_rounds(page, height) if page.operator else [],
         "previous": height - 1 if height else None,
-        "next": height + 1 if recorded else None,
+        "next": height + 1 if height < tip else None,
     }
 
 
@@ -229,7 +229,7 @@ def _unsealed(page: CannedConsortium, identity: str) -> dict[str, Any]:
         "height": None,
         "index": None,
         "kind": None if refused else "transfer",
-        "public": {} if refused else _summary(page, page.height(), 0, b"\x00" * TRANSFER_BYTES),
+        "public": {} if refused else _summary(page, 0, 0, b"\x00" * TRANSFER_BYTES),
         "bytes": None if refused else TRANSFER_BYTES,
         "banks": _traces(page, begun_us, stages),
         "proof": None,

@@ -82,9 +82,9 @@ function draw(page, block) {
     lead(block),
     seal(block),
     round(page, block),
-    batch(page, block),
     evidence(page, block),
     header(block),
+    batch(page, block),
   ];
 }
 
@@ -113,10 +113,12 @@ function seal(block) {
   const verified = certificate.verified
     ? toneBadge("good", "Certificate verified")
     : toneBadge("bad", "Certificate does not verify");
-  return panel(
-    "Seal",
+  return element(
+    "section",
+    { class: "panel card" },
+    element("div", { class: "panel-head" }, element("h2", {}, "Seal"), verified),
     element("p", {}, certificateWords(certificate)),
-    element("p", { class: "row" }, verified, element("span", { class: "quiet" }, certificate.why)),
+    certificate.why && element("p", { class: "quiet" }, `${sentence(certificate.why)}.`),
     votes && ballotList(votes, block.height),
   );
 }
@@ -187,18 +189,14 @@ function batch(page, block) {
     caption: `Transactions of block ${block.height}`,
     columns,
     rows: block.transactions,
-    empty: "None: a block without transactions shows that the consortium is alive",
+    empty: block.height
+      ? "None: a block without transactions shows that the consortium is alive"
+      : "None: money comes from what banks issue later",
   });
   return element(
     "section",
     { class: "panel" },
     element("h2", {}, "Transactions"),
-    element(
-      "p",
-      { class: "row" },
-      element("span", { class: "quiet" }, "Merkle root over all their bytes"),
-      copyId(block.merkle_root, { what: "Merkle root" }),
-    ),
     table.node,
   );
 }
@@ -235,17 +233,16 @@ function evidenceItem(item, asset) {
 function header(block) {
   const names = Object.keys(HEADER_WORDS).filter((name) => name in block.header);
   const others = Object.keys(block.header).filter((name) => !(name in HEADER_WORDS));
-  const rows = [...names, ...others].map((name) => [
-    sentence(name),
-    headerValue(name, block.header[name], block),
-    HEADER_WORDS[name] ?? "",
-  ]);
+  const rows = [...names, ...others].map((name) => {
+    const [term, explanation] = HEADER_WORDS[name] ?? [sentence(name), ""];
+    return [term, headerValue(name, block.header[name], block), explanation];
+  });
   const verdict = element("span", { class: "quiet" }, "…");
   hashHeader(block, verdict);
   return panel(
     "Header",
     element("p", { class: "row" }, copyId(block.block_id, { whole: true, what: "id" }), verdict),
-    definitions(rows),
+    element("div", { class: "header-fields" }, definitions(rows)),
     element(
       "details",
       { class: "fold" },
@@ -257,10 +254,10 @@ function header(block) {
 
 function headerValue(name, value, block) {
   if (name === "parent_id" && block.height > 0) {
-    return copyId(value, { path: `/blocks/${block.height - 1}`, what: "parent id" });
+    return copyId(value, { path: `/blocks/${block.height - 1}`, what: "parent's id" });
   }
-  if (name === "proposer") return bankLink(block.proposer, block.proposer_name);
-  if (name === "time_ms") return `${dateTime(value)} (${integer(value)} ms)`;
+  if (name === "proposer") return bankLink(block.proposer, block.proposer_name ?? "nobody");
+  if (name === "time_ms") return `${dateTime(value)}.${String(value % 1000).padStart(3, "0")}`;
   return HASHES.test(name) ? copyId(value, { what: sentence(name) }) : integer(value);
 }
 

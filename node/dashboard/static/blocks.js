@@ -3,13 +3,13 @@
 import { copyId } from "./components/copy.js";
 import { bankLink, element, fill, link } from "./components/element.js";
 import { failureNotice, loadingNotice } from "./components/notice.js";
-import { dateTime, integer } from "./format.js";
+import { NOTHING, clock, dateTime, integer } from "./format.js";
 import { find } from "./search.js";
 
 const PAGE = 50;
 const HEADS = [
-  ["Height", "number"], ["Block", "id"], ["Time", "text"], ["Transactions", "number"],
-  ["Proposer", "text"], ["View", "number"], ["Evidence", "number"],
+  ["Height", "number"], ["Time", "text"], ["Transactions", "number"], ["Proposer", "text"],
+  ["Block", "id"], ["View", "number"], ["Evidence", "number"],
 ];
 
 export function render(root, context) {
@@ -91,12 +91,12 @@ function drawRow(block, hello) {
   const genesis = block.height === 0;
   const cells = [
     link(path, integer(block.height)),
-    copyId(block.block_id, { path, what: "block id" }),
-    dateTime(block.time_ms),
+    element("time", { datetime: new Date(block.time_ms).toISOString() }, timeWords(block.time_ms)),
     integer(block.transactions),
-    genesis ? "–" : bankLink(block.proposer, bank?.name ?? `bank ${block.proposer}`),
+    genesis ? NOTHING : bankLink(block.proposer, bank?.name ?? `bank ${block.proposer}`),
+    copyId(block.block_id, { path, what: "block id" }),
     integer(block.view),
-    block.evidence ? integer(block.evidence) : "–",
+    block.evidence ? integer(block.evidence) : NOTHING,
   ];
   const drawn = cells.map((cell, index) =>
     element(
@@ -107,6 +107,12 @@ function drawRow(block, hello) {
   );
   const tone = block.evidence ? "bad" : block.view ? "warn" : null;
   return element("tr", { data: { height: block.height, tone } }, drawn);
+}
+
+/** The day is told of what is not of today. */
+function timeWords(unixMilliseconds) {
+  const today = new Date(unixMilliseconds).toDateString() === new Date().toDateString();
+  return today ? clock(unixMilliseconds) : dateTime(unixMilliseconds);
 }
 
 async function readOlder(page, before = lowest(page)) {

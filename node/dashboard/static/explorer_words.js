@@ -5,7 +5,7 @@ export const STATES = {
   pending: "received; its proofs are being verified",
   admitted: "verified and passed on to the other banks; not final",
   proposed: "in a block that is being voted on; not final",
-  sealed: "final: a quorum of banks sealed its block",
+  sealed: "final, in a block that a quorum of banks sealed",
   rejected: "refused: it will not be in any block",
   expired: "its expiry height passed before it was sealed; final",
 };
@@ -36,8 +36,8 @@ export const ROUND_KINDS = [
 /** What a bank does with a transaction, in order. */
 export const TRANSACTION_KINDS = [
   { kind: "received", mark: "start", tone: "start", words: "from a client or from another bank" },
-  { kind: "verified", mark: "disc", tone: "vote", words: "all checks were made and passed" },
-  { kind: "admitted", mark: "core", tone: "vote", words: "it waits here for a block" },
+  { kind: "verified", mark: "circle", tone: "vote", words: "all checks were made and passed" },
+  { kind: "admitted", mark: "dot", tone: "vote", words: "it waits here for a block" },
   { kind: "gossiped", mark: "dash", tone: "neutral", words: "it was passed on to other banks" },
   { kind: "proposed", mark: "ring", tone: "quorum", words: "a block with it was proposed" },
   { kind: "sealed", mark: "seal", tone: "good", words: "a quorum of banks sealed that block" },
@@ -45,19 +45,20 @@ export const TRANSACTION_KINDS = [
   { kind: "refused", mark: "cross", tone: "bad", words: "a check failed" },
 ];
 
+/** The fields of a header in its order: [name, what it is]. */
 export const HEADER_WORDS = {
-  chain_id: "which consortium: the hash of its genesis",
-  height: "the block's place in the chain",
-  parent_id: "the id of the block before",
-  original_view: "the attempt in which this header was made; above 0, an earlier leader failed",
-  proposer: "the bank that made this header",
-  time_ms: "the proposer's clock, held against every approving bank's own",
-  transactions_root: "Merkle root over all bytes of the transactions below",
-  evidence_root: "Merkle root over the evidence of offences in this block",
-  ballots_root: "Merkle root over the recorded ballots about the block before",
-  transaction_count: "how many transactions the root is over",
-  post_state_root: "digest of the whole ledger after this block",
-  next_set_hash: "who may vote on the next block, and with which keys",
+  chain_id: ["Chain", "which consortium: the hash of its genesis"],
+  height: ["Height", "the block's place in the chain"],
+  parent_id: ["Parent", "the id of the block before"],
+  original_view: ["View", "the attempt that made this header; above 0, an earlier leader failed"],
+  proposer: ["Proposer", "the bank that made this header"],
+  time_ms: ["Time", "the proposer's clock; whoever approved held it against its own"],
+  transactions_root: ["Merkle root", "over all bytes of the transactions"],
+  evidence_root: ["Evidence root", "over the evidence of offences in this block"],
+  ballots_root: ["Ballots root", "over the recorded ballots about the block before"],
+  transaction_count: ["Transactions", "how many the Merkle root is over"],
+  post_state_root: ["State root", "digest of the whole ledger after this block"],
+  next_set_hash: ["Next set", "who may vote on the next block, and with which keys"],
 };
 
 export const OFFENCES = {
@@ -78,6 +79,9 @@ export const TREASURY_KINDS = {
   reward: "out of the pot to a bank",
   carry: "from one year's pot into another's",
 };
+
+/** How a kind's public bank stands to its amount. */
+export const BANK_WORDS = { transfer: "to", issue: "by", payout: "by" };
 
 const PAYMENT_HIDDEN = [
   "the amounts of its outputs",

@@ -6,10 +6,11 @@ import { TREASURY_KINDS } from "./explorer_words.js";
 import { amount, count, integer, known } from "./format.js";
 
 const ALL = "";
+const SHOWN_FIRST = 25;
 
 /** {node, update(movements, banks, asset)}. */
 export function movementsPart() {
-  const state = { movements: [], asset: null, drawn: "" };
+  const state = { movements: [], asset: null, drawn: "", shown: SHOWN_FIRST };
   const bank = select("movement-bank", "Bank");
   const kind = select("movement-kind", "Kind");
   const told = element("p", { class: "quiet", role: "status" });
@@ -25,10 +26,16 @@ export function movementsPart() {
         (bank.input.value === ALL || String(row.bank) === bank.input.value) &&
         (kind.input.value === ALL || row.kind === kind.input.value),
     );
-    table.update(rows);
+    table.update(rows.slice(0, state.shown));
+    more.hidden = rows.length <= state.shown;
     const all = integer(state.movements.length);
     fill(told, `${count(rows.length, "movement")} of the newest ${all}.`);
   };
+  const more = element("button", { class: "quiet-button more", type: "button" }, "Show all");
+  more.addEventListener("click", () => {
+    state.shown = Infinity;
+    draw();
+  });
   for (const { input } of [bank, kind]) input.addEventListener("change", draw);
   const kinds = Object.keys(TREASURY_KINDS);
   fill(kind.input, option(ALL, "all"), kinds.map((name) => option(name, name)));
@@ -38,6 +45,7 @@ export function movementsPart() {
     element("h2", {}, "Movements"),
     element("div", { class: "filters" }, bank.node, kind.node, told),
     table.node,
+    more,
   );
   const update = (movements, banks, asset) => {
     const text = JSON.stringify([movements, asset]);

@@ -1,7 +1,7 @@
 // What everybody sees of a transaction, in words and as terms.
 
 import { bankLink } from "./components/element.js";
-import { PUBLIC_WORDS } from "./explorer_words.js";
+import { BANK_WORDS, PUBLIC_WORDS } from "./explorer_words.js";
 import { integer, known, list, money, sentence } from "./format.js";
 
 const AMOUNT = /_minor$/;
@@ -18,19 +18,18 @@ function assetOf(fields, base) {
 
 function amountsOf(fields) {
   return Object.keys(fields)
-    .filter((name) => AMOUNT.test(name))
+    .filter((name) => AMOUNT.test(name) && fields[name])
     .map((name) => [name.replace(AMOUNT, ""), fields[name]]);
 }
 
-/** The public amounts in a few words: "fee 0.10 CBU, redeemed 5.00 CBU to Amberfield". */
+/** The public amounts in a few words: "fee 0.10 CBU, redeemed 5.00 CBU to amberfield". */
 export function publicWords(fields, base) {
   const asset = assetOf(fields, base);
-  const parts = amountsOf(fields)
-    .filter(([, value]) => value)
-    .map(([name, value]) => `${name} ${money(value, asset)}`);
+  const parts = amountsOf(fields).map(([name, value]) => `${name} ${money(value, asset)}`);
   if (fields.fiscal_year) parts.unshift(fields.fiscal_year);
-  if (fields.bank) parts.push(sentence(fields.bank));
-  return parts.join(", ") || "no fee";
+  const words = parts.join(", ") || (fields.kind === "transfer" ? "no fee" : "");
+  if (!fields.bank) return words;
+  return `${words} ${BANK_WORDS[fields.kind] ?? "of"} ${fields.bank}`.trim();
 }
 
 /** Rows for a list of definitions: [term, value]. */
@@ -54,7 +53,7 @@ function filled(value) {
 }
 
 function valueWords(name, value, fields) {
-  if (name === "bank") return bankLink(fields.bank_index, sentence(value));
+  if (name === "bank") return bankLink(fields.bank_index, value);
   if (Array.isArray(value)) return list(value.map(String));
   if (typeof value === "object") {
     return list(Object.entries(value).map(([key, item]) => `${sentence(key)} ${integer(item)}`));

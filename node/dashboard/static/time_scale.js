@@ -5,7 +5,7 @@
 
 const MIN_SPAN_US = 1_000;
 const LATE_FACTOR = 3;
-const MOST = 0.9;
+const MOST_LATE = 0.2;
 
 export function eventsOf(rows) {
   return rows.flatMap((row) => row.events ?? []);
@@ -43,10 +43,16 @@ export function stretchOf(rows) {
   const ends = eventsOf(rows)
     .map((event) => event.at_us - from)
     .sort((one, other) => one - other);
-  const last = ends.at(-1);
-  const most = ends[Math.floor((ends.length - 1) * MOST)];
-  const late = last > LATE_FACTOR * Math.max(most, MIN_SPAN_US);
-  return { from, until: from + Math.max(late ? most : last, MIN_SPAN_US) };
+  return { from, until: from + Math.max(lastOfMost(ends), MIN_SPAN_US) };
+}
+
+/** The end before the first great leap among the last of the sorted ends, or the very last. */
+function lastOfMost(ends) {
+  const first = Math.max(1, Math.ceil(ends.length * (1 - MOST_LATE)));
+  for (let i = first; i < ends.length; i += 1) {
+    if (ends[i] > LATE_FACTOR * Math.max(ends[i - 1], MIN_SPAN_US)) return ends[i - 1];
+  }
+  return ends.at(-1);
 }
 
 /** Round steps over a span of microseconds, `count` of them or fewer, from 0. */

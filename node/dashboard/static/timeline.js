@@ -9,7 +9,7 @@
 
 import { element, fill, vector } from "./components/element.js";
 import { dataTable } from "./components/table.js";
-import { NOTHING, durationOfMicroseconds } from "./format.js";
+import { NOTHING, durationOfMicroseconds, list } from "./format.js";
 import {
   beginOf, eventsOf, originOf, rowsOfView, stretchOf, ticksOf, viewsOf,
 } from "./time_scale.js";
@@ -17,6 +17,8 @@ import {
 /** Drawn around 0, 0, in units of a row's height divided by 20. */
 const MARKS = {
   start: () => vector("path", { d: "M-4 -6L6 0L-4 6z" }),
+  circle: () => vector("circle", { class: "hollow", r: 5.5 }),
+  dot: () => vector("circle", { r: 3 }),
   disc: () => vector("circle", { r: 4.5 }),
   ring: () => vector("path", { class: "hollow", d: "M0 -7L7 0L0 7L-7 0z" }),
   core: () => vector("path", { d: "M0 -4L4 0L0 4L-4 0z" }),
@@ -60,7 +62,7 @@ function legend(kinds, rows) {
         { title: item.words },
         vector(
           "svg",
-          { viewBox: "-10 -10 20 20", "aria-hidden": "true" },
+          { viewBox: "-8.5 -8.5 17 17", "aria-hidden": "true" },
           vector("g", { class: "mark", data: { tone: item.tone } }, MARKS[item.mark]()),
         ),
         element("span", {}, item.name ?? item.kind),
@@ -76,7 +78,7 @@ function viewDrawing({ kinds, rows, what, view, views }) {
   const svg = vector("svg", { class: "timeline-drawing", role: "img", "aria-label": name });
   const part = {
     kinds: new Map(kinds.map((item, order) => [item.kind, { ...item, order }])),
-    rows: rowsOfView(rows, view).filter((row) => row.events),
+    rows: rowsOfView(rows.filter((row) => row.events?.length), view),
     origin: originOf(rows),
   };
   const begun = durationOfMicroseconds(originOf(part.rows) - part.origin);
@@ -112,6 +114,7 @@ function draw(svg, part) {
 function axis(frame) {
   const { rem, left, right, bottom } = frame;
   const span = frame.until - frame.from;
+  const anchor = (x) => (x > right - rem ? "end" : "middle");
   return ticksOf(span, (right - left) / (TICK_REM * rem)).map((tick) => {
     const x = frame.x(frame.from + tick);
     const words = durationOfMicroseconds(tick);
@@ -119,7 +122,7 @@ function axis(frame) {
       "g",
       { class: "timeline-tick" },
       vector("line", { x1: x, x2: x, y1: 0, y2: bottom }),
-      vector("text", { x, y: bottom + 1.1 * rem, "text-anchor": "middle" }, words),
+      vector("text", { x, y: bottom + 1.1 * rem, "text-anchor": anchor(x) }, words),
     );
   });
 }
@@ -174,12 +177,15 @@ function lateDrawing(frame, event, y, item, title) {
 function silentRows(rows) {
   const silent = rows.filter((row) => row.error || (row.events ?? []).length === 0);
   if (silent.length === 0) return null;
-  const words = (row) => row.error || "has nothing of this in memory (any longer)";
-  return element(
-    "ul",
-    { class: "timeline-silent" },
-    silent.map((row) => element("li", {}, element("b", {}, row.label), `: ${words(row)}`)),
+  const byWords = new Map();
+  for (const row of silent) {
+    const words = row.error || "nothing of this is in memory (any longer)";
+    byWords.set(words, [...(byWords.get(words) ?? []), row.label]);
+  }
+  const items = [...byWords].map(([words, labels]) =>
+    element("li", {}, element("b", {}, list(labels)), `: ${words}`),
   );
+  return element("ul", { class: "timeline-silent" }, items);
 }
 
 function momentWords(event, origin) {

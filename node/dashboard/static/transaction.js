@@ -97,27 +97,20 @@ function show(page, answer) {
 
 function statusPart({ status, height, index }, page) {
   const { state } = status;
-  const place = element(
-    "span",
-    {},
-    "in ",
-    link(`/blocks/${height}`, `block ${integer(height)}`),
-    `, place ${index}`,
-  );
+  const place = [": ", link(`/blocks/${height}`, `block ${integer(height)}`), `, place ${index}`];
   const { reason, message } = status;
   return [
     element(
       "p",
       { class: "row lead" },
       toneBadge(TONES[state] ?? "neutral", sentence(state)),
-      element("span", {}, STATES[state] ?? ""),
-      known(height) && place,
+      element("span", {}, STATES[state] ?? "", known(height) && place),
     ),
     reason &&
       element(
         "div",
         { class: "notice", data: { tone: "bad" } },
-        element("p", { class: "notice-head" }, `Refused: ${sentence(reason)}`),
+        element("p", { class: "notice-head" }, `Refused (${reason})`),
         message && message !== reason && element("p", {}, message),
       ),
     element("p", {}, copyId(page.id, { whole: true, what: "transaction id" })),
@@ -145,7 +138,12 @@ function stages({ status, banks }) {
   const nodes = reached.map(({ node }) => node);
   if (refused) nodes.push(stage("refused", refused, rows.length, none, "bad").node);
   return [
-    element("h2", {}, "On its way"),
+    element(
+      "div",
+      { class: "panel-head" },
+      element("h2", {}, "On its way"),
+      element("span", { class: "quiet small" }, "how many banks, and when after the first moment"),
+    ),
     element("ol", { class: "stages" }, nodes),
   ];
 }
@@ -165,7 +163,7 @@ function stage(name, at, banks, none, tone = "good") {
 
 function whenWords({ first, last }) {
   const [one, other] = [durationOfMicroseconds(first), durationOfMicroseconds(last)];
-  return one === other ? `after ${one}` : `after ${one} to ${other}`;
+  return one === other ? `after ${one}` : `${one} to ${other}`;
 }
 
 function banksPart(banks, page) {

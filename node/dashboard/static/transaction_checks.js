@@ -43,9 +43,14 @@ export function sourceWords(source, banks) {
   return other ? other.name : source ?? NOTHING;
 }
 
+/** Most checks take less than what other durations are shown in. */
+function tookWords(microseconds) {
+  return microseconds < 1_000 ? `${microseconds} µs` : durationOfMicroseconds(microseconds);
+}
+
 function checkCell(check) {
   if (!check) return element("span", { class: "quiet" }, "not made");
-  const took = durationOfMicroseconds(check.duration_us);
+  const took = tookWords(check.duration_us);
   const shared = check.batch > 1 ? ` for ${integer(check.batch)}` : "";
   const badge = toneBadge(check.passed ? "good" : "bad", `${took}${shared}`);
   badge.prepend(

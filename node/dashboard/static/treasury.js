@@ -142,15 +142,13 @@ function stakeBar(row, most) {
     },
     vector("rect", { class: "track", width: x(row.initial_stake), height: BAR.height }),
     vector("rect", { class: "held", y: 2, width: x(row.stake), height: BAR.height - 4 }),
-    vector("line", {
-      class: "floor",
-      x1: floor,
-      x2: floor,
-      y1: 0,
-      y2: BAR.height,
-      "vector-effect": "non-scaling-stroke",
-    }),
+    ["halo", "floor"].map((name) => uprightLine(name, floor)),
   );
+}
+
+function uprightLine(name, x) {
+  const line = { class: name, x1: x, x2: x, y1: 0, y2: BAR.height };
+  return vector("line", { ...line, "vector-effect": "non-scaling-stroke" });
 }
 
 const YEAR_AMOUNTS = [
