@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from node.client.connection import ClientCredentials, Endpoint
 from node.client.errors import LedgerError, LedgerFault, LedgerTimeout, VerificationError
 from node.client.failover import CALL_FAILURES, Attempts, BankLinks
 from node.client.status import error_of_refusal
+from node.client.tracing import process_tracing
 from node.ledger.genesis import Genesis, GenesisInvalid
 from node.ledger.types import BlockId, Height, TransactionId
 from node.wire import codec, ledger_pb2
@@ -89,6 +91,7 @@ class LedgerClient:
             endpoints, credentials, deadline_ms=deadline_ms, stream_deadline_ms=stream_deadline_ms
         )
         self._genesis: Genesis | None = None
+        self._tracing = process_tracing()
 
     @staticmethod
     def connect(
@@ -154,7 +157,8 @@ class LedgerClient:
             return receipt
 
         request = ledger_pb2.SubmitTransactionRequest(transaction=transaction)
-        return await self._banks.call("SubmitTransaction", request, read, submission=True)
+        with self._tracing.submission(transaction):
+            return await self._banks.call("SubmitTransaction", request, read, submission=True)
 
     async def submit_many(
         self, transactions: Sequence[bytes]
@@ -165,6 +169,7 @@ class LedgerClient:
         """
         waiting = dict(enumerate(transactions))
         attempts = Attempts(self._banks)
+        begun_us = self._tracing.begin()
         while waiting:
             link = self._banks.preferred
             requests = [
@@ -177,8 +182,10 @@ class LedgerClient:
                 )
                 async for answer in stream:
                     outcome = submission_outcome(answer, str(link.endpoint))
-                    if waiting.pop(outcome.item, None) is not None:
+                    raw = waiting.pop(outcome.item, None)
+                    if raw is not None:
                         attempts.made_progress()
+                        self._tracing.answered(raw, begun_us, outcome.error)
                         yield outcome
                 if waiting:
                     raise LedgerFault(f"{len(waiting)} transactions were left without an answer")
@@ -211,6 +218,15 @@ class LedgerClient:
 
         The states are the word of the bank that answers; a change of bank may repeat some.
         """
+        with self._tracing.wait(transaction_id) as saw:
+            async with aclosing(self._states(transaction_id, timeout_ms)) as states:
+                async for status in states:
+                    saw(status.state.name.lower())
+                    yield status
+
+    async def _states(
+        self, transaction_id: TransactionId, timeout_ms: int
+    ) -> AsyncGenerator[TransactionStatus, None]:
         request = ledger_pb2.WaitForTransactionRequest(transaction_id=transaction_id)
         deadline_s = time.monotonic() + timeout_ms / 1000
         attempts = Attempts(self._banks)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from node.ledger.genesis import Genesis, GenesisInvalid, verify_genesis_keys
 from node.ledger.types import BankIndex
+from node.wire.tracing import OTLP
 
 T = TypeVar("T")
 
@@ -33,9 +34,6 @@ class ConfigurationError(Exception):
 DEFAULT_VERIFY_WORKERS = 0
 """Twelve banks on two cores seal more with threads: 17 payments a second against 13."""
 MAX_VERIFY_WORKERS = 64
-
-OTLP = "otlp"
-"""Spans are sent by OTLP over HTTP, where the environment of OpenTelemetry says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from node.ledger.blocks import Block
 from node.ledger.types import Height, TransactionId
-from node.runtime.config import OTLP, ConfigurationError, NodeConfig
+from node.runtime.config import ConfigurationError, NodeConfig
 from node.runtime.observation import Observation
 from node.wire.operator_records import (
     RoundEvent,
@@ -45,6 +45,7 @@ from node.wire.spans import (
     is_traced,
     span_id,
 )
+from node.wire.tracing import TracingInvalid, open_export, traced_share
 
 if TYPE_CHECKING:
     from node.wire.span_export import SpanExport
@@ -52,12 +53,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SERVICE = "consortium-bank"
-EXPORTER_VARIABLE = "CONSORTIUM_TRACING"
-RATIO_VARIABLE = "CONSORTIUM_TRACE_RATIO"
 CLOSE_WITHIN_S = 1.0
 """A bank that stops waits no longer for its last spans to be sent."""
-
-INSTALL = "install it with the extra `tracing`: pip install 'consortium[tracing]'"
 CONFLICTS = "conflicts"
 """The check that comes after the verdict on the proofs."""
 
@@ -80,18 +77,15 @@ class BankTracing:
 
         Raises `ConfigurationError`.
         """
-        exporter = environ.get(EXPORTER_VARIABLE) or config.trace_exporter
-        if not exporter:
-            return None
-        if exporter != OTLP:
-            raise ConfigurationError(f'{EXPORTER_VARIABLE} must be "{OTLP}", not {exporter!r}')
-        ratio = read_ratio(environ, config.trace_ratio)
         try:
-            from node.wire.span_export import SpanExport
-        except ImportError as error:
-            raise ConfigurationError(f"tracing needs OpenTelemetry; {INSTALL}") from error
-        logger.info("tracing", extra={"exporter": exporter, "ratio": ratio})
-        return BankTracing(observation, SpanExport.otlp(SERVICE, config.short_name), ratio)
+            ratio = traced_share(environ, config.trace_exporter, config.trace_ratio)
+            if ratio is None:
+                return None
+            export = open_export(SERVICE, config.short_name)
+        except TracingInvalid as error:
+            raise ConfigurationError(str(error)) from error
+        logger.info("tracing", extra={"ratio": ratio})
+        return BankTracing(observation, export, ratio)
 
     def applied(self, block: Block) -> None:
         """A block was applied: its transactions are at their end."""
@@ -125,20 +119,6 @@ class BankTracing:
         _, late = await asyncio.wait([sending], timeout=CLOSE_WITHIN_S)
         if late:
             logger.info("the last spans were not sent in time")
-
-
-def read_ratio(environ: Mapping[str, str], configured: float) -> float:
-    """Return the share of transactions to trace; raises `ConfigurationError`."""
-    text = environ.get(RATIO_VARIABLE)
-    if not text:
-        return configured
-    try:
-        ratio = float(text)
-    except ValueError:
-        ratio = -1.0
-    if not 0 <= ratio <= 1:
-        raise ConfigurationError(f"{RATIO_VARIABLE} must be from 0 to 1, not {text!r}")
-    return ratio
 
 
 def _height(trace: TransactionTrace) -> Height | None:
