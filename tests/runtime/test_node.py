@@ -13,7 +13,7 @@ import pytest
 from crypto.build import Payment, build_issue
 from crypto.note import SessionKeys
 from crypto.transaction import Kind, transaction_id
-from node.client.errors import LedgerUnavailable, TransactionRefused
+from node.client.errors import LedgerUnavailable, RecordNotFound, TransactionRefused
 from node.client.issuing import issue as submit_issue
 from node.client.ledger_client import LedgerClient
 from node.client.payment_order import recipient
@@ -24,6 +24,7 @@ from node.runtime.exit_code import ExitCode
 from node.wire.records import TransactionState
 from tests.ledger.chain import BASE, issuer_secret
 from tests.runtime.cluster import Cluster, make_cluster
+from tests.runtime.observed import assert_observed
 
 pytestmark = pytest.mark.postgres
 
@@ -129,6 +130,13 @@ async def test_confidential_payment_double_spend_and_restart(
         assert len(set(places)) == 1
         assert await submit(cluster, 2, raw) is TransactionState.SEALED
 
+        # Every bank tells the operators how it came to that, and only whose client sent it.
+        raw = make_issue(cluster, 2_000)
+        await submit(cluster, 0, raw)
+        places = await sealed_at(cluster, raw, 0, 1, 2, 3)
+        issued = TransactionId(transaction_id(raw))
+        await assert_observed(cluster, issued, places[0][0], home=0)
+
         # Money moves between wallets at different banks.
         async with cluster.client(0) as at_first, cluster.client(3) as at_last:
             payer = await funded_wallet(tmp_path, "payer", at_first, [5_000])
@@ -163,6 +171,11 @@ async def test_confidential_payment_double_spend_and_restart(
         await until_ready(cluster, 0, 1, 2, 3)
         for bank in range(4):
             assert await block_id_at(cluster, bank, top) == header
+        async with cluster.operator(0) as operator:
+            with pytest.raises(RecordNotFound, match="512 heights since its start"):
+                await operator.round(Height(places[0][0]))
+            with pytest.raises(RecordNotFound, match="20000 transactions since its start"):
+                await operator.transaction_trace(issued)
         again = make_issue(cluster, 7)
         await submit(cluster, 3, again)
         assert len(set(await sealed_at(cluster, again, 0, 1, 2, 3))) == 1
@@ -190,6 +203,10 @@ async def test_a_bank_that_was_away_catches_up(
         await until_ready(cluster, 6, linked=7)
         places = [await sealed_at(cluster, raws[-1], bank) for bank in (0, 6)]
         assert places[0] == places[1]
+        async with cluster.operator(6) as operator:
+            trace = await operator.transaction_trace(TransactionId(transaction_id(raws[0])))
+        assert trace.source.startswith("bank "), "its body came from one of the others"
+        assert trace.events[-1].kind.value == "applied"
 
 
 async def test_without_a_quorum_nothing_is_sealed_until_the_bank_returns(

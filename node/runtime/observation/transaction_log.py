@@ -133,7 +133,8 @@ class TransactionLog:
         batch, proven, proofs_us = len(transaction_ids), times.proven, times.proofs_us
         for transaction_id, good, item in zip(transaction_ids, accepted, times.items, strict=True):
             slot = self._slots.get(transaction_id)
-            if slot is None:
+            if slot is None or self._flags[slot] & _VERIFIED:
+                # What a block names is verified at once, and perhaps again when gossip brings it.
                 continue
             first = slot * _STEPS
             begun = len(item.steps_us)
@@ -148,8 +149,7 @@ class TransactionLog:
                 | (_JUDGED if item.judged else 0)
                 | (_GOVERNANCE if item.governance else 0)
             )
-            if good:
-                self._verified_us[slot] = at_us
+            self._verified_us[slot] = at_us if good else 0
 
     def compared(self, transaction_id: TransactionId, duration_us: int) -> None:
         """It was compared with what waits here and with the newest blocks."""
