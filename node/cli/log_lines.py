@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -77,11 +77,20 @@ class LogLine:
         """Return the line as it was written, or as an event if it was no JSON."""
         return self.raw if self.level else json.dumps({"bank": self.bank, "event": self.event})
 
-    def render(self, bank_width: int, bank_colour: str | None = None) -> str:
-        """Return the line for people, in colours that a pipe does not get."""
+    def render(
+        self, bank_width: int, bank_colour: str | None = None, hidden: Container[str] = ()
+    ) -> str:
+        """Return the line for people, in colours that a pipe does not get.
+
+        `hidden` names fields to leave out because whoever reads knows them.
+        """
         time = printable(self.time[:23].replace("T", " "))
         level = printable(self.level).ljust(7)
-        values = " ".join(f"{printable(key)}={_value(item)}" for key, item in self.fields.items())
+        values = " ".join(
+            f"{printable(key)}={_value(item)}"
+            for key, item in self.fields.items()
+            if key not in hidden
+        )
         bank = self.bank.ljust(bank_width)
         named = click.style(bank, fg=bank_colour) if bank_colour else bank
         head = f"{time:23}  {named}  "

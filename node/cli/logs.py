@@ -106,10 +106,12 @@ def command(
         for bank in consortium.genesis.banks
     }
 
+    # Every line is about the one transaction whose id was given.
+    known = () if subject.identity is None else ("transaction",)
+
     def show(line: LogLine) -> None:
-        answer(
-            line.to_json_line() if as_json else line.render(width, colours.get(line.bank))
-        )
+        colour = colours.get(line.bank)
+        answer(line.to_json_line() if as_json else line.render(width, colour, known))
 
     try:
         shown = source.first(line_count)

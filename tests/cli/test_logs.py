@@ -107,7 +107,7 @@ def test_a_transaction_joins_the_banks_and_its_block(consortium: ServedConsortiu
     write_log(consortium, 1, entry(3, "sealed", block=block_id))
     forget_everything(consortium)
     assert consortium.succeed("logs", "all", "--transaction", issued).splitlines() == [
-        f"2026-04-01 10:00:01.000  amberfield  info     admitted  transaction={issued}",
+        "2026-04-01 10:00:01.000  amberfield  info     admitted",
         f"2026-04-01 10:00:03.000  birchmoor   info     sealed  block={block_id}",
         f"2026-04-01 10:00:04.000  amberfield  info     sealed  block={block_id}",
     ]
@@ -115,7 +115,7 @@ def test_a_transaction_joins_the_banks_and_its_block(consortium: ServedConsortiu
     alone = consortium.run("logs", "all", "--transaction", issued)
     assert (alone.exit_code, alone.stdout, alone.stderr) == (
         0,
-        f"2026-04-01 10:00:01.000  amberfield  info     admitted  transaction={issued}\n",
+        "2026-04-01 10:00:01.000  amberfield  info     admitted\n",
         "no bank tells the block of this transaction; its lines are left out\n"
         "what they remember is left out, for they do not answer: "
         "amberfield, birchmoor, cedarholm, dunmere\n",
@@ -140,13 +140,11 @@ def test_what_banks_remember_stands_between_the_lines_of_their_logs(
     remember(consortium, 3, "bank 0", (BEGUN_US + 1_600_000, "refused"), failed=True)
     forget_everything(consortium, 1)
     expected = [
-        f"2026-04-01 10:00:00.000  amberfield  memory   received  transaction={KNOWN} "
-        "source=client",
-        f"2026-04-01 10:00:01.000  amberfield  info     admitted  transaction={KNOWN}",
-        f'2026-04-01 10:00:01.400  cedarholm   memory   received  transaction={KNOWN} '
-        'source="bank 0"',
-        f"2026-04-01 10:00:01.500  amberfield  memory   applied  transaction={KNOWN}",
-        f"2026-04-01 10:00:01.600  dunmere     memory   refused  transaction={KNOWN} "
+        "2026-04-01 10:00:00.000  amberfield  memory   received  source=client",
+        "2026-04-01 10:00:01.000  amberfield  info     admitted",
+        '2026-04-01 10:00:01.400  cedarholm   memory   received  source="bank 0"',
+        "2026-04-01 10:00:01.500  amberfield  memory   applied",
+        "2026-04-01 10:00:01.600  dunmere     memory   refused  "
         'checks="encoding 0.04 ms; proofs 210.00 ms in a batch of 57 FAILED: no"',
     ]
     assert consortium.succeed("logs", "--transaction", KNOWN).splitlines() == expected
