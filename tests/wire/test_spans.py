@@ -53,9 +53,7 @@ def test_the_same_transactions_are_traced_as_by_the_sampler_of_opentelemetry(
     raw: bytes, ratio: float
 ) -> None:
     sampled = TraceIdRatioBased(ratio).should_sample(None, trace_id(TransactionId(raw)), "any")
-    assert is_traced(TransactionId(raw), ratio) == (
-        sampled.decision is Decision.RECORD_AND_SAMPLE
-    )
+    assert is_traced(TransactionId(raw), ratio) == (sampled.decision is Decision.RECORD_AND_SAMPLE)
 
 
 def test_a_span_is_exported_with_its_own_ids_and_times() -> None:

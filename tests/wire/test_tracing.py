@@ -30,7 +30,7 @@ def test_the_environment_goes_before_the_configuration(
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({"CONSORTIUM_TRACING": "yes"}, 'CONSORTIUM_TRACING must be "otlp" or empty, not \'yes\''),
+        ({"CONSORTIUM_TRACING": "yes"}, "CONSORTIUM_TRACING must be \"otlp\" or empty, not 'yes'"),
         *(
             (
                 {"CONSORTIUM_TRACING": "otlp", "CONSORTIUM_TRACE_RATIO": ratio},
