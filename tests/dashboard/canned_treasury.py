@@ -27,11 +27,11 @@ def treasury_answer(page: CannedConsortium) -> dict[str, Any]:
     held = sum(row["stake"] for row in stakes)
     terms = [
         ("initial stakes", page.bank_count * INITIAL_STAKE, "in"),
-        ("top-ups", 0, "in"),
+        ("topped up", 0, "in"),
         ("fees", rewards + fees, "in"),
-        ("stakes", held, "is"),
-        ("pots", pot, "is"),
-        ("rewards", rewards, "is"),
+        ("stakes", held, "where"),
+        ("pots", pot, "where"),
+        ("rewards", rewards, "where"),
     ]
     return {
         "years": [_settled_year(shares, rewards), _open_year(fees, penalties)],

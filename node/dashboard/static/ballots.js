@@ -4,6 +4,8 @@ import { copyId } from "./components/copy.js";
 import { element, vector } from "./components/element.js";
 import { bytes, count, integer } from "./format.js";
 
+const TAG_DIGITS = 8;
+
 /** A certificate in words. */
 export function certificateWords({ ballots, quorum, active_banks: active, bytes: size }) {
   const banks = active ? `${ballots} of ${active} banks` : count(ballots, "different bank");
@@ -25,8 +27,20 @@ export function ballotList({ status, approved, rejected, votes, why }, height) {
   return element(
     "div",
     { class: "panel" },
-    element("p", {}, words, why && ` ${why}.`, " A tag is one bank's, for this block alone."),
+    element("p", {}, words, why && ` ${why}.`, " A tag is one bank's, for this block alone:"),
     element("ul", { class: "ballots", "aria-label": "Ballots by tag" }, votes.map(ballot)),
+    votes.length > 0 && wholeTags(votes),
+  );
+}
+
+function wholeTags(votes) {
+  const whole = (tag) => copyId(tag, { whole: true, what: "tag" });
+  const items = votes.map(({ tag }) => element("li", {}, whole(tag)));
+  return element(
+    "details",
+    { class: "fold" },
+    element("summary", {}, "The tags, whole"),
+    element("ol", { class: "points small" }, items),
   );
 }
 
@@ -42,5 +56,11 @@ function ballot({ tag, approve }) {
     ),
   );
   const word = approve ? "approve" : "reject";
-  return element("li", { class: "ballot" }, drawing, `${word} `, copyId(tag, { what: "tag" }));
+  return element(
+    "li",
+    { class: "ballot" },
+    drawing,
+    element("span", { class: "visually-hidden" }, word),
+    element("code", { class: "id" }, tag.slice(0, TAG_DIGITS)),
+  );
 }

@@ -4,7 +4,6 @@ import { element } from "./components/element.js";
 import { toneBadge } from "./components/state.js";
 import { money, sentence } from "./format.js";
 
-const CAME_IN = ["initial_stakes", "topped_up", "fees"];
 const TERM_WORDS = {
   initial_stakes: "Stakes that the banks began with",
   topped_up: "Stakes added later",
@@ -19,8 +18,8 @@ const TERM_WORDS = {
 export function invariantPart({ invariant, asset }) {
   if (!invariant) return [];
   const terms = invariant.terms.map((term) => ({ ...term, key: keyOf(term.name) }));
-  const camein = terms.filter((term) => sideOf(term) === "in");
-  const isthere = terms.filter((term) => sideOf(term) === "is");
+  const cameIn = terms.filter((term) => term.side === "in");
+  const isThere = terms.filter((term) => term.side !== "in");
   const verdict = invariant.holds
     ? toneBadge("good", "Adds up")
     : toneBadge("bad", "Does NOT add up");
@@ -28,22 +27,18 @@ export function invariantPart({ invariant, asset }) {
     "section",
     { class: "panel card" },
     element("div", { class: "panel-head" }, element("h2", {}, "Does it add up?"), verdict),
-    element("p", {}, invariant.words),
+    element("p", {}, `${sentence(invariant.words)}.`),
     element(
       "div",
       { class: "columns" },
-      sum("What came in", camein, asset),
-      sum("Where it is", isthere, asset),
+      sum("What came in", cameIn, asset),
+      sum("Where it is", isThere, asset),
     ),
   );
 }
 
 function keyOf(name) {
-  return name.toLowerCase().replace(/_minor$/, "").replaceAll(/[ -]/g, "_");
-}
-
-function sideOf({ side, key }) {
-  return side ?? (CAME_IN.includes(key) ? "in" : "is");
+  return name.toLowerCase().replaceAll(/[ -]/g, "_");
 }
 
 function sum(title, terms, asset) {

@@ -1,12 +1,12 @@
 // The treasury: stakes against their floor, pots by fiscal year, whether everything adds up.
 
-import { bankLink, element, fill, vector } from "./components/element.js";
+import { bankLink, element, fill, link, vector } from "./components/element.js";
 import { failureNotice, loadingNotice } from "./components/notice.js";
 import { toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
 import { invariantPart } from "./invariant.js";
 import { movementsPart } from "./movements.js";
-import { amount, integer, known, money, percent, sentence } from "./format.js";
+import { NOTHING, amount, integer, known, list, money, percent, shortId } from "./format.js";
 import { parts } from "./parts.js";
 
 const REFRESH_MS = 5_000;
@@ -176,6 +176,15 @@ function yearsPart({ years, asset }) {
       sort: (row) => row[name],
     })),
   ];
+  if (rows.some((row) => row.slashed?.length)) {
+    columns.push({
+      name: "slashed",
+      head: "Penalised",
+      help: "Banks that were punished in the year and get nothing of its pot",
+      kind: "words",
+      cell: (row) => list(row.slashed ?? []) || NOTHING,
+    });
+  }
   const settled = rows.filter((row) => row.shares?.length);
   return element(
     "section",
@@ -229,10 +238,15 @@ function settlement(year, asset) {
     element(
       "p",
       { class: "quiet" },
-      "The counts are proven without opening a single ballot; a penalised bank gets nothing.",
+      "The counts are proven without opening a single ballot; a penalised bank gets nothing. ",
+      year.transaction_id && [
+        "It is transaction ",
+        link(`/transactions/${year.transaction_id}`, shortId(year.transaction_id)),
+        ".",
+      ],
     ),
     dataTable({
-      caption: `Settlement of ${sentence(year.label)}`, columns, rows: year.shares,
+      caption: `Settlement of ${year.label}`, columns, rows: year.shares,
     }).node,
   );
 }
