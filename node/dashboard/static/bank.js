@@ -2,10 +2,10 @@
 
 import { bankParts } from "./bank_parts.js";
 import { bankTables } from "./bank_tables.js";
-import { element, fill, link, patch } from "./components/element.js";
-import { emptyNotice, failureNotice, loadingNotice } from "./components/notice.js";
+import { element, fill, link, patch, setText } from "./components/element.js";
+import { emptyNotice, failureNotice, loadingNotice, loginPath } from "./components/notice.js";
 import { stateBadge, stateOf, toneBadge } from "./components/state.js";
-import { age, bytes, integer, money } from "./format.js";
+import { NOTHING, age, bytes, integer, known, money } from "./format.js";
 
 const ASK_EVERY_MS = 3_000;
 const HEALTHY = new Set(["up", "voting", "observer"]);
@@ -36,12 +36,13 @@ export function render(root, context) {
       fill(places.parts, failureNotice(page.failure));
     }
   };
-  const stop = askAgainAndAgain(page, draw);
+  const asking = askAgainAndAgain(page, draw);
   draw();
   const update = (change) => {
+    if (change === "session") asking.now();
     if (change === "overview" || change === "hello" || change === "session") draw();
   };
-  return { update, destroy: stop };
+  return { update, destroy: asking.stop };
 }
 
 /** The bank's own report comes more rarely than the overview: asking it costs it something. */
@@ -61,7 +62,13 @@ function askAgainAndAgain(page, draw) {
     if (!lasting) timer = setTimeout(ask, ASK_EVERY_MS);
   };
   ask();
-  return () => clearTimeout(timer);
+  return {
+    now: () => {
+      clearTimeout(timer);
+      ask();
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 /** The newest row: of the stream, or of the bank's answer before the stream has begun. */
@@ -71,7 +78,7 @@ function rowOf({ context, index, answer }) {
 }
 
 function drawHead(places, page) {
-  const { context, index } = page;
+  const { context, index, answer } = page;
   const row = rowOf(page);
   const banks = context.store.hello?.banks ?? [];
   const name = row?.name ?? banks[index]?.name ?? `bank ${index}`;
@@ -87,9 +94,11 @@ function drawHead(places, page) {
     element("span", { class: "quiet" }, about),
     neighbours(index, banks),
   );
-  patch(places.condition, row ? conditions(row) : []);
+  const refused = answer && !context.store.session.operator && visitorNotice();
+  patch(places.condition, row ? conditions(row) : [], refused);
   patch(places.figures, row ? figures(row, page, context.store) : []);
-  patch(places.news, news(page));
+  setText(places.news, news(page));
+  places.news.hidden = !news(page);
 }
 
 function neighbours(index, banks) {
@@ -125,12 +134,23 @@ function conditions(row) {
   return found;
 }
 
+function visitorNotice() {
+  const login = element("a", { href: loginPath() }, "Log in");
+  return element(
+    "p",
+    { class: "notice", role: "alert", data: { tone: "neutral" } },
+    "What the bank reports of itself is told to operators alone. ",
+    login,
+  );
+}
+
 function figures(row, { answer }, { hello }) {
   const figure = (name, words) =>
+    words !== NOTHING &&
     element("div", { class: "figure" }, element("dt", {}, name), element("dd", {}, words));
   const others = hello ? ` of ${hello.bank_count - 1}` : "";
-  const links = element("span", {}, integer(row.peers_linked));
-  links.append(element("span", { class: "unit" }, others));
+  const linked = [integer(row.peers_linked), element("span", { class: "unit" }, others)];
+  const links = known(row.peers_linked) ? element("span", {}, linked) : NOTHING;
   return [
     figure("Height", integer(row.height)),
     figure("Blocks behind", integer(row.lag)),
@@ -143,8 +163,8 @@ function figures(row, { answer }, { hello }) {
 }
 
 /** How old what stands below is, when the bank tells nothing new. */
-function news({ answer, failure, toldMs }) {
-  if (!answer) return "\u00a0";
+function news({ answer, failure, toldMs, context }) {
+  if (!answer || !context.store.session.operator) return "";
   if (failure) return `${failure.message}; below is what was told ${age(Date.now() - toldMs)}.`;
-  return answer.report ? "\u00a0" : "The bank tells nothing; below is what others know of it.";
+  return answer.report ? "" : "The bank tells nothing; below is what others know of it.";
 }

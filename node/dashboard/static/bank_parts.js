@@ -12,7 +12,7 @@ const CPU_USES = ["verify", "consensus", "database", "network", "other"];
 export function bankParts(answer, store) {
   const { report } = answer;
   const banks = store.hello?.banks ?? [];
-  const parts = [moneyPart(answer, store.hello?.asset, banks)];
+  const parts = [moneyPart(answer, store.hello?.asset)];
   if (!report) return parts;
   return [
     consensusPart(report.consensus, banks),
@@ -69,20 +69,26 @@ function consensusPart(consensus, banks) {
   );
 }
 
-function moneyPart(answer, asset, banks) {
-  const { stake, initial_stake: initial, account, offences } = answer;
-  const kept = known(stake) && initial ? percent((100 * stake) / initial) : NOTHING;
-  const convicted = Array.isArray(offences) ? offences.join(", ") : integer(offences);
+function moneyPart(answer, asset) {
+  const { stake, initial_stake: initial } = answer;
+  const kept = known(stake) && initial ? `${percent((100 * stake) / initial)} of its first` : "";
+  const paid = (name, head, explanation) =>
+    known(answer[name]) && [head, money(answer[name], asset), explanation];
   return part(
     "Stake and account",
     definitions(
       [
-        ["Stake", money(stake, asset), `${kept} of what it began with`],
-        ["Began with", money(initial, asset)],
-        ["Offences", convicted || "none"],
-        known(account) && ["Account", money(account, asset), "public; fees, rewards, redemptions"],
-        known(answer.votes_cast) && ["Votes cast", integer(answer.votes_cast)],
-        banks.length > 0 && ["Sector", answer.kind ?? NOTHING],
+        ["Stake", money(stake, asset), kept],
+        paid("initial_stake", "First stake"),
+        paid("floor", "Floor", "no penalty takes it below"),
+        ["Offences", integer(answer.offences)],
+        paid("penalties", "Penalties"),
+        paid("topped_up", "Topped up"),
+        paid("withdrawn", "Withdrawn"),
+        paid("account", "Account", "public: fees, rewards and redemptions"),
+        paid("rewards", "Rewards"),
+        paid("creator_fees", "Fees as creator"),
+        known(answer.blocks_created) && ["Blocks created", integer(answer.blocks_created)],
       ],
       { dense: true },
     ),

@@ -16,6 +16,7 @@ export function bankTables(context) {
     ["Alarms", alarmTable(), (answer) => answer.report?.alarms ?? []],
     ["Faults", faultTable(nameOf), (answer) => answer.report?.faults ?? []],
     ["Evidence against it", evidenceTable(asset), (answer) => answer.evidence ?? []],
+    ["Votes by fiscal year", votesTable(asset), (answer) => answer.votes_cast ?? []],
     ["Treasury", treasuryTable(asset), (answer) => answer.treasury ?? []],
   ];
   const sections = parts.map(([title, table]) =>
@@ -131,8 +132,21 @@ function blockLink(height) {
     : link(`/blocks/${height}`, integer(height));
 }
 
+function votesTable(asset) {
+  const reward = (row) => amount(row.reward, asset());
+  return dataTable({
+    caption: "Votes it cast in settled fiscal years, and what they earned",
+    empty: "No fiscal year with its votes is settled yet",
+    columns: [
+      { name: "year", head: "Year", sort: (row) => row.year, cell: (row) => row.label },
+      number("count", "Votes"),
+      { name: "reward", head: "Reward", kind: "number", sort: (row) => row.reward, cell: reward },
+    ],
+  });
+}
+
 function treasuryTable(asset) {
-  const year = (row) => (row.fiscal_year ? `FY${row.fiscal_year}` : NOTHING);
+  const year = (row) => row.label ?? integer(row.fiscal_year);
   return dataTable({
     caption: "Movements of its stake and rewards, newest first",
     empty: "Nothing has moved",

@@ -5,7 +5,7 @@ import { FAULT_KINDS, FIELDS } from "./fault_kinds.js";
 import { list } from "./format.js";
 
 /**
- * `submit({request, title, words, loses})` is called when the form is sent. Returns
+ * `submit({request, act, effect, facts, loses})` is called when the form is sent. Returns
  * {node, update({banks, kinds, styles, enabled})}.
  */
 export function faultForm(submit) {
@@ -71,8 +71,7 @@ function drawKinds(fieldset, kinds, state, choose) {
 function drawKind({ fields, effect, heal, button, bank }, state) {
   setText(effect, state.kind.effect);
   setText(heal, `Mended by: ${state.kind.heal}`);
-  const name = nameOf(state, bank.value);
-  setText(button, `${state.kind.title}: ${name} …`);
+  setText(button, `${state.kind.act(nameOf(state, bank.value))} …`);
   const shown = `${state.kind.kind} ${state.drawn} ${bank.value}`;
   if (fields.dataset.shown === shown) return;
   fields.dataset.shown = shown;
@@ -143,20 +142,20 @@ function stylesOf(styles) {
   );
 }
 
-/** What the form says, as the request and as words. */
+/** What the form says: the request, and words to confirm it by. */
 function read({ bank, fields }, state) {
   const { kind } = state;
   const request = { kind: kind.kind, bank: Number(bank.value) };
-  const words = [kind.effect];
+  const facts = [];
   for (const name of kind.fields) {
     const value = valueOf(fields, name);
     if (value === null || (Array.isArray(value) && !value.length)) continue;
     request[name] = value;
-    words.push(`${FIELDS[name].label}: ${shown(name, value, state)}.`);
+    facts.push([FIELDS[name].label, shown(name, value, state)]);
   }
-  words.push(`Mended by: ${kind.heal}`);
-  const title = `${kind.title} ${nameOf(state, bank.value)}?`;
-  return { request, title, words, loses: losesVote(kind, request) };
+  facts.push(["Mended by", kind.heal]);
+  const act = kind.act(nameOf(state, bank.value));
+  return { request, act, effect: kind.effect, facts, loses: losesVote(kind, request) };
 }
 
 function losesVote(kind, request) {

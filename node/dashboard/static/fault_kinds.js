@@ -1,11 +1,13 @@
 // What can be broken: the names and parameters of `consortium fault`, and what each does in words.
 //
-// `fields` are the parameters in order; `loses` says whether the bank's vote is missing afterwards.
+// `act` names it with its bank; `fields` are the parameters in order; `loses` says whether the
+// bank's vote is missing afterwards.
 
 export const FAULT_KINDS = [
   {
     kind: "crash",
     title: "Crash",
+    act: (name) => `Crash ${name}`,
     short: "kill its process (kill -9)",
     effect: "The process ends at once, in the middle of its work. Nothing it signed is lost.",
     heal: "Starting it again: it reads its journal, catches up and votes.",
@@ -15,6 +17,7 @@ export const FAULT_KINDS = [
   {
     kind: "stop",
     title: "Stop",
+    act: (name) => `Stop ${name}`,
     short: "end its process in good order",
     effect: "The process finishes what it is doing and ends.",
     heal: "Starting it again.",
@@ -24,6 +27,7 @@ export const FAULT_KINDS = [
   {
     kind: "pause",
     title: "Pause",
+    act: (name) => `Pause ${name}`,
     short: "freeze its process (SIGSTOP)",
     effect: "The process stops in its tracks: its links stay up, it says nothing.",
     heal: "Resuming it: it goes on where it stood and catches up.",
@@ -33,6 +37,7 @@ export const FAULT_KINDS = [
   {
     kind: "disconnect",
     title: "Disconnect",
+    act: (name) => `Disconnect ${name}`,
     short: "cut its links with other banks",
     effect: "The links are cut both ways or one. Cut from too many, it does not vote any more.",
     heal: "Healing it: the links come back by themselves.",
@@ -42,6 +47,7 @@ export const FAULT_KINDS = [
   {
     kind: "slow",
     title: "Slow links",
+    act: (name) => `Slow the links of ${name}`,
     short: "delay, jitter and loss on its links",
     effect: "Every message on the links arrives later, at uneven times, or not at all.",
     heal: "Healing it.",
@@ -51,6 +57,7 @@ export const FAULT_KINDS = [
   {
     kind: "byzantine",
     title: "Lie",
+    act: (name) => `Have ${name} lie`,
     short: "have it cheat, with its own keys",
     effect:
       "It lies to the others in the chosen style. Honest banks go on without it; what proves the " +
@@ -62,6 +69,7 @@ export const FAULT_KINDS = [
   {
     kind: "corrupt",
     title: "Corrupt a row",
+    act: (name) => `Corrupt a row of ${name}`,
     short: "change a stored row by SQL",
     effect:
       "A row in the bank's own database is changed behind its back. It finds out by itself, " +

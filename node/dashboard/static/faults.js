@@ -1,5 +1,6 @@
 // Breaking banks on purpose, after a confirmation, and mending them.
 
+import { definitions } from "./components/definitions.js";
 import { confirmDialog } from "./components/dialog.js";
 import { bankLink, element, fill, patch, setText } from "./components/element.js";
 import { emptyNotice, failureNotice, loginPath } from "./components/notice.js";
@@ -38,26 +39,36 @@ export function render(root, context) {
     element(
       "div",
       { class: "fault-columns" },
-      element("section", { class: "panel card" }, element("h2", {}, "Break"), form.node),
+      element(
+        "section",
+        { class: "panel card fault-break", "aria-label": "Break" },
+        element("h2", {}, "Break"),
+        form.node,
+      ),
       presentPart(places),
     ),
   );
-  const stop = askAgainAndAgain(page, places, redraw);
+  const asking = askAgainAndAgain(page, redraw);
   redraw();
   const update = (change) => {
+    if (change === "session" || (change === "hello" && !page.answer)) asking.now();
     if (change !== "sample" && change !== "block") redraw();
   };
-  return { update, destroy: stop };
+  return { update, destroy: asking.stop };
 }
 
 function presentPart({ outcome, present, healAll: button }) {
   const head = element("div", { class: "panel-head" }, element("h2", {}, "Broken now"), button);
-  return element("section", { class: "panel", "aria-label": "Broken now" }, head, outcome, present);
+  const attributes = { class: "panel fault-present", "aria-label": "Broken now" };
+  return element("section", attributes, head, outcome, present);
 }
 
-function askAgainAndAgain(page, places, redraw) {
+/** Visitors are not answered, so nothing is asked for them. */
+function askAgainAndAgain(page, redraw) {
   let timer = null;
   const ask = async () => {
+    timer = setTimeout(ask, ASK_EVERY_MS);
+    if (!page.context.store.session.operator || page.busy) return;
     try {
       page.answer = await page.context.fetchJson("/api/faults");
       page.failure = null;
@@ -66,10 +77,15 @@ function askAgainAndAgain(page, places, redraw) {
       page.failure = failure;
     }
     redraw();
-    timer = setTimeout(ask, ASK_EVERY_MS);
   };
   ask();
-  return () => clearTimeout(timer);
+  return {
+    now: () => {
+      clearTimeout(timer);
+      ask();
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 /** Why nothing can be broken from here, or "". */
@@ -173,31 +189,30 @@ async function healAll(page, places, redraw) {
   if (sure) await send(page, places, { kind: "heal", bank: "all" }, redraw);
 }
 
-async function confirmFault(page, places, { request, title, words, loses }, redraw) {
-  const forecast = loses ? forecastWords(page.context.store, request.bank) : null;
+async function confirmFault(page, places, { request, act, effect, facts, loses }, redraw) {
+  const forecast = loses && forecastOf(page.context.store, request.bank);
   const sure = await confirmDialog({
-    title,
-    words: [...words, forecast?.words].filter(Boolean),
-    warning: forecast?.halts,
-    action: title.replace(/\?$/, ""),
+    title: `${act}?`,
+    words: [effect, definitions(facts, { dense: true }), forecast],
+    action: act,
     tone: "bad",
   });
   if (sure) await send(page, places, request, redraw);
 }
 
 /** What becomes of the quorum when this bank's vote is missing. */
-function forecastWords({ overview }, bank) {
+function forecastOf({ overview }, bank) {
   const quorum = overview?.quorum;
   const row = overview?.banks.find((item) => item.bank === bank);
   if (!quorum || !row) return null;
-  if (row.state !== "up") return { words: "It does not vote now anyway.", halts: false };
+  if (row.state !== "up") return "It does not vote now anyway.";
   const left = quorum.votes_possible - 1;
   const halts = left < quorum.quorum;
   const outcome = halts
     ? "nothing is sealed any more until it is mended. Nothing is lost either."
     : "the ledger goes on.";
   const words = `${left} of ${quorum.banks} can vote then, ${quorum.quorum} needed: ${outcome}`;
-  return { words, halts };
+  return element("p", { class: "notice", data: { tone: halts ? "bad" : "neutral" } }, words);
 }
 
 async function send(page, places, request, redraw) {
@@ -213,4 +228,5 @@ async function send(page, places, request, redraw) {
   }
   page.busy = false;
   redraw();
+  places.outcome.scrollIntoView({ block: "nearest" });
 }

@@ -54,7 +54,7 @@ function layoutOf({ width, height }, bankCount) {
     ? Math.min(width, height) / 2 - 1.45 * rem
     : Math.min(width / 2 - 7.6 * rem, height / 2 - 4.4 * rem);
   const seat = Math.min((compact ? 1.1 : 1.35) * rem, (Math.PI * radius * 0.76) / bankCount);
-  const votes = radius - seat - (compact ? 2.1 : 1.7) * rem;
+  const votes = radius - seat - (compact ? 2.1 : 1.85) * rem;
   return {
     compact,
     rem,
@@ -144,7 +144,7 @@ function drawCentre(group, overview, layout) {
   const scale = layout.compact ? 0.85 : 1;
   patch(
     group,
-    line("ring-caption", -2.1 * scale, "sealed height"),
+    line("ring-caption", -2.3 * scale, "sealed height"),
     line("ring-height", 0.1 * scale, integer(overview.height)),
     line("ring-caption", 1.5 * scale, `${count(votes, "vote")}, ${count(commits, "commit")}`),
     line("ring-caption", 2.75 * scale, leader ? `${leader.name} leads` : deciding),
@@ -162,6 +162,7 @@ function drawSeats(group, state, layout) {
     const leads = row.bank === leader;
     setAttribute(anchor, "aria-label", seatWords(row, leads));
     setAttribute(anchor, "data-tone", stateOf(row.state).tone);
+    setAttribute(anchor, "data-suspect", row.suspicion ? "yes" : null);
     setAttribute(anchor, "transform", move(point(layout, row.bank, layout.radius)));
     patch(anchor, seatParts(row, leads, layout));
   }
@@ -199,10 +200,10 @@ function seatParts(row, leads, layout) {
 
 /** Points outward at the leader, from the side of the votes. */
 function leaderArrow(bank, layout) {
-  const inward = layout.seat + 0.55 * layout.rem;
+  const inward = layout.seat + 0.42 * layout.rem;
   const turn = rounded((layout.angle(bank) * 180) / Math.PI);
-  const size = 0.34 * layout.rem;
-  const d = `M${-inward} 0l${-size} ${-size}v${2 * size}z`;
+  const [long, wide] = [0.6 * layout.rem, 0.36 * layout.rem].map(rounded);
+  const d = `M${rounded(-inward)} 0l${-long} ${-wide}v${2 * wide}z`;
   return vector("path", { class: "seat-arrow", d, transform: `rotate(${turn})` });
 }
 

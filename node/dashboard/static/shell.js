@@ -97,7 +97,8 @@ function drawStatusLine(store) {
 
 function drawIdentity(store) {
   const { hello, session } = store;
-  setText(part("consortium-name"), hello?.consortium ?? "");
+  const name = hello?.consortium ?? "";
+  setText(part("consortium-name"), name.toLowerCase() === "consortium" ? "" : name);
   const words = session.operator ? "Log out" : "Log in";
   setText(part("session-link"), words);
   if (hello) {

@@ -3,18 +3,17 @@
 import { element } from "./element.js";
 
 /**
- * Resolves to whether the reader agreed. `words` are paragraphs, `warning` makes the last of them
- * stand out, `tone` "bad" colours the action.
+ * Resolves to whether the reader agreed. `words` is what the dialog says: paragraphs, nodes; `tone`
+ * "bad" colours the action.
  */
-export function confirmDialog({ title, words, warning = false, action, tone = null }) {
+export function confirmDialog({ title, words, action, tone = null }) {
   const cancel = element("button", { class: "quiet-button", value: "no" }, "Cancel");
   const agree = element("button", { class: "button", value: "yes", data: { tone } }, action);
-  const paragraphs = words.map((text, place) => {
-    const last = warning && place === words.length - 1;
-    return element("p", last ? { class: "notice", data: { tone: "bad" } } : {}, text);
-  });
+  const content = words
+    .filter(Boolean)
+    .map((one) => (one instanceof Node ? one : element("p", {}, one)));
   const form = element("form", { method: "dialog" }, element("h2", { id: "dialog-title" }, title));
-  form.append(...paragraphs, element("div", { class: "dialog-actions" }, cancel, agree));
+  form.append(...content, element("div", { class: "dialog-actions" }, cancel, agree));
   const dialog = element("dialog", { class: "dialog", "aria-labelledby": "dialog-title" }, form);
   const before = document.activeElement;
   document.body.append(dialog);
