@@ -575,6 +575,8 @@ class OperatorDouble:
     """Answers with fixed reports and keeps what it was asked to do."""
 
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    kept_round: RoundReport | None = ROUND
+    kept_trace: TransactionTrace | None = TRACE
 
     async def report(self) -> NodeReport:
         return REPORT
@@ -611,8 +613,12 @@ class OperatorDouble:
 
     async def round(self, height: Height) -> RoundReport:
         self.asked.append(("round", height))
-        return ROUND
+        if self.kept_round is None:
+            raise NotFound(f"nothing is kept of the round of height {height}")
+        return self.kept_round
 
     async def transaction_trace(self, transaction_id: TransactionId) -> TransactionTrace:
         self.asked.append(("trace", transaction_id))
-        return TRACE
+        if self.kept_trace is None:
+            raise NotFound(f"nothing is kept of transaction {transaction_id.hex()}")
+        return self.kept_trace
