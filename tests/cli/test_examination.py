@@ -301,8 +301,14 @@ READS: dict[str, Any] = {
     "Operator/GetDigests": lambda t: operator_pb2.GetDigestsRequest(),
     "Operator/ListBlocks": lambda t: operator_pb2.ListBlocksRequest(),
     "Operator/AuditTransactions": lambda t: operator_pb2.AuditTransactionsRequest(everything=True),
+    "Operator/GetRound": lambda t: operator_pb2.GetRoundRequest(height=1),
+    "Operator/GetTransactionTrace": lambda t: operator_pb2.GetTransactionTraceRequest(
+        transaction_id=t
+    ),
 }
 """A request for every method that reads, by its name."""
+FROM_MEMORY = ("Operator/GetRound", "Operator/GetTransactionTrace")
+"""A bank that was started again has forgotten what it could have answered."""
 ACTS = {
     "Ledger/SubmitTransaction",
     "Ledger/SubmitTransactions",
@@ -350,6 +356,10 @@ async def test_section_17_no_answer_shows_who_sealed_a_block(running: RunningBan
             try:
                 request = READS[name](bytes(identity)).SerializeToString()
                 answer = await answer_to(channel, name, method, request)
+            except grpc.aio.AioRpcError as error:
+                if name not in FROM_MEMORY or error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+                answer = b""
             finally:
                 await channel.close()
             assert not [item for item in secret if item in answer], name
