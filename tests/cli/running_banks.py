@@ -25,6 +25,7 @@ from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.exit_code import ExitCode
 from node.runtime.initialise import create_consortium
 from node.runtime.node_process import run_node_until
+from node.runtime.ports import LOOPBACK, choose_ports
 from node.runtime.secrets_directory import write_private
 
 BANKS = 4
@@ -95,9 +96,13 @@ async def running_banks(
     create_consortium(directory, bank_count=BANKS, parameters=FAST)
     for bank in range(BANKS):
         write_private(directory.bank(bank).database_url_file, make_database_url().encode())
-    for bank in breakable:
+    for bank, port in enumerate(choose_ports(BANKS)):
         place = directory.bank(bank)
-        config = replace(load_node_config(place.config_file), allow_faults=True)
+        config = replace(
+            load_node_config(place.config_file),
+            allow_faults=bank in breakable,
+            metrics_listen=f"{LOOPBACK}:{port}",
+        )
         place.config_file.write_text(render_node_config(config, place.root.resolve()))
     running = RunningBanks(Consortium.load(directory), {}, {})
     for bank in range(BANKS):

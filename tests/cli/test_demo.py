@@ -18,6 +18,7 @@ from node.cli.examination import Examination
 from node.client import list_wallets
 from node.ledger.types import BankIndex, TransactionId
 from tests.cli.doctor_reports import CLEAN
+from tests.cli.observed_banks import Traces, assert_metrics_tell, traced
 from tests.cli.running_banks import running_banks
 
 DEADLINE_S = 60
@@ -39,6 +40,13 @@ OUTCOME = DemoOutcome(
 @pytest.mark.postgres
 async def test_payments_are_sealed_and_a_double_spend_is_not(
     tmp_path: Path, make_database_url: Callable[[], str]
+) -> None:
+    with traced() as traces:
+        await assert_demonstration(tmp_path, make_database_url, traces)
+
+
+async def assert_demonstration(
+    tmp_path: Path, make_database_url: Callable[[], str], traces: Traces
 ) -> None:
     async with (
         running_banks(tmp_path / "consortium", make_database_url) as running,
@@ -74,6 +82,13 @@ async def test_payments_are_sealed_and_a_double_spend_is_not(
             "demo-double-spend-0",
             "demo-dunmere-1",
         )
+        assert_metrics_tell(await running.command("metrics", "--json"), doctor.transactions)
+        (refused,) = double_spend.refused
+        traces.assert_refused(refused, "nullifier")
+        others = traces.submitted - set(double_spend.transaction_ids)
+        assert len(others) == 6 + outcome.issues
+        for transaction_id in others:
+            traces.assert_sealed(transaction_id, banks=4)
 
 
 TREASURY = DemoTreasury(2, 1_234, 56, balanced=True, faults=())
