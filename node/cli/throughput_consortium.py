@@ -128,6 +128,7 @@ def _up(
     log_file = _log_of(directory)
     log_file.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["up", "--genesis", str(workload), "--data", str(directory.root), "--no-regulator"]
+    arguments += ["--no-dashboard"]
     arguments += ["--verify-workers", str(verify_workers)]
     with log_file.open("wb") as log:
         process = subprocess.Popen(

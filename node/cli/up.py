@@ -26,6 +26,7 @@ from node.ledger.parameters import DAY_S, Parameters
 from node.runtime.bank_databases import DatabaseServer, database_server, has_own_servers
 from node.runtime.config import MAX_VERIFY_WORKERS
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
+from node.runtime.dashboard_child import DashboardChild
 from node.runtime.initialise import (
     DEFAULT_BANKS,
     create_consortium,
@@ -37,11 +38,14 @@ from node.runtime.ledger_installation import (
     require_whole_ledger,
     require_workload_consortium,
 )
+from node.runtime.login_token import write_login_token
 from node.runtime.notice import Notice, NoticeKind
+from node.runtime.ports import LOOPBACK
 from node.runtime.running_consortium import supervisor_lock
 from node.runtime.supervisor import Supervisor
 
 HEALTHY_WITHIN_S = 120.0
+DASHBOARD_PORT = 8700
 LONGEST_YEAR_S = 366 * DAY_S
 
 
@@ -63,6 +67,8 @@ class UpOptions:
     """Whose funded ledger a new consortium begins with."""
     verify_workers: int | None = None
     """Of each bank; None as configured."""
+    dashboard_port: int | None = None
+    """Where the operators' page is served; None for no page."""
 
     @property
     def settles_years(self) -> bool:
@@ -121,6 +127,15 @@ class UpOptions:
     help="Processes a bank that verify transactions; 0 for threads.  [default: 0]",
 )
 @click.option(
+    "--dashboard-port",
+    type=click.IntRange(0, 65_535),
+    default=DASHBOARD_PORT,
+    show_default=True,
+    metavar="N",
+    help="Where the operators' page is served on this machine; another port if it is taken.",
+)
+@click.option("--no-dashboard", is_flag=True, help="Without the operators' page.")
+@click.option(
     "--no-regulator", is_flag=True, help="Without the regulator: nobody settles or re-verifies."
 )
 def command(
@@ -134,12 +149,15 @@ def command(
     opener_key: str | None,
     workload_file: Path | None,
     verify_workers: int | None,
+    dashboard_port: int,
+    no_dashboard: bool,
     no_regulator: bool,
 ) -> None:
     """Start a consortium: each bank a process of its own with its own database.
 
-    On first use it makes keys, certificates and the genesis. It prints where the banks listen,
-    then a line for every sealed block, until Ctrl-C stops everything.
+    On first use it makes keys, certificates and the genesis. It prints where the banks listen and
+    the address of the operators' page, then a line for every sealed block, until Ctrl-C stops
+    everything.
 
     \b
     Examples:
@@ -166,6 +184,8 @@ def command(
         opener_key=None if opener_key is None else _read_opener_key(opener_key),
         workload_file=workload_file,
         verify_workers=verify_workers,
+        # A demonstration ends by itself, sooner than anybody has opened a page.
+        dashboard_port=None if no_dashboard or (demo_payments and not keep) else dashboard_port,
     )
     exit_code = asyncio.run(run_up(options))
     raise click.exceptions.Exit(exit_code)
@@ -199,7 +219,7 @@ async def run_up(options: UpOptions) -> int:
             return await run.until(interrupted)
         finally:
             stopping_s = time.monotonic()
-            await _finish(run.supervisor.stop())
+            await _finish(run.stop())
             say(f"everything has stopped ({time.monotonic() - stopping_s:.1f} s)")
 
 
@@ -293,6 +313,7 @@ class _Run:
         self._databases = databases
         self._options = options
         self._begun_s = begun_s
+        self._dashboard: DashboardChild | None = None
         # A demonstration that was interrupted has shown nothing.
         self._exit_code = 0 if options.demo_payments is None else EXIT_FAILED
 
@@ -315,6 +336,7 @@ class _Run:
     async def _serve(self) -> None:
         await _install_ledger(self._options, self._databases)
         await self.supervisor.start()
+        await self._start_dashboard()
         with progress("banks verified healthy") as meter:
             health = await self.supervisor.wait_healthy(HEALTHY_WITHIN_S, meter)
         healthy_s = time.monotonic() - self._begun_s
@@ -334,6 +356,32 @@ class _Run:
                 task.cancel()
             await asyncio.gather(supervising, showing, return_exceptions=True)
 
+    async def _start_dashboard(self) -> None:
+        """Start the page; without it the banks go on all the same."""
+        options = self._options
+        if options.dashboard_port is None:
+            return
+        try:
+            dashboard = DashboardChild(
+                options.directory,
+                f"{LOOPBACK}:{options.dashboard_port}",
+                write_login_token(options.directory),
+                _show_notice,
+            )
+            await dashboard.start()
+        except OSError as error:
+            warn(f"the operators' page cannot be started: {error.strerror}")
+            return
+        self._dashboard = dashboard
+
+    async def stop(self) -> None:
+        """Stop the page and everything else."""
+        try:
+            if self._dashboard is not None:
+                await self._dashboard.stop()
+        finally:
+            await self.supervisor.stop()
+
     async def _show(self, healthy_s: float) -> None:
         """Show the demonstration that was asked for, or every block without end."""
         if self._options.demo_payments is not None:
@@ -347,10 +395,12 @@ class _Run:
             )
             if not self._options.keep:
                 return
-        await _show_blocks(self._options, self.supervisor)
+        await _show_blocks(self._options, self.supervisor, self._dashboard)
 
 
-async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
+async def _show_blocks(
+    options: UpOptions, supervisor: Supervisor, dashboard: DashboardChild | None
+) -> None:
     # After a demonstration its summary stays the last thing on standard output.
     quiet = options.demo_payments is not None
     tell, tell_json = (say, _say_json) if quiet else (answer, answer_json)
@@ -371,6 +421,12 @@ async def _show_blocks(options: UpOptions, supervisor: Supervisor) -> None:
             where = f"  metrics http://{metrics}/metrics" if metrics else ""
             tell(f"{endpoint.bank:>2}  {process.bank.short_name:<12}{endpoint.address}{where}")
     say("Ctrl-C stops everything; `consortium status` shows it from another terminal")
+    address = None if dashboard is None else await dashboard.wait_serving()
+    if address is not None and options.as_json:
+        tell_json({"event": "dashboard", "url": address.url, "login_url": address.login_url})
+    elif address is not None:
+        say("open this address to see it live, as an operator:", "bold")
+        tell(f"\n    {address.login_url}\n")
     lines: AsyncGenerator[BlockLine, None] = stream_block_lines(
         options.directory, supervisor.endpoints
     )

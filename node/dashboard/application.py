@@ -19,7 +19,7 @@ from node.dashboard.errors import PageError, invalid, not_found, of_client_error
 from node.dashboard.explorer_routes import ExplorerRoutes
 from node.dashboard.fault_routes import FaultRoutes
 from node.dashboard.gate import Gate, error_response
-from node.dashboard.sessions import SESSION_S, Session, Sessions
+from node.dashboard.sessions import SESSION_S, Session, Sessions, key_of
 from node.dashboard.watch import Watch
 
 STATIC = Path(__file__).parent / "static"
@@ -43,13 +43,23 @@ class Page:
     """The application over one `Watch`."""
 
     def __init__(
-        self, watch: Watch, sessions: Sessions, *, cookie: str, needs_session: bool
+        self,
+        watch: Watch,
+        sessions: Sessions,
+        *,
+        cookie: str,
+        needs_session: bool,
+        is_revoked: Callable[[bytes], bool] | None = None,
     ) -> None:
-        """`needs_session`: nothing is free, because other machines reach the server."""
+        """`needs_session`: nothing is free, because other machines reach the server.
+
+        `is_revoked` tells whether an operator's certificate in PEM does not count any more.
+        """
         self.watch = watch
         self.sessions = sessions
         self._cookie = cookie
         self._needs_session = needs_session
+        self._is_revoked = is_revoked
         self._explorer = ExplorerRoutes(watch, lambda request: self.session_of(request) is not None)
         self._faults = FaultRoutes(watch)
 
@@ -77,9 +87,10 @@ class Page:
     def session_of(self, request: Request) -> Session | None:
         """Return the operator's session of a request, None for somebody else."""
         holder = request.scope.get("state", {}).get(CERTIFICATE_HOLDER)
-        if holder is not None:
-            key, name = holder
-            return Session(key, name, float("inf"))
+        if holder is not None and self._is_revoked is not None:
+            certificate, name = holder
+            if not self._is_revoked(certificate.encode("ascii")):
+                return Session(key_of(certificate), name, float("inf"))
         return self.sessions.find(request.cookies.get(self._cookie, ""))
 
     def require_operator(self, request: Request) -> Session:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,8 @@ class TlsSettings:
     """The consortium's: whose certificates of operators open a session."""
     consortium: str
     """Slug of its name."""
+    is_revoked: Callable[[bytes], bool]
+    """Whether a certificate in PEM does not count any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,10 @@ class DashboardServer:
     """The page on a socket."""
 
     def __init__(self, place: Place, settings: ServerSettings) -> None:
-        """Raises `SettingsUnsafe`; OSError if the address cannot be had."""
+        """To be made in the event loop that serves.
+
+        Raises `SettingsUnsafe`, and OSError if the address cannot be had.
+        """
         if settings.tls is None and not settings.is_local:
             raise SettingsUnsafe(
                 f"{settings.host} is reached from other machines, and there is no certificate"
@@ -100,6 +104,7 @@ class DashboardServer:
             self.sessions,
             cookie=f"consortium-{self.port}",
             needs_session=not settings.is_local,
+            is_revoked=None if settings.tls is None else settings.tls.is_revoked,
         )
         self._server = _Server(self._config())
 
@@ -181,20 +186,23 @@ def _protocol(tls: TlsSettings | None) -> type[H11Protocol]:
     """Return the protocol of a connection, which knows the certificate that TLS has verified."""
     if tls is None:
         return H11Protocol
-    consortium = tls.consortium
+    settings = tls
 
     class CertificateProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            holder = certificate_holder(transport.get_extra_info("ssl_object"), consortium)
+            holder = certificate_holder(transport.get_extra_info("ssl_object"), settings)
             if holder is not None:
                 self.app_state = {**self.app_state, CERTIFICATE_HOLDER: holder}
 
     return CertificateProtocol
 
 
-def certificate_holder(connection: Any, consortium: str) -> tuple[str, str] | None:
-    """Return key and name of the operator that a verified certificate names, None for others."""
+def certificate_holder(connection: Any, tls: TlsSettings) -> tuple[str, str] | None:
+    """Return key and name of the operator that a verified certificate names, None for others.
+
+    The key is the certificate itself in PEM: whether it still counts is asked at every request.
+    """
     shown = connection.getpeercert(binary_form=True) if connection is not None else None
     if not shown:
         return None
@@ -202,9 +210,9 @@ def certificate_holder(connection: Any, consortium: str) -> tuple[str, str] | No
         identity: Identity = identity_of(x509.load_der_x509_certificate(shown))
     except (ValueError, IdentityInvalid):
         return None
-    if identity.role is not Role.OPERATOR or identity.consortium != consortium:
+    if identity.role is not Role.OPERATOR or identity.consortium != tls.consortium:
         return None
-    return hashlib.sha256(shown).hexdigest(), identity.name
+    return ssl.DER_cert_to_PEM_cert(shown), identity.name
 
 
 def _bracketed(host: str) -> str:

@@ -106,11 +106,6 @@ class Sessions:
             )
 
 
-def new_login_token() -> str:
-    """Return a token that nobody can guess."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
-
-
 def key_of(secret: str) -> str:
     """Return what is kept of a cookie's value."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

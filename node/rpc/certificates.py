@@ -168,6 +168,40 @@ class CertificateAuthority:
             key=_private_pem(key),
         )
 
+    def issue_page(
+        self, hosts: Sequence[str], now: datetime, *, validity: timedelta = CERTIFICATE_VALIDITY
+    ) -> tuple[bytes, bytes]:
+        """Make a certificate for a web server at these hosts; return it and its key in PEM.
+
+        It names no party of the consortium: nobody is called with it, and no bank answers with it.
+        Raises `CertificateInvalid` for a host that is a name of this consortium's servers.
+        """
+        if any(host.lower().endswith(f".{self.consortium}.consortium") for host in hosts):
+            raise CertificateInvalid("a web server must not have the name of a bank")
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [_host(host) for host in dict.fromkeys((*LOOPBACK_HOSTS, *hosts))]
+        certificate = (
+            _builder(
+                _subject(self.consortium, "operators' page"),
+                self.certificate.subject,
+                key.public_key(),
+                now,
+                validity,
+            )
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+            )
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key)
+
 
 def identity_of(certificate: x509.Certificate) -> Identity:
     """Return the holder that a certificate names; raises `IdentityInvalid`.

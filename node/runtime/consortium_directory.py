@@ -11,6 +11,7 @@ operator/                     the operator's certificate and key
 wallets/NAME.wallet           encrypted wallet files, with their key file when no passphrase is set
 postgres/                     the embedded database server; where each bank has a machine of its
                               own, postgres/03-dunmere/ is that bank's
+dashboard/                    login token, certificate and log of the operators' page
 run/                          process ids and addresses of the running consortium
 ```
 """
@@ -93,6 +94,11 @@ class ConsortiumDirectory:
     @property
     def regulator(self) -> Path:
         return self.root / "regulator"
+
+    @property
+    def dashboard(self) -> Path:
+        """Of the operators' page; for its operators' eyes only."""
+        return self.root / "dashboard"
 
     @property
     def wallets(self) -> Path:

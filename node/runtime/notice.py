@@ -27,6 +27,8 @@ class NoticeKind(StrEnum):
     """Too few banks can vote to seal anything."""
     QUORUM_BACK = "quorum-back"
     """Enough banks can vote again."""
+    DASHBOARD = "dashboard"
+    """The operators' page ended, and is started again or not."""
     DATABASE = "database"
     """The database server was started again, or cannot be."""
 

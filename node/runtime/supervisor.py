@@ -25,6 +25,7 @@ from node.runtime.bank_databases import DatabaseServer, bring_up_to_date
 from node.runtime.bank_process import BankProcess
 from node.runtime.config import NodeConfig, PeerAddress, load_node_config, render_node_config
 from node.runtime.consortium_directory import BankDirectory, ConsortiumDirectory
+from node.runtime.dashboard_child import dashboard_processes
 from node.runtime.diagnosis import diagnose
 from node.runtime.exit_code import ExitCode
 from node.runtime.health_check import Health, StartFailed, wait_healthy
@@ -236,6 +237,7 @@ class Supervisor:
 
     def _clear_left_over(self) -> None:
         left_over = node_processes(self._directory) + regulator_processes(self._directory)
+        left_over += dashboard_processes(self._directory)
         if left_over:
             end_processes(left_over, patience_s=TERMINATE_PATIENCE_S)
             self._notify(
@@ -441,6 +443,10 @@ def stop_left_over(directory: ConsortiumDirectory, databases: DatabaseServer | N
     if regulators:
         end_processes(regulators, patience_s=TERMINATE_PATIENCE_S)
         stopped.append("the regulator")
+    pages = dashboard_processes(directory)
+    if pages:
+        end_processes(pages, patience_s=TERMINATE_PATIENCE_S)
+        stopped.append("the page")
     if databases is not None and databases.is_running():
         databases.stop()
         stopped.append("PostgreSQL")
