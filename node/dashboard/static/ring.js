@@ -27,6 +27,7 @@ export function bankRing() {
   const draw = () => {
     if (!state.overview || !state.place) return;
     const layout = layoutOf(state.place, state.overview.banks.length);
+    if (layout.commits <= 0) return; // not laid out yet
     drawFrame(drawing, track, state.place, layout);
     drawLinks(links, state.overview, layout);
     drawPips(pips, state.overview, layout);
