@@ -98,7 +98,7 @@ class RunningPage:
         await self.payer.wait_for_funds(amount)
         payment = await self.payer.pay(self.payee.address, amount)
         place = await self.payer.wait_sealed(payment)
-        return payment.transaction_id, place.header.height
+        return place.transaction_id, place.header.height
 
     async def operator_state(self, browser: Browser, look: Look = DESKTOP) -> dict[str, Any]:
         """Open the printed address once; return cookies and storage of the operator."""
