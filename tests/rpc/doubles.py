@@ -38,16 +38,10 @@ from node.wire.operator_records import (
     MempoolReport,
     NodeReport,
     PeerReport,
-    PerformanceReport,
     ProcessReport,
     RefusedReport,
-    RoundEvent,
-    RoundEventKind,
     RoundReport,
     TrafficReport,
-    TransactionCheck,
-    TransactionEvent,
-    TransactionEventKind,
     TransactionTrace,
 )
 from node.wire.records import (
@@ -91,6 +85,7 @@ from node.wire.snapshot_records import (
     SnapshotStart,
     TreasuryPart,
 )
+from tests.rpc.observed_samples import PERFORMANCE, ROUND, TRACE
 
 CHAIN = bytes([7]) * 32
 ASSET = AssetId(bytes([1]) * 16)
@@ -298,42 +293,7 @@ REPORT = NodeReport(
     faults_allowed=True,
     cpu=CpuReport(900, 200, 100, 250, 50, 1_500),
     traffic=TrafficReport(30_000, 31_000, 2_000, 19_000),
-    performance=PerformanceReport(
-        sealed_transactions=1_200,
-        sealed_blocks=40,
-        window_ms=60_000,
-        window_transactions=300,
-        sealed_per_second=5.0,
-        finality_ms_p50=812.25,
-        finality_ms_p95=1_400.5,
-        finality_ms_p99=None,
-        verify_ms_p50=20.0,
-        vote_ms_p50=31.5,
-        seal_ms_p50=90.0,
-        apply_ms_p50=0.0,
-    ),
-)
-ROUND = RoundReport(
-    BankIndex(0),
-    Height(5),
-    (
-        RoundEvent(RoundEventKind.PROPOSAL, View(0), 1_700_000_000_000_000, bank=BankIndex(0)),
-        RoundEvent(RoundEventKind.VALIDATED, View(0), 1_700_000_000_004_000, duration_us=0),
-        RoundEvent(RoundEventKind.TIMED_OUT, View(1), 1_700_000_004_000_000),
-    ),
-)
-TRACE = TransactionTrace(
-    BankIndex(0),
-    TransactionId(bytes([3]) * 32),
-    "bank 11",
-    (
-        TransactionCheck("encoding", True, 40),
-        TransactionCheck("proofs", False, 210_000, 57, "an equation does not hold"),
-    ),
-    (
-        TransactionEvent(TransactionEventKind.RECEIVED, 1_700_000_000_000_000, "3121 bytes"),
-        TransactionEvent(TransactionEventKind.REFUSED, 1_700_000_000_300_000, "spend: no"),
-    ),
+    performance=PERFORMANCE,
 )
 DIGESTS = LedgerDigests(
     from_height=Height(4),

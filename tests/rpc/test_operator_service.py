@@ -9,16 +9,9 @@ from node.wire import codec, operator_codec, operator_pb2
 from node.wire.operator_pb2_grpc import OperatorStub
 from node.wire.operator_records import AuditExtent, ByzantineFault, LinkDirection, LinkFault
 from tests.rpc.conftest import ServedNode
-from tests.rpc.doubles import (
-    AUDIT,
-    DIGESTS,
-    FAULTS,
-    REPORT,
-    ROUND,
-    TRACE,
-    published_block,
-)
+from tests.rpc.doubles import AUDIT, DIGESTS, FAULTS, REPORT, published_block
 from tests.rpc.faults import fault_of_call
+from tests.rpc.observed_samples import ROUND, TRACE
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from node.ledger.types import Height
 from node.wire import operator_codec, operator_pb2
 from node.wire.fields import MalformedMessage
 from node.wire.operator_records import AuditExtent
-from tests.rpc.doubles import AUDIT, DIGESTS, REPORT, ROUND, TRACE
+from tests.rpc.doubles import AUDIT, DIGESTS, REPORT
+from tests.rpc.observed_samples import ROUND, TRACE
 
 
 @pytest.mark.parametrize(
