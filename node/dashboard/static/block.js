@@ -12,6 +12,7 @@ import { HEADER_WORDS, OFFENCES, ROUND_KINDS } from "./explorer_words.js";
 import {
   count, dateTime, durationOfMicroseconds, integer, known, money, sentence,
 } from "./format.js";
+import { loginNotice } from "./login_notice.js";
 import { NoCryptography, ProofInvalid, readHeader } from "./merkle.js";
 import { publicWords } from "./public_parts.js";
 import { timeLine } from "./timeline.js";
@@ -127,7 +128,7 @@ function round(page, block) {
   if (block.height === 0) return null;
   const rounds = block.rounds ?? [];
   if (rounds.length === 0) {
-    return panel("Round", emptyNotice("Log in as operator to see what each bank did when."));
+    return panel("Round", loginNotice("what each bank did when"));
   }
   const rows = rounds.map((item) => ({
     label: item.name,

@@ -68,6 +68,7 @@ async function answerQuery(page, text) {
 function addNew(page) {
   for (const block of page.context.store.blocks) insert(page, block);
   fillGap(page);
+  showEnd(page);
 }
 
 /** After a lost connection the newest blocks may not reach down to the ones that are shown. */
@@ -123,10 +124,8 @@ async function readOlder(page, before = lowest(page)) {
     const query = before === null ? `limit=${PAGE}` : `before=${before}&limit=${PAGE}`;
     const { blocks } = await page.context.fetchJson(`/api/blocks?${query}`);
     for (const block of blocks) insert(page, block);
-    const all = lowest(page) === 0;
-    page.more.hidden = all;
-    const words = "This is the beginning of the chain.";
-    fill(page.state, all && element("p", { class: "quiet" }, words));
+    fill(page.state);
+    showEnd(page);
   } catch (failure) {
     if (failure.name === "AbortError") return;
     fill(page.state, failureNotice(failure));
@@ -134,6 +133,13 @@ async function readOlder(page, before = lowest(page)) {
   } finally {
     page.reading = false;
   }
+}
+
+/** At the genesis there is nothing older to ask for. */
+function showEnd(page) {
+  if (lowest(page) !== 0 || page.more.hidden) return;
+  page.more.hidden = true;
+  fill(page.state, element("p", { class: "quiet" }, "This is the beginning of the chain."));
 }
 
 function lowest(page) {

@@ -38,7 +38,10 @@ export const TRANSACTION_KINDS = [
   { kind: "received", mark: "start", tone: "start", words: "from a client or from another bank" },
   { kind: "verified", mark: "circle", tone: "vote", words: "all checks were made and passed" },
   { kind: "admitted", mark: "dot", tone: "vote", words: "it waits here for a block" },
-  { kind: "gossiped", mark: "dash", tone: "neutral", words: "it was passed on to other banks" },
+  {
+    kind: "gossiped", mark: "dash", tone: "neutral", name: "passed on",
+    words: "it was told to the other banks",
+  },
   { kind: "proposed", mark: "ring", tone: "quorum", words: "a block with it was proposed" },
   { kind: "sealed", mark: "seal", tone: "good", words: "a quorum of banks sealed that block" },
   { kind: "applied", mark: "disc", tone: "good", words: "the block was written to its database" },
@@ -105,15 +108,14 @@ export function hiddenOf(kind) {
 }
 
 export const PUBLIC_WORDS = {
-  asset: "asset",
   fee: "fee",
-  redeemed: "paid into a bank's public account",
+  redeemed: "redeemed",
   amount: "amount",
   bank: "bank",
   inputs: "inputs",
   outputs: "outputs",
-  bins: "its inputs hide among the notes of bins",
-  expiry_height: "last height at which it is valid",
+  bins: "inputs hide in",
+  expiry_height: "valid until height",
   fiscal_year: "fiscal year",
   counts: "recorded approvals by bank",
 };

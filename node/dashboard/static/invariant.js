@@ -2,7 +2,7 @@
 
 import { element } from "./components/element.js";
 import { toneBadge } from "./components/state.js";
-import { money, sentence } from "./format.js";
+import { integer, known, money, sentence } from "./format.js";
 
 const TERM_WORDS = {
   initial_stakes: "Stakes that the banks began with",
@@ -15,7 +15,7 @@ const TERM_WORDS = {
   withdrawn: "Stakes withdrawn",
 };
 
-export function invariantPart({ invariant, asset }) {
+export function invariantPart({ invariant, rows, asset }) {
   if (!invariant) return [];
   const terms = invariant.terms.map((term) => ({ ...term, key: keyOf(term.name) }));
   const cameIn = terms.filter((term) => term.side === "in");
@@ -27,7 +27,7 @@ export function invariantPart({ invariant, asset }) {
     "section",
     { class: "panel card" },
     element("div", { class: "panel-head" }, element("h2", {}, "Does it add up?"), verdict),
-    element("p", {}, `${sentence(invariant.words)}.`),
+    element("p", {}, invariant.holds ? wholeWords(rows) : invariant.words),
     element(
       "div",
       { class: "columns" },
@@ -35,6 +35,11 @@ export function invariantPart({ invariant, asset }) {
       sum("Where it is", isThere, asset),
     ),
   );
+}
+
+function wholeWords(rows) {
+  const agreeing = known(rows) ? ` ${integer(rows)} movements agree with the sealed state.` : "";
+  return `Whatever ever came in is somewhere: nothing was made and nothing was lost.${agreeing}`;
 }
 
 function keyOf(name) {

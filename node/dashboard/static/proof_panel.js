@@ -28,7 +28,6 @@ export function proofPanel({ id, proof, chainId }) {
     button.disabled = false;
     button.textContent = "Verify again";
   });
-  const hashes = count(proof.siblings.length, "hash", "hashes");
   return element(
     "section",
     { class: "panel card", "aria-labelledby": "proof-heading" },
@@ -36,15 +35,20 @@ export function proofPanel({ id, proof, chainId }) {
     element(
       "p",
       {},
-      `Its bytes, ${hashes} of the other transactions beside it, and the header of block `,
-      `${integer(proof.height)} prove that it is in that block. Your browser can recompute all of `,
-      "it from the bytes, and believe nobody.",
+      `${evidenceWords(proof)} the header of block ${integer(proof.height)} prove that it is in `,
+      "that block. Your browser can recompute all of it from the bytes, and believe nobody.",
     ),
     element("div", { class: "row" }, button),
     answer,
     element("p", { class: "quiet small" }, sealWords(proof), element("br"), command(id)),
     rawBytes(proof),
   );
+}
+
+function evidenceWords({ siblings }) {
+  if (siblings.length === 0) return "Its bytes and";
+  const hashes = count(siblings.length, "hash", "hashes");
+  return `Its bytes, ${hashes} of the other transactions beside it, and`;
 }
 
 function sealWords({ ballots, quorum }) {

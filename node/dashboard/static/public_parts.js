@@ -6,7 +6,7 @@ import { integer, known, list, money, sentence } from "./format.js";
 
 const AMOUNT = /_minor$/;
 const NOT_SHOWN = new Set([
-  "transaction_id", "id", "kind", "index", "size_bytes", "bytes", "bank_index", "decimals",
+  "transaction_id", "id", "kind", "index", "size_bytes", "bytes", "bank_index", "decimals", "asset",
 ]);
 
 /** Amounts are of the transaction's own asset; of one whose decimals are unknown, minor units. */
@@ -49,14 +49,14 @@ export function publicRows(fields, base) {
 }
 
 function filled(value) {
-  return known(value) && value !== "" && !(Array.isArray(value) && value.length === 0);
+  return known(value) && value !== "" && value !== 0 && value.length !== 0;
 }
 
 function valueWords(name, value, fields) {
   if (name === "bank") return bankLink(fields.bank_index, value);
-  if (Array.isArray(value)) return list(value.map(String));
+  if (name === "bins") return `${value.length === 1 ? "bin" : "bins"} ${list(value.map(String))}`;
   if (typeof value === "object") {
-    return list(Object.entries(value).map(([key, item]) => `${sentence(key)} ${integer(item)}`));
+    return list(Object.entries(value).map(([key, item]) => `${key} ${integer(item)}`));
   }
   return typeof value === "number" ? integer(value) : String(value);
 }

@@ -18,10 +18,10 @@ import {
 const MARKS = {
   start: () => vector("path", { d: "M-4 -6L6 0L-4 6z" }),
   circle: () => vector("circle", { class: "hollow", r: 5.5 }),
-  dot: () => vector("circle", { r: 3 }),
+  dot: () => vector("circle", { r: 3.5 }),
   disc: () => vector("circle", { r: 4.5 }),
   ring: () => vector("path", { class: "hollow", d: "M0 -7L7 0L0 7L-7 0z" }),
-  core: () => vector("path", { d: "M0 -4L4 0L0 4L-4 0z" }),
+  core: () => vector("path", { d: "M0 -5L5 0L0 5L-5 0z" }),
   seal: () => vector("path", { d: "M-5.5 -6.5H5.5V0L0 6.5L-5.5 0z" }),
   dash: () => vector("rect", { x: -1.5, y: -7, width: 3, height: 14 }),
   cross: () => vector("path", { class: "stroke", d: "M-5 -5L5 5M5 -5L-5 5" }),

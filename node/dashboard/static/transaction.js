@@ -8,7 +8,10 @@ import { toneBadge } from "./components/state.js";
 import {
   FINAL_STATES, STAGES, STATES, TRANSACTION_KINDS, hiddenOf,
 } from "./explorer_words.js";
-import { count, durationOfMicroseconds, integer, known, sentence, shortId } from "./format.js";
+import {
+  count, dateTime, durationOfMicroseconds, integer, known, sentence, shortId,
+} from "./format.js";
+import { loginNotice } from "./login_notice.js";
 import { parts } from "./parts.js";
 import { proofPanel } from "./proof_panel.js";
 import { publicRows } from "./public_parts.js";
@@ -98,13 +101,14 @@ function show(page, answer) {
 function statusPart({ status, height, index }, page) {
   const { state } = status;
   const place = [": ", link(`/blocks/${height}`, `block ${integer(height)}`), `, place ${index}`];
+  const when = known(status.time_ms) ? `, ${dateTime(status.time_ms)}` : "";
   const { reason, message } = status;
   return [
     element(
       "p",
       { class: "row lead" },
       toneBadge(TONES[state] ?? "neutral", sentence(state)),
-      element("span", {}, STATES[state] ?? "", known(height) && place),
+      element("span", {}, STATES[state] ?? "", known(height) && [place, when]),
     ),
     reason &&
       element(
@@ -170,7 +174,7 @@ function banksPart(banks, page) {
   page.timeline?.destroy();
   const rows = rowsOf(banks);
   if (rows.length === 0) {
-    return emptyNotice("Log in as operator to see what each bank did with it.");
+    return loginNotice("what each bank did with it");
   }
   page.timeline = timeLine({ kinds: TRANSACTION_KINDS, rows, what: "this transaction" });
   const first = rows.find((row) => row.lead)?.label;
@@ -234,8 +238,7 @@ function content({ kind, bytes, public: fields, asset }) {
             element(
               "p",
               { class: "quiet small" },
-              "When it was sent, and through which bank, is known to that bank and to whoever ",
-              "watches the network.",
+              "Not hidden: when it came, and with which bank's client certificate.",
             ),
           ],
     ),

@@ -1,20 +1,26 @@
 // Which checks a transaction passed at which bank, and how long each took.
 
+import { definitions } from "./components/definitions.js";
 import { element } from "./components/element.js";
 import { toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
 import { NOTHING, durationOfMicroseconds, integer, sentence } from "./format.js";
 
+/** Of a check: what it makes sure of. */
 const CHECK_WORDS = {
-  size: "the bytes are not too many",
-  encoding: "the bytes are the one canonical encoding of a transaction",
-  rules: "chain, expiry, fee, accounts and limits",
-  nullifiers: "nothing in it was spent before",
-  points: "every curve point is valid",
-  proofs: "range, spend and issue proofs and signatures hold",
+  lookup: "what it spends and names is read from the bank's database",
+  encoding: "its bytes are not too many and the one canonical encoding",
+  rules: "it is not sealed already; fee, accounts and limits are those of the ledger",
+  context: "chain, expiry, issuer; the bins that it spends from are closed",
+  points: "every curve point and scalar is a valid one",
+  nullifiers: "nothing in it was spent before, no key is used twice",
+  challenges: "the challenges of its proofs, and an issuer's signature",
+  signatures: "expiry, and who must have signed has signed",
+  proofs: "range, spend and issue proofs hold",
+  conflicts: "nothing that waits here already spends the same",
 };
 
-/** A row per bank, a column per check; null if no bank tells of any. */
+/** A row per bank, a column per check, and what they mean; null if no bank tells of any. */
 export function checksTable(banks) {
   const names = [];
   for (const check of banks.flatMap((bank) => bank.checks ?? [])) {
@@ -33,7 +39,18 @@ export function checksTable(banks) {
     })),
   ];
   const rows = banks.filter((bank) => bank.checks?.length);
-  return dataTable({ caption: "Checks of this transaction at each bank", columns, rows }).node;
+  return [
+    dataTable({ caption: "Checks of this transaction at each bank", columns, rows }).node,
+    element(
+      "details",
+      { class: "fold" },
+      element("summary", {}, "What the checks are"),
+      definitions(
+        names.map((name) => [sentence(name), CHECK_WORDS[name]]),
+        { dense: true },
+      ),
+    ),
+  ];
 }
 
 /** "bank 3" by its name. */

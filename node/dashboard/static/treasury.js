@@ -50,11 +50,11 @@ function show(page, answer) {
     page.parts = parts({ invariant: invariantPart, stakes: stakesPart, years: yearsPart });
     fill(page.root, head(), page.parts.nodes, page.movements.node);
   }
-  const { invariant, stakes, years, movements, pots } = answer;
+  const { invariant, rows, stakes, years, movements } = answer;
   page.parts.show({
-    invariant: { invariant, asset },
+    invariant: { invariant, rows, asset },
     stakes: { stakes, asset },
-    years: { years, pots, asset },
+    years: { years, asset },
   });
   page.movements.update(movements, stakes, asset);
 }
