@@ -188,4 +188,4 @@ def number(value: float) -> str:
     """Return a metric's value as people read it: whole ones whole, others with six digits."""
     if math.isfinite(value) and value == int(value):
         return str(int(value))
-    return f"{value:.6g}"
+    return f"{value:.3f}" if abs(value) >= 1e5 else f"{value:.6g}"
