@@ -164,7 +164,13 @@ def test_series_are_read_with_their_labels() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (12.0, "12"), (1.25, "1.25"), (0.0123456789, "0.0123457"), (1_795_310_000.1234, "1795310000.123")],
+    [
+        (0.0, "0"),
+        (12.0, "12"),
+        (1.25, "1.25"),
+        (0.0123456789, "0.0123457"),
+        (1_795_310_000.1234, "1795310000.123"),
+    ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
