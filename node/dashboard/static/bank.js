@@ -4,6 +4,7 @@ import { bankParts } from "./bank_parts.js";
 import { bankTables } from "./bank_tables.js";
 import { element, fill, link, patch, setText } from "./components/element.js";
 import { emptyNotice, failureNotice, loadingNotice, loginPath } from "./components/notice.js";
+import { prose } from "./components/prose.js";
 import { stateBadge, stateOf, toneBadge } from "./components/state.js";
 import { NOTHING, age, bytes, integer, known, money } from "./format.js";
 
@@ -119,8 +120,8 @@ function conditions(row) {
     element(
       "div",
       { class: "notice", data: { tone } },
-      element("p", { class: "notice-head" }, head),
-      words && element("p", {}, words),
+      element("p", { class: "notice-head" }, prose(head)),
+      words && element("p", {}, prose(words)),
     );
   const found = [];
   if (!HEALTHY.has(row.state)) {

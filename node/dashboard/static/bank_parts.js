@@ -172,7 +172,7 @@ function databasePart(database, traffic) {
   const connected = database.connected;
   const rows = [
     ["Connected", connected ? toneBadge("good", "yes") : toneBadge("bad", "no")],
-    ["PostgreSQL", database.server_version || NOTHING],
+    ["PostgreSQL", database.server_version || NOTHING, versionWords(database.server_version)],
     ["Size", bytes(database.size_bytes)],
   ];
   if (traffic) {
@@ -183,4 +183,10 @@ function databasePart(database, traffic) {
     rows.push(["Clients", both(told, heard)]);
   }
   return part("Database and traffic", definitions(rows, { dense: true }));
+}
+
+/** "180004" -> "that is 18.4": the server numbers its versions so. */
+function versionWords(version) {
+  if (!/^\d{6}$/.test(version ?? "")) return "";
+  return `that is ${Math.floor(Number(version) / 10_000)}.${Number(version) % 10_000}`;
 }

@@ -2,6 +2,7 @@
 
 import { copyId } from "./components/copy.js";
 import { bankLink, element, link } from "./components/element.js";
+import { prose } from "./components/prose.js";
 import { toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
 import { NOTHING, age, amount, bytes, dateTime, integer, sentence } from "./format.js";
@@ -82,9 +83,13 @@ function alarmTable() {
     columns: [
       { name: "time", head: "When", sort: (row) => row.time_ms, cell: (row) => when(row.time_ms) },
       { name: "kind", head: "Kind", sort: (row) => row.kind, cell: (row) => sentence(row.kind) },
-      { name: "text", head: "What", kind: "words", cell: (row) => row.text },
+      { name: "text", head: "What", kind: "words", cell: textCell },
     ],
   });
+}
+
+function textCell(row) {
+  return element("span", {}, prose(row.text));
 }
 
 function when(milliseconds) {
@@ -98,7 +103,7 @@ function faultTable(nameOf) {
     empty: "Nothing is broken on purpose",
     columns: [
       { name: "kind", head: "Kind", cell: (row) => sentence(row.kind) },
-      { name: "text", head: "What", kind: "words", cell: (row) => row.text },
+      { name: "text", head: "What", kind: "words", cell: textCell },
       { name: "peers", head: "With", kind: "words", cell: peers },
       number("age_ms", "Since", age),
     ],

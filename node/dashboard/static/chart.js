@@ -17,7 +17,10 @@ export class ChartGroup {
     this.charts = [];
   }
 
-  /** {title, unit, format(value), tick(value), series: [{name, value(sample), dashed?}]} */
+  /**
+   * {title, unit, format(value), tick(value), least: the smallest top of the axis,
+   *  series: [{name, value(sample), dashed?}]}
+   */
   add(options) {
     const chart = new LineChart(options, (index) => this.point(index));
     this.charts.push(chart);
@@ -122,7 +125,7 @@ class LineChart {
     };
     const endMs = this.samples.at(-1)?.at_ms ?? Date.now();
     const values = this.options.series.flatMap((one) => this.samples.map(one.value));
-    const ticks = niceTicks(Math.max(0, ...values.filter(known)));
+    const ticks = niceTicks(Math.max(this.options.least, ...values.filter(known)));
     const share = (ms) => 1 - (endMs - ms) / WINDOW_MS;
     const x = (ms) => round(frame.left + share(ms) * (frame.right - frame.left));
     const y = (value) =>
@@ -246,9 +249,8 @@ function runs(samples, valueOf) {
   return found;
 }
 
-/** 0 and up to four steps of 1, 2 or 5 times a power of ten, up to `largest` or above. */
+/** 0 and up to four steps of 1, 2 or 5 times a power of ten, to `largest` (above 0) or beyond. */
 export function niceTicks(largest) {
-  if (!(largest > 0)) return [0, 1];
   const power = 10 ** Math.floor(Math.log10(largest));
   const sizes = [0.1, 1].flatMap((scale) => STEPS.map((step) => step * scale * power));
   const size = sizes.find((step) => step * 4 >= largest) ?? power * 5;

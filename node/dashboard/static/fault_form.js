@@ -1,6 +1,7 @@
 // The form of the faults page: kind, bank, parameters; it hands on what is to be confirmed.
 
 import { element, fill, setText } from "./components/element.js";
+import { prose } from "./components/prose.js";
 import { FAULT_KINDS, FIELDS } from "./fault_kinds.js";
 import { list } from "./format.js";
 
@@ -70,7 +71,7 @@ function drawKinds(fieldset, kinds, state, choose) {
 
 function drawKind({ fields, effect, heal, button, bank }, state) {
   setText(effect, state.kind.effect);
-  setText(heal, `Mended by: ${state.kind.heal}`);
+  fill(heal, prose(`Mended by: ${state.kind.heal}`));
   setText(button, `${state.kind.act(nameOf(state, bank.value))} …`);
   const shown = `${state.kind.kind} ${state.drawn} ${bank.value}`;
   if (fields.dataset.shown === shown) return;
@@ -153,7 +154,7 @@ function read({ bank, fields }, state) {
     request[name] = value;
     facts.push([FIELDS[name].label, shown(name, value, state)]);
   }
-  facts.push(["Mended by", kind.heal]);
+  facts.push(["Mended by", element("span", {}, prose(kind.heal))]);
   const act = kind.act(nameOf(state, bank.value));
   return { request, act, effect: kind.effect, facts, loses: losesVote(kind, request) };
 }

@@ -4,6 +4,7 @@ import { definitions } from "./components/definitions.js";
 import { confirmDialog } from "./components/dialog.js";
 import { bankLink, element, fill, patch, setText } from "./components/element.js";
 import { emptyNotice, failureNotice, loginPath } from "./components/notice.js";
+import { prose } from "./components/prose.js";
 import { quorumTone, toneBadge } from "./components/state.js";
 import { faultForm } from "./fault_form.js";
 import { REMEDIES } from "./fault_kinds.js";
@@ -222,7 +223,7 @@ async function send(page, places, request, redraw) {
   try {
     const answer = await page.context.postJson("/api/faults", request);
     page.answer = { ...page.answer, faults: answer.faults ?? [] };
-    fill(places.outcome, element("p", {}, sentence(answer.text)));
+    fill(places.outcome, element("p", {}, prose(sentence(answer.text))));
   } catch (failure) {
     fill(places.outcome, failureNotice(failure));
   }

@@ -4,6 +4,7 @@ import { blockStream } from "./block_stream.js";
 import { ChartGroup } from "./chart.js";
 import { bankLink, element, fill, patch } from "./components/element.js";
 import { loginPath } from "./components/notice.js";
+import { prose } from "./components/prose.js";
 import { quorumTone, stateBadge, stateOf, toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
 import { NOTHING, age, bytes, clock, decimal, duration, integer, known } from "./format.js";
@@ -23,6 +24,7 @@ export function render(root, context) {
     verdict: element("div", { class: "verdict", data: { tone: "neutral" } }),
     figures: element("dl", { class: "figures" }),
     attention: element("ul", { class: "attention" }),
+    earlier: element("ul", { class: "earlier", "aria-label": "Earlier alarms", hidden: true }),
     access: element("p", { class: "notice access", data: { tone: "neutral" }, hidden: true }),
   };
   fill(
@@ -48,7 +50,7 @@ export function render(root, context) {
   return { update, destroy };
 }
 
-function hero({ verdict, figures, attention, access }, ring, stream) {
+function hero({ verdict, figures, attention, earlier, access }, ring, stream) {
   return element(
     "div",
     { class: "hero" },
@@ -58,7 +60,7 @@ function hero({ verdict, figures, attention, access }, ring, stream) {
       "div",
       { class: "hero-lists" },
       access,
-      panel("Needs attention", attention),
+      panel("Needs attention", [attention, earlier]),
       panel("Blocks", stream.node, element("a", { href: "/blocks", class: "small" }, "all blocks")),
     ),
   );
@@ -85,8 +87,8 @@ function ringKey() {
 }
 
 function chartPanel(charts) {
-  const one = (title, unit, format, tick, value) =>
-    charts.add({ title, unit, format, tick, series: [{ name: title, value }] });
+  const one = (title, unit, [format, tick, least], value) =>
+    charts.add({ title, unit, format, tick, least, series: [{ name: title, value }] });
   const plain = (value) => value.toLocaleString("en");
   const seconds = (value) => `${plain(value / 1000)} s`;
   const finality = charts.add({
@@ -94,20 +96,24 @@ function chartPanel(charts) {
     unit: "submitted until applied",
     format: duration,
     tick: seconds,
+    least: 1000,
     series: [
       { name: "half within", value: (sample) => sample.finality_ms_p50 },
       { name: "95 % within", value: (sample) => sample.finality_ms_p95, dashed: true },
     ],
   });
-  const share = (value) => `${plain(value)} %`;
+  const rate = [decimal, plain, 10];
+  const whole = [integer, plain, 10];
+  const load = [percent, (value) => `${plain(value)} %`, 10];
+  const size = [bytes, bytes, 100e6];
   const content = element(
     "div",
     { class: "charts" },
-    one("Sealed", "transactions a second", decimal, plain, (sample) => sample.sealed_per_second),
+    one("Sealed", "transactions a second", rate, (sample) => sample.sealed_per_second),
     finality,
-    one("Waiting", "transactions", integer, plain, (sample) => sample.mempool),
-    one("Processor", "all banks, of one core", percent, share, (sample) => sample.cpu_percent),
-    one("Memory", "all banks, resident", bytes, bytes, (sample) => sample.resident_bytes),
+    one("Waiting", "transactions", whole, (sample) => sample.mempool),
+    one("Processor", "all banks, of one core", load, (sample) => sample.cpu_percent),
+    one("Memory", "all banks, resident", size, (sample) => sample.resident_bytes),
   );
   return panel("Last ten minutes", content);
 }
@@ -118,7 +124,7 @@ function drawOverview(places, ring, table, store) {
   if (!overview) return;
   ring.update(overview);
   table.update(overview.banks);
-  drawAttention(places.attention, overview, store.session.operator);
+  drawAttention(places, overview, store.session.operator);
 }
 
 const VERDICTS = {
@@ -138,7 +144,7 @@ function drawVerdict(place, overview) {
     element("p", { class: "verdict-head" }, quorum ? toneBadge(tone, VERDICTS[tone]) : "Looking"),
     element("p", { class: "verdict-words" }, sentence(margin)),
     element("p", { class: "verdict-count" }, count || "\u00a0"),
-    element("p", { class: "verdict-advice" }, advice(quorum)),
+    element("p", { class: "verdict-advice" }, prose(advice(quorum))),
   );
 }
 
@@ -173,32 +179,31 @@ function drawFigures(place, { overview, samples }) {
   );
 }
 
-/** What is wrong now, by culprit; then what was told before, newest first. */
-function drawAttention(place, overview, operator) {
+/** What is wrong now, by culprit; below what was told before, newest first. */
+function drawAttention({ attention, earlier }, overview, operator) {
   const now = overview.banks.flatMap((row) => troubles(row));
-  const earlier = overview.alarms.slice(0, ALARMS_SHOWN).map((alarm) =>
-    element(
-      "li",
-      { class: "attention-item", data: { tone: "neutral" } },
-      element("time", { class: "attention-mark" }, clock(alarm.at_ms)),
-      element("p", {}, bankLink(alarm.bank, alarm.name), `: ${alarm.text}`),
-    ),
+  const before = overview.alarms.slice(0, ALARMS_SHOWN).map((alarm) =>
+    attentionItem("neutral", element("time", {}, clock(alarm.at_ms)), alarm, alarm.text),
   );
   const nothing = operator
     ? "Nothing: every bank votes, nobody is suspected, nothing is broken on purpose."
     : "Nothing that the public ledger shows.";
-  const none = element("li", { class: "quiet" }, nothing);
-  patch(place, now.length + earlier.length ? [...now, ...earlier] : none);
+  patch(attention, now.length ? now : element("li", { class: "quiet" }, nothing));
+  patch(earlier, before);
+  earlier.hidden = before.length === 0;
+}
+
+function attentionItem(tone, mark, { bank, name }, words) {
+  return element(
+    "li",
+    { class: "attention-item", data: { tone } },
+    element("span", { class: "attention-mark" }, mark),
+    element("p", {}, bankLink(bank, name), prose(`: ${words}`)),
+  );
 }
 
 function troubles(row) {
-  const item = (tone, mark, words) =>
-    element(
-      "li",
-      { class: "attention-item", data: { tone } },
-      element("span", { class: "attention-mark" }, mark),
-      element("p", {}, bankLink(row.bank, row.name), `: ${words}`),
-    );
+  const item = (tone, mark, words) => attentionItem(tone, mark, row, words);
   const found = [];
   if (!HEALTHY.has(row.state)) {
     const words = row.reason || stateOf(row.state).meaning;

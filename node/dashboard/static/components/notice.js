@@ -1,6 +1,7 @@
 // Words where there is nothing else to show: loading, empty, failed.
 
 import { element, fill } from "./element.js";
+import { prose } from "./prose.js";
 
 export function loadingNotice(words = "Loading") {
   return element("p", { class: "notice", data: { tone: "quiet" } }, `${words} …`);
@@ -16,8 +17,8 @@ export function failureNotice(failure) {
   return element(
     "div",
     { class: "notice", role: "alert", data: { tone: "bad" } },
-    element("p", { class: "notice-head" }, failure.message || String(failure)),
-    failure.next && element("p", {}, failure.next),
+    element("p", { class: "notice-head" }, prose(failure.message || failure)),
+    failure.next && element("p", {}, prose(failure.next)),
     refused && element("p", {}, element("a", { href: loginPath() }, "Log in")),
   );
 }

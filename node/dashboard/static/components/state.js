@@ -69,7 +69,7 @@ export function toneBadge(tone, words) {
 export function quorumTone(quorum) {
   if (!quorum || quorum.margin === null || quorum.margin === undefined) return "neutral";
   if (quorum.margin < 0) return "bad";
-  return quorum.missing?.length || quorum.margin === 0 ? "warn" : "good";
+  return quorum.missing?.length ? "warn" : "good";
 }
 
 function markOf(tone) {
