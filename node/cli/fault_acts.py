@@ -133,7 +133,7 @@ def byzantine(directory: ConsortiumDirectory, text: str, style: str, seed: int) 
         )
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
-    _inject(consortium, bank, ByzantineFault(style, seed))
+    return _inject(consortium, bank, ByzantineFault(style, seed))
 
 
 def list_styles(*, as_json: bool) -> None:
