@@ -1,8 +1,12 @@
-"""`consortium dashboard`: the operators' page over a consortium, started by itself or by `up`."""
+"""`consortium dashboard`: the operators' page over a consortium, started by itself or by `up`.
+
+The process is to stay small, so nothing is imported here that only a terminal needs.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -16,7 +20,6 @@ import click
 from node.cli.access import Consortium
 from node.cli.failure import EXIT_USAGE, CommandFailed
 from node.cli.options import data_option, json_option
-from node.cli.terminal import answer, answer_json, say
 from node.client.connection import CA_CERTIFICATE_FILE, ClientCredentials
 from node.dashboard.page_certificate import make_page_certificate
 from node.dashboard.place import Place
@@ -206,7 +209,8 @@ def _tls_settings(
                 f"no certificate for the page can be made here: {error}",
                 "give one with --tls-certificate and --tls-key",
             ) from error
-        say(f"browsers that trust {directory.certificates / CA_CERTIFICATE_FILE} trust the page")
+        authority = directory.certificates / CA_CERTIFICATE_FILE
+        click.echo(f"browsers that trust {authority} trust the page", err=True)
     trust = TlsFiles(directory.certificates)
     if not (trust.directory / CA_CERTIFICATE_FILE).exists():
         trust = TlsFiles(directory.operator)
@@ -229,9 +233,10 @@ def _revocation_check(revocations: Revocations) -> Callable[[bytes], bool]:
 
 def _tell(server: DashboardServer, as_json: bool) -> None:
     if as_json:
-        answer_json({"event": "dashboard", "url": server.url, "login_url": server.login_url})
+        told = {"event": "dashboard", "url": server.url, "login_url": server.login_url}
+        click.echo(json.dumps(told))
     else:
-        answer(server.login_url)
+        click.echo(server.login_url)
 
 
 async def _serve(

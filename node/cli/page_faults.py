@@ -1,12 +1,13 @@
-"""Breaking banks from the page: the acts of `consortium fault`, called by the page's server."""
+"""Breaking banks from the page: the acts of `consortium fault`, called by the page's server.
+
+What they need is imported when the first one is asked for: most pages never break anything.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from node.cli import fault_acts
 from node.cli.failure import CommandFailed
 from node.cli.node_control import ask_to_start, stop_node
 from node.client.errors import ClientError
@@ -14,7 +15,6 @@ from node.dashboard.fault_request import ALL, FaultFailed, FaultRequest, ListedF
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.fault_processes import FaultRefused
-from node.simulation.byzantine import STYLES
 from node.wire.operator_records import NodeReport
 
 
@@ -37,12 +37,14 @@ class DirectoryFaults:
             raise FaultFailed(str(error), "see `consortium status`") from error
 
     def _perform(self, request: FaultRequest) -> str:
-        done = _ACTS[request.kind](self._directory, _name(request.bank), request)
+        done = _act(self._directory, request)
         lines = [done] if isinstance(done, str) else list(done)
         return "; ".join(lines) or "nothing was broken"
 
     def listed(self, reports: Mapping[BankIndex, NodeReport]) -> list[ListedFault]:
         """Return what is broken now."""
+        from node.cli import fault_acts
+
         return fault_acts.listed_faults(self._directory, reports)
 
     def allowed(self, reports: Mapping[BankIndex, NodeReport]) -> bool:
@@ -51,48 +53,39 @@ class DirectoryFaults:
 
     def styles(self) -> Mapping[str, str]:
         """Return the Byzantine styles."""
+        from node.simulation.byzantine import STYLES
+
         return {name: style.description for name, style in STYLES.items()}
 
 
-def _name(bank: BankIndex | None) -> str:
-    return ALL if bank is None else short_name(bank)
+def _act(directory: ConsortiumDirectory, request: FaultRequest) -> str | Iterable[str]:
+    from node.cli import fault_acts
 
-
-def _names(banks: tuple[BankIndex, ...]) -> list[str]:
-    return [short_name(bank) for bank in banks]
-
-
-def _start(directory: ConsortiumDirectory, bank: str, request: FaultRequest) -> str:
-    assert request.bank is not None, "one bank is started at a time"
-    ask_to_start(directory, request.bank)
-    return f"{bank} is started"
-
-
-_ACTS: Mapping[str, Callable[[ConsortiumDirectory, str, FaultRequest], Any]] = {
-    "crash": lambda directory, bank, _: fault_acts.crash(directory, bank),
-    "pause": lambda directory, bank, _: fault_acts.pause(directory, bank),
-    "resume": lambda directory, bank, _: fault_acts.resume(directory, bank),
-    "stop": lambda directory, bank, _: stop_node(directory, bank),
-    "start": _start,
-    "disconnect": lambda directory, bank, request: fault_acts.disconnect(
-        directory, bank, _names(request.peers), request.direction
-    ),
-    "slow": lambda directory, bank, request: fault_acts.slow(
-        directory,
-        bank,
-        _names(request.peers),
-        request.direction,
-        request.delay_ms,
-        request.jitter_ms,
-        request.loss_per_mille,
-    ),
-    "byzantine": lambda directory, bank, request: fault_acts.byzantine(
-        directory, bank, request.style, request.seed
-    ),
-    "corrupt": lambda directory, bank, request: fault_acts.corrupt(
-        directory, bank, request.row, request.height
-    ),
-    "heal": lambda directory, bank, _: fault_acts.heal(
-        directory, bank, wait_until_ready=False
-    ),
-}
+    bank = ALL if request.bank is None else short_name(request.bank)
+    links = [short_name(peer) for peer in request.peers], request.direction
+    match request.kind:
+        case "crash":
+            return fault_acts.crash(directory, bank)
+        case "pause":
+            return fault_acts.pause(directory, bank)
+        case "resume":
+            return fault_acts.resume(directory, bank)
+        case "stop":
+            return stop_node(directory, bank)
+        case "start" if request.bank is not None:
+            ask_to_start(directory, request.bank)
+            return f"{bank} is started"
+        case "disconnect":
+            return fault_acts.disconnect(directory, bank, *links)
+        case "slow":
+            loss = request.loss_per_mille
+            return fault_acts.slow(
+                directory, bank, *links, request.delay_ms, request.jitter_ms, loss
+            )
+        case "byzantine":
+            return fault_acts.byzantine(directory, bank, request.style, request.seed)
+        case "corrupt":
+            return fault_acts.corrupt(directory, bank, request.row, request.height)
+        case _:
+            assert request.kind == "heal", "every kind of the page is here"
+            return fault_acts.heal(directory, bank, wait_until_ready=False)
