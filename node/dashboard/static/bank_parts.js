@@ -57,7 +57,7 @@ function consensusPart(consensus, banks) {
         ["Commit", bankList(consensus.commits, banks)],
         ["Gave up waiting", bankList(consensus.timed_out, banks)],
         ["Missing", bankList(consensus.missing, banks)],
-        ["Waits for", sentence(consensus.waiting_for)],
+        ["Waits for", consensus.waiting_for || "nothing"],
         ["Margin", `${integer(consensus.margin)} over the quorum of ${consensus.quorum}`],
         ["Certificate", consensus.highest_view < 0 ? "none" : `of view ${consensus.highest_view}`],
         ["Has a vote", consensus.active ? "yes" : "no, it was removed from the active set"],

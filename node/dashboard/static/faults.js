@@ -8,7 +8,7 @@ import { prose } from "./components/prose.js";
 import { quorumTone, toneBadge } from "./components/state.js";
 import { faultForm } from "./fault_form.js";
 import { REMEDIES } from "./fault_kinds.js";
-import { age, sentence } from "./format.js";
+import { age, capital } from "./format.js";
 
 const ASK_EVERY_MS = 2_000;
 
@@ -223,7 +223,7 @@ async function send(page, places, request, redraw) {
   try {
     const answer = await page.context.postJson("/api/faults", request);
     page.answer = { ...page.answer, faults: answer.faults ?? [] };
-    fill(places.outcome, element("p", {}, prose(sentence(answer.text))));
+    fill(places.outcome, element("p", {}, prose(capital(answer.text))));
   } catch (failure) {
     fill(places.outcome, failureNotice(failure));
   }

@@ -122,11 +122,14 @@ export function list(words) {
   return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
-/** "timed-out" -> "Timed out". */
-export function sentence(word) {
-  if (!word) return NOTHING;
-  const text = String(word).replaceAll("-", " ").replaceAll("_", " ");
-  return text[0].toUpperCase() + text.slice(1);
+/** A name of the interface as words: "timed-out" -> "Timed out". */
+export function sentence(name) {
+  return capital(String(name ?? "").replaceAll(/[-_]/g, " "));
+}
+
+/** The first letter large, nothing else changed. */
+export function capital(text) {
+  return text ? text[0].toUpperCase() + text.slice(1) : NOTHING;
 }
 
 function twoUnits(value, base, large, small) {

@@ -7,8 +7,8 @@ import { loginPath } from "./components/notice.js";
 import { prose } from "./components/prose.js";
 import { quorumTone, stateBadge, stateOf, toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
-import { NOTHING, age, bytes, clock, decimal, duration, integer, known } from "./format.js";
-import { percent, sentence } from "./format.js";
+import { NOTHING, age, bytes, capital, clock, decimal, duration, integer } from "./format.js";
+import { known, percent } from "./format.js";
 import { bankRing } from "./ring.js";
 
 const ALARMS_SHOWN = 8;
@@ -142,7 +142,7 @@ function drawVerdict(place, overview) {
   patch(
     place,
     element("p", { class: "verdict-head" }, quorum ? toneBadge(tone, VERDICTS[tone]) : "Looking"),
-    element("p", { class: "verdict-words" }, sentence(margin)),
+    element("p", { class: "verdict-words" }, capital(margin)),
     element("p", { class: "verdict-count" }, count || "\u00a0"),
     element("p", { class: "verdict-advice" }, prose(advice(quorum))),
   );
@@ -155,8 +155,8 @@ function splitWords(words) {
 }
 
 function advice(quorum) {
-  if (quorum?.verdict) return sentence(quorum.verdict);
-  return quorum?.waiting_for ? sentence(quorum.waiting_for) : "\u00a0";
+  if (quorum?.verdict) return capital(quorum.verdict);
+  return quorum?.waiting_for ? capital(quorum.waiting_for) : "\u00a0";
 }
 
 function drawFigures(place, { overview, samples }) {
