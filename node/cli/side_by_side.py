@@ -60,7 +60,7 @@ async def ask_all(
 
 def offset_text(at_us: int, first_us: int) -> str:
     """Return a moment as milliseconds after the first."""
-    return f"+{milliseconds(at_us - first_us)}"
+    return f"+{(at_us - first_us) / 1_000:.1f}"
 
 
 def milliseconds(duration_us: int) -> str:
