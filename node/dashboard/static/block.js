@@ -29,6 +29,7 @@ export function render(root, context) {
   return {
     update: (change) => {
       if (change === "block") followTip(page);
+      if (change === "hello" && page.drawn && !page.drawnAsset) drawAll(page);
     },
     destroy: () => page.timeline?.destroy(),
   };
@@ -42,14 +43,19 @@ async function read(page) {
   }
   try {
     const block = await context.fetchJson(`/api/blocks/${height}`);
-    page.timeline?.destroy();
     page.drawn = block;
-    fill(root, draw(page, block));
+    drawAll(page);
   } catch (failure) {
     if (failure.name === "AbortError") return;
     fill(root, head(height), failureNotice(failure));
     if (failure.status === undefined) console.error(failure);
   }
+}
+
+function drawAll(page) {
+  page.timeline?.destroy();
+  page.drawnAsset = page.context.store.hello?.asset ?? null;
+  fill(page.root, draw(page, page.drawn));
 }
 
 /** A block that was not there yet, or whose ballots no next one recorded, is read again. */
@@ -165,7 +171,7 @@ function roundWords(rows) {
 }
 
 function batch(page, block) {
-  const asset = page.context.store.hello?.asset;
+  const asset = page.drawnAsset;
   const columns = [
     { name: "index", head: "Place", kind: "number", cell: (row) => row.index },
     {
@@ -205,7 +211,7 @@ function batch(page, block) {
 function evidence(page, block) {
   const items = block.evidence ?? [];
   if (items.length === 0) return null;
-  const asset = page.context.store.hello?.asset;
+  const asset = page.drawnAsset;
   return panel(
     "Evidence of offences",
     element(

@@ -19,12 +19,14 @@ export function render(root, context) {
   addNew(page);
   if (context.query.get("q")) answerQuery(page, context.query.get("q"));
   const watch = new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) readOlder(page);
+    page.endShows = entries.at(-1).isIntersecting;
+    goOn(page);
   });
   watch.observe(page.more);
   return {
     update: (change) => {
       if (change === "block" || change === "hello") addNew(page);
+      if (change === "connection") goOn(page);
     },
     destroy: () => watch.disconnect(),
   };
@@ -33,7 +35,7 @@ export function render(root, context) {
 function list(context) {
   const body = element("tbody");
   const state = element("div", { class: "panel", role: "status" });
-  const page = { context, body, state, rows: new Map(), reading: false };
+  const page = { context, body, state, rows: new Map(), reading: false, endShows: false };
   page.more = element(
     "button",
     { class: "quiet-button more", type: "button", on: { click: () => readOlder(page) } },
@@ -55,6 +57,11 @@ function list(context) {
     state,
   ];
   return page;
+}
+
+/** Read on where the reader is at the end; the names of banks come with the stream's beginning. */
+function goOn(page) {
+  if (page.endShows && page.context.store.connection !== "connecting") readOlder(page);
 }
 
 /** A form that was sent before the page's own code was there ends up here. */

@@ -19,13 +19,13 @@ const CHECKS = {
   form: ["The proof's bytes", "what a proof must look like"],
 };
 
-export function proofPanel({ id, proof, chainId }) {
-  const answer = element("div", { class: "panel", role: "status" });
+/** `chainOf()` is the chain's id in hexadecimal, undefined as long as it is not known. */
+export function proofPanel({ id, proof, chainOf }) {
+  const verdict = element("div", { role: "status" });
+  const steps = element("div");
   const button = element("button", { class: "button", type: "button" }, "Verify in this browser");
   button.addEventListener("click", async () => {
-    button.disabled = true;
-    await verify({ id, proof, chainId, answer });
-    button.disabled = false;
+    await verify({ id, proof, chainId: chainOf(), verdict, steps });
     button.textContent = "Verify again";
   });
   return element(
@@ -39,7 +39,8 @@ export function proofPanel({ id, proof, chainId }) {
       "that block. Your browser can recompute all of it from the bytes, and believe nobody.",
     ),
     element("div", { class: "row" }, button),
-    answer,
+    verdict,
+    steps,
     element("p", { class: "quiet small" }, sealWords(proof), element("br"), command(id)),
     rawBytes(proof),
   );
@@ -77,14 +78,15 @@ function rawBytes(proof) {
   );
 }
 
-async function verify({ id, proof, chainId, answer }) {
+async function verify({ id, proof, chainId, verdict, steps }) {
   try {
     const result = await verifyTransaction(id, proof, chainId);
-    fill(answer, verdict(result), steps(result));
+    fill(verdict, verdictNotice(result));
+    fill(steps, stepList(result));
   } catch (failure) {
     if (!(failure instanceof NoCryptography)) throw failure;
     const next = "Open the page by https or on the machine itself, or use the command below.";
-    fill(answer, notice("warn", "This browser cannot verify here", `${failure.message}. ${next}`));
+    fill(verdict, notice("warn", "This browser cannot verify here", `${failure.message}. ${next}`));
   }
 }
 
@@ -97,7 +99,7 @@ function notice(tone, headWords, words) {
   );
 }
 
-function verdict({ checks, header }) {
+function verdictNotice({ checks, header }) {
   const failed = checks.filter((check) => !check.passed);
   if (failed.length > 0) {
     const [what, expected] = CHECKS[failed[0].name];
@@ -110,7 +112,7 @@ function verdict({ checks, header }) {
   return notice("good", "Verified in this browser", words);
 }
 
-function steps({ checks, steps: path }) {
+function stepList({ checks, steps: path }) {
   const items = checks.map((check) => {
     const [what, expected] = CHECKS[check.name];
     return element(

@@ -246,7 +246,8 @@ function content({ kind, bytes, public: fields, asset }) {
 }
 
 function proofPart({ proof, status }, page) {
-  if (proof) return proofPanel({ id: page.id, proof, chainId: page.context.store.hello?.chain_id });
+  const chainOf = () => page.context.store.hello?.chain_id;
+  if (proof) return proofPanel({ id: page.id, proof, chainOf });
   if (status.state !== "sealed") return [];
   return element(
     "div",
