@@ -29,6 +29,7 @@ def command() -> None:
       consortium bench throughput --seconds 60 --html report.html
       consortium bench settlement
       consortium bench faults
+      consortium bench metrics
     """
 
 
@@ -284,6 +285,66 @@ def throughput(
             answer(line)
     if not report.integrity.held:
         raise click.exceptions.Exit(EXIT_FAILED)
+
+
+@command.command(short_help="Measure what it costs to read the banks' metrics.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1, max=600),
+    default=20.0,
+    show_default=True,
+    help="Length of a window.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(2, 500),
+    default=10,
+    show_default=True,
+    help="Pairs of windows, one with and one without scraping.",
+)
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0.1, max=600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two scrapes of a bank.",
+)
+@click.option("--banks", "bank_count", type=click.IntRange(4, 16), default=12, show_default=True)
+@click.option(
+    "--workload-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Proven transactions; made there if there are none.  [default: a temporary file]",
+)
+@json_option
+def metrics(
+    seconds: float,
+    pairs: int,
+    every_s: float,
+    bank_count: int,
+    workload_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure what scraping every bank costs a saturated consortium, on and off in one run.
+
+    \b
+    Examples:
+      consortium bench metrics
+      consortium bench metrics --seconds 30 --pairs 20 --workload-file local.workload --json
+    """
+    from node.cli.benchmark_metrics import MetricsCostOptions, measure_metrics_cost
+
+    options = MetricsCostOptions(seconds, pairs, every_s, bank_count, workload_file)
+    try:
+        cost = asyncio.run(measure_metrics_cost(options, say))
+    except asyncio.CancelledError:
+        raise click.Abort from None
+    if as_json:
+        answer_json(cost.to_json_object())
+        return
+    for line in cost.lines():
+        answer(line)
 
 
 REPORT = click.Path(path_type=Path, exists=True, dir_okay=False)
