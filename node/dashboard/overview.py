@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from node.dashboard.alarms import ShownAlarm
 from node.ledger.genesis import Genesis
@@ -110,33 +111,18 @@ def _row(
     if row.height is not None and ahead is not None:
         lag = max(0, ahead.height - row.height)
     return {
-        "bank": row.bank,
-        "name": row.name,
+        **asdict(row),
         "kind": genesis.banks[row.bank].sector.value,
-        "state": row.state,
-        "reason": row.reason,
-        "suspicion": row.suspicion,
-        "faults": list(row.faults),
-        "height": row.height,
         "lag": lag,
-        "view": row.view,
         "leader": None if report is None else report.consensus.leader,
-        "peers_linked": row.peers_linked,
         "linked": []
         if report is None
         else [peer.bank for peer in report.peers if peer.linked_in and peer.linked_out],
-        "mempool": row.mempool,
-        "last_seal_age_ms": row.last_seal_age_ms,
         "cpu_percent": cpu_percent.get(bank),
-        "resident_bytes": row.resident_bytes,
         "database_bytes": None if report is None else report.database.size_bytes,
-        "database_connected": row.database_connected,
         "voted": voted,
         "committed": committed,
         "active": row.state != Condition.OBSERVER.value,
-        "address": row.address,
-        "pid": row.pid,
-        "alarms": row.alarms,
     }
 
 
