@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from node.consensus.effects import Persist
@@ -14,7 +13,7 @@ from node.ledger.types import BankIndex, Height, TransactionId, View
 from node.runtime.clock import running_ns, unix_us
 from node.runtime.observation.check_times import MAX_DURATION_US, BatchTimes
 from node.runtime.observation.histogram import Histogram
-from node.runtime.observation.recent_values import VALUES_KEPT, RecentValues, percentile
+from node.runtime.observation.recent_values import RecentValues, percentile
 from node.runtime.observation.round_log import RoundLog
 from node.runtime.observation.transaction_log import CLIENT, TransactionLog, source_of
 from node.wire.operator_records import (
@@ -54,8 +53,8 @@ class Observation:
         self._rounds = RoundLog()
         self._transactions = TransactionLog(bank)
         self._sealed_transactions = self._sealed_blocks = 0
-        self._blocks: deque[tuple[int, int]] = deque(maxlen=VALUES_KEPT)
-        """(moment in microseconds, transactions) of the blocks applied lately."""
+        self._blocks = RecentValues()
+        """Transactions of the blocks applied lately."""
         self._recent = {
             name: RecentValues() for name in ("verify", "vote", "seal", "apply", "finality")
         }
@@ -139,7 +138,7 @@ class Observation:
         self._took("apply", at_us, spent_us)
         self._sealed_blocks += 1
         self._sealed_transactions += count
-        self._blocks.append((at_us, count))
+        self._blocks.add(at_us, count)
         if not count:
             return
         self.histograms["block_transactions"].observe(count)
@@ -234,9 +233,7 @@ class Observation:
         now_us = self._now_us()
         window_us = max(1, min(WINDOW_US, now_us - self._started_us))
         from_us = now_us - window_us
-        while self._blocks and self._blocks[0][0] < from_us:
-            self._blocks.popleft()
-        transactions = sum(count for _, count in self._blocks)
+        transactions = sum(self._blocks.since(from_us))
         values = {name: recent.since(from_us) for name, recent in self._recent.items()}
         return PerformanceReport(
             sealed_transactions=self._sealed_transactions,

@@ -26,7 +26,7 @@ from node.wire.operator_records import (
 
 TRANSACTIONS_KEPT = 20_000
 SLOTS_AT_ONCE = 500
-REFUSED_KEPT = 1_000
+REFUSED_KEPT = 500
 """Refused ones are kept apart: a flood of them must not push out the others."""
 MESSAGE_LENGTH = 200
 

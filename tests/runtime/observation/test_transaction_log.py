@@ -234,7 +234,7 @@ def test_the_log_never_holds_more_than_its_share_and_mixes_nothing_up(
 
 
 def test_a_transaction_takes_a_few_hundred_bytes() -> None:
-    """BOUND: 20,000 of them, and 1,000 refused ones, stay within eight megabytes."""
+    """20,000 of them, with all else that is remembered, stay within eight megabytes."""
     count = 2_000
     identities = [hashlib.sha256(b"%d" % number).digest() for number in range(count)]
     tracemalloc.start()
