@@ -31,10 +31,10 @@ def blocks(*rates: int) -> Iterator[SealedBlock]:
 
 
 def test_windows_beside_each_other_are_pairs_whatever_their_order() -> None:
-    load = SimpleNamespace(blocks=list(blocks(100, 98, 103, 97)))
-    windows = [(False, 0.0, 10.0), (True, 10.0, 20.0), (True, 20.0, 30.0), (False, 30.0, 40.0)]
+    load = SimpleNamespace(blocks=list(blocks(100, 100, 98, 103, 97, 97)))
+    windows = [(False, 10.0, 20.0), (True, 20.0, 30.0), (True, 30.0, 40.0), (False, 40.0, 50.0)]
     pairs = pairs_of(load, windows)  # type: ignore[arg-type]
-    # Each window reaches to the first block after it.
+    # Each window reaches from the last block before it to the first one after it.
     assert [round(pair.without_tps) for pair in pairs] == [100, 97]
     assert [round(pair.with_tps) for pair in pairs] == [98, 102]
     assert pairs[0].cost_percent > 0 > pairs[1].cost_percent
