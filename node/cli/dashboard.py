@@ -160,6 +160,7 @@ def _place(consortium: Consortium, *, with_faults: bool) -> Place:
         endpoints=lambda: Consortium.load(directory).endpoints,
         processes=lambda: process_conditions(directory),
         corrupted=lambda: corrupted_rows(directory),
+        metrics=consortium.metrics_addresses,
         faults=DirectoryFaults(directory) if with_faults else None,
     )
 

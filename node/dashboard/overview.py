@@ -29,6 +29,7 @@ def overview_object(
     cpu_percent: Mapping[BankIndex, float],
     alarms: Sequence[ShownAlarm],
     sealed_transactions: int,
+    metrics: Sequence[str | None] = (),
 ) -> dict[str, object]:
     """Return the overview for operators; `height` is that of the newest block seen."""
     ahead = furthest_ahead(reports)
@@ -51,7 +52,10 @@ def overview_object(
             "mempool": max((r.mempool.transactions for r in reports.values()), default=0),
         },
         "banks": [
-            _row(genesis, row, reports.get(BankIndex(row.bank)), ahead, cpu_percent)
+            {
+                **_row(genesis, row, reports.get(BankIndex(row.bank)), ahead, cpu_percent),
+                "metrics": metrics[row.bank] if metrics else None,
+            }
             for row in look.rows
         ],
     }

@@ -24,5 +24,7 @@ class Place:
     """How the banks' processes look from outside; empty where they run elsewhere."""
     corrupted: Callable[[], Mapping[int, Sequence[str]]]
     """What was corrupted on purpose and not repaired, by bank."""
+    metrics: Sequence[str | None] = ()
+    """Where the banks serve their metrics, `host:port`, in bank order; None: nowhere."""
     faults: FaultActs | None = None
     """None if the page must break nothing."""

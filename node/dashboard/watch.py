@@ -170,6 +170,7 @@ class Watch:
             cpu_percent=self._cpu.percent,
             alarms=self._alarms.newest(),
             sealed_transactions=self._sealed_transactions,
+            metrics=self.place.metrics,
         )
         if self.broadcast.viewers:
             self.broadcast.publish(

@@ -32,6 +32,7 @@ def place_of(directory: ConsortiumDirectory, *, with_faults: bool = True) -> Pla
         endpoints=lambda: Consortium.load(directory).endpoints,
         processes=lambda: process_conditions(directory),
         corrupted=lambda: corrupted_rows(directory),
+        metrics=Consortium.load(directory).metrics_addresses,
         faults=DirectoryFaults(directory) if with_faults else None,
     )
 

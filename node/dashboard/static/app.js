@@ -31,7 +31,7 @@
 
 import { fetchJson, postJson } from "./api.js";
 import { element, fill, setText } from "./components/element.js";
-import { failureNotice } from "./components/notice.js";
+import { failureNotice, loginPath } from "./components/notice.js";
 import { LiveStream, emptyStore } from "./live.js";
 import { drawShell, learnSession, startShell } from "./shell.js";
 
@@ -137,6 +137,8 @@ function focusHeading() {
 function changed(change) {
   drawShell(store, { change });
   shown.page.update?.(change);
+  const refused = change === "connection" && store.connection === "refused";
+  if (refused && location.pathname !== "/login") navigate(loginPath(), { replace: true });
 }
 
 /** Links to pages of ours change the page without loading it anew. */

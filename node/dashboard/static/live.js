@@ -21,7 +21,6 @@ const READERS = {
 export function emptyStore() {
   return {
     connection: "connecting", // "live", "lost", or "refused" (the server wants a login first)
-    retryAtMs: null,
     hello: null, // as /api/events says it, without samples and blocks
     overview: null, // the newest, null before the first
     blocks: [], // newest first, no height twice
@@ -73,11 +72,10 @@ export class LiveStream {
     const failed = this.opened;
     const waitMs = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
     this.failures += 1;
-    this.store.retryAtMs = Date.now() + waitMs;
-    const state = (await loginWanted()) ? "refused" : "lost";
+    const refused = await loginWanted();
     if (failed !== this.opened) return; // somebody opened it anew meanwhile
-    this.connection(state);
-    this.timer = setTimeout(() => this.open(), waitMs);
+    this.connection(refused ? "refused" : "lost");
+    if (!refused) this.timer = setTimeout(() => this.open(), waitMs);
   }
 
   listenForSilence() {

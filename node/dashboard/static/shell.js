@@ -2,7 +2,7 @@
 
 import { fetchJson, postJson } from "./api.js";
 import { fill, setAttribute, setText } from "./components/element.js";
-import { integer, list } from "./format.js";
+import { clock, integer, list } from "./format.js";
 import { quorumTone } from "./components/state.js";
 
 const CONNECTION_WORDS = {
@@ -44,6 +44,7 @@ export async function learnSession(store, changed) {
 export function drawShell(store, { section, page, change }) {
   if (section !== undefined) drawMenu(section, page);
   if (change === "connection" || change === undefined) drawConnection(store);
+  if (change === "connection") drawStatusLine(store);
   if (change !== "sample" && change !== "block") {
     drawStatusLine(store);
     drawIdentity(store);
@@ -75,6 +76,7 @@ function drawMenu(section, page) {
 function drawConnection(store) {
   const place = part("connection");
   place.dataset.state = store.connection;
+  document.body.dataset.connection = store.connection;
   const words = CONNECTION_WORDS[store.connection];
   setText(place.querySelector(".connection-words"), words);
   if (words !== said.connection && (said.connection === "Live" || store.connection !== "live")) {
@@ -87,6 +89,11 @@ function drawStatusLine(store) {
   const line = part("status-line");
   const quorum = store.overview?.quorum;
   if (!quorum) return;
+  if (store.connection === "lost") {
+    line.dataset.tone = "warn";
+    setText(line, `Connection lost, retrying. What is shown is of ${clock(store.overview.at_ms)}.`);
+    return;
+  }
   const tone = quorumTone(quorum);
   line.dataset.tone = tone;
   const missing = quorum.missing?.length ? ` Missing: ${list(quorum.missing)}.` : "";

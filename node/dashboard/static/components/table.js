@@ -3,7 +3,7 @@
 // column: {name, head, cell(row) -> node or text, sort?(row) -> number or text, kind?: "number" |
 //          "id" | "text", help?: words for the heading's title}
 
-import { element, fill, patch } from "./element.js";
+import { element, fill, patch, setAttribute } from "./element.js";
 
 /**
  * A table in a frame that scrolls sideways by itself, never the page. `update(rows)` draws anew.
@@ -24,9 +24,10 @@ export function dataTable(options) {
   );
   const frame = element(
     "div",
-    { class: "table-frame", tabindex: 0, role: "region", "aria-label": options.caption },
+    { class: "table-frame", role: "region", "aria-label": options.caption },
     table,
   );
+  new ResizeObserver(() => reachable(frame)).observe(table);
   const draw = () => {
     drawHead(head, options, state, draw);
     drawBody(body, options, state);
@@ -39,6 +40,11 @@ export function dataTable(options) {
       drawBody(body, options, state);
     },
   };
+}
+
+/** The keyboard must reach a frame that scrolls, and need not stop at one that does not. */
+function reachable(frame) {
+  setAttribute(frame, "tabindex", frame.scrollWidth > frame.clientWidth ? 0 : null);
 }
 
 function drawHead(head, { columns }, state, draw) {
