@@ -128,7 +128,7 @@ async def test_a_round_of_two_views_is_drawn_twice_and_said_in_a_table(browser: 
 
 async def test_a_transaction_on_its_way_is_followed(browser: Browser) -> None:
     """The page asks until it is final; what was verified before stays on the page."""
-    asked = 0
+    asked, last_look = 0, asyncio.Event()
 
     async def younger(route: Route) -> None:
         nonlocal asked
@@ -140,6 +140,8 @@ async def test_a_transaction_on_its_way_is_followed(browser: Browser) -> None:
             for bank in body["banks"]:
                 bank["events"] = bank["events"][: asked + 1]
         await route.fulfill(response=answer, json=body)
+        if asked == 2 + LOOKS_WHEN_FINAL:
+            last_look.set()
 
     async with canned_window(browser, banks=4) as window:
         path = (await page_paths(window))["transaction"]
@@ -153,8 +155,7 @@ async def test_a_transaction_on_its_way_is_followed(browser: Browser) -> None:
         await expect(window.page.locator("#announcer")).to_contain_text("Transaction sealed")
         await main.get_by_role("button", name="Verify in this browser").click()
         await expect(main.get_by_role("status")).to_contain_text("Verified in this browser")
-        while asked < 2 + LOOKS_WHEN_FINAL:
-            await asyncio.sleep(0.1)
+        await last_look.wait()
         await expect(main.get_by_role("status")).to_contain_text("Verified in this browser")
 
 
