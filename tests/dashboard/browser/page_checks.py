@@ -18,12 +18,23 @@ def _script(name: str) -> str:
     return "\n".join(code).strip().removesuffix(";")
 
 
+STILL = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  for (let still = 0; still < 5; still += 1) {
+    await frame();
+    if (document.getAnimations().some((one) => one.playState === "running")) still = 0;
+  }
+}"""
+"""A colour that is inherited through transitions comes a frame later at each generation."""
+
+
 async def _whole_page(page: Page) -> None:
     """Make the window as tall as its page, so that nothing has to be scrolled to."""
     size = page.viewport_size
     assert size is not None, "windows of tests have a size"
     height: int = await page.evaluate("() => document.documentElement.scrollHeight")
     await page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+    await page.evaluate(STILL)
 
 
 async def poor_contrast(page: Page) -> tuple[int, list[str]]:
@@ -46,3 +57,13 @@ async def sideways_overflow(page: Page) -> list[str]:
     """Return what makes the page scroll sideways."""
     wide: list[str] = await page.evaluate(_script("overflow"))
     return wide
+
+
+async def crowded_texts(page: Page) -> list[str]:
+    """Return texts that lie over each other or reach out of their drawing."""
+    size = page.viewport_size
+    assert size is not None, "windows of tests have a size"
+    await _whole_page(page)
+    found: list[str] = await page.evaluate(_script("crowding"))
+    await page.set_viewport_size(size)
+    return found

@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 
 from tests.dashboard.browser.chromium_window import Look, Window, open_window
 from tests.dashboard.browser.page_checks import (
+    crowded_texts,
     lacking_structure,
     poor_contrast,
     sideways_overflow,
@@ -124,6 +125,27 @@ async def test_only_what_scrolls_by_itself_may_be_wide(window: Window) -> None:
         "the page is 408 wide in a window of 360",
         "p.long ends at 408",
     ]
+
+
+async def test_texts_that_lie_over_each_other_are_named(window: Window) -> None:
+    await window.page.set_content(
+        document(
+            """
+            <p class=one>first</p><p class=up>second</p>
+            <div class=frame><p class=long>cut off by its frame</p></div><p class=beside>beside</p>
+            <svg viewBox="0 0 100 40" width=100 height=40 overflow=visible>
+              <text x=60 y=20 class=drawn>reaching out</text>
+            </svg>
+            """,
+            """
+            p, text { font: 16px/20px monospace; margin: 0 } .up { margin-top: -12px }
+            .frame { overflow: hidden; width: 50px; float: left } .long { white-space: nowrap }
+            """,
+        )
+    )
+    found = await crowded_texts(window.page)
+    assert found[1:] == ['"first" lies over "second"']
+    assert found[0].startswith('"reaching out" reaches ')
 
 
 async def test_windows_complain_of_errors(browser: Browser) -> None:
