@@ -94,6 +94,18 @@ def silent_through(
     return Height(guard.height)
 
 
+def _make_core(bank: BankIndex, genesis: Genesis, signers: BankSigners) -> Consensus:
+    return Consensus(
+        bank,
+        tuple([member.index for member in genesis.banks]),
+        genesis.chain_id,
+        ConsensusParameters.of(genesis),
+        signers.statements,
+        Ed25519Verifier(),
+        signers.ballots,
+    )
+
+
 class Node:
     """A running node. Built by `run_node`, which owns what must be released."""
 
@@ -128,15 +140,7 @@ class Node:
         self._tracker = TransactionTracker()
         self._observation = Observation(config.bank, self._leader_of)
         self._tracing = BankTracing.configured(config, self._observation, os.environ)
-        self._core = Consensus(
-            config.bank,
-            tuple([bank.index for bank in genesis.banks]),
-            genesis.chain_id,
-            ConsensusParameters.of(genesis),
-            signers.statements,
-            Ed25519Verifier(),
-            signers.ballots,
-        )
+        self._core = _make_core(config.bank, genesis, signers)
         self._network = PeerNetwork(
             self._consortium,
             config.peers,
@@ -160,18 +164,7 @@ class Node:
         )
         self._pool = self._make_pool()
         self._examiner = EvidenceExaminer(chain, Ed25519Verifier())
-        self._host = ConsensusHost(
-            config.bank,
-            chain,
-            self._pool,
-            self._examiner,
-            database,
-            guard,
-            self._network,
-            self._clock,
-            self._on_applied,
-            self._observation,
-        )
+        self._host = self._make_host()
         cpu.measure_calls(self._host, CpuCategory.CONSENSUS)
         cpu.measure_calls(self._pool, CpuCategory.OTHER, ("submit", "take_gossip"))
         integrity.on_alarm(self._host.halt)
@@ -196,6 +189,20 @@ class Node:
             self._catch_up,
             self._clock,
             self._on_available,
+            self._observation,
+        )
+
+    def _make_host(self) -> ConsensusHost:
+        return ConsensusHost(
+            self._config.bank,
+            self._chain,
+            self._pool,
+            self._examiner,
+            self._database,
+            self._guard,
+            self._network,
+            self._clock,
+            self._on_applied,
             self._observation,
         )
 

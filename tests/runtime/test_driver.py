@@ -22,10 +22,19 @@ from node.consensus.effects import (
     SetTimer,
     Validate,
 )
-from node.consensus.events import BlockBuilt, Event, TimerFired, TimerKind, TransactionsAvailable
+from node.consensus.events import (
+    BlockBuilt,
+    Event,
+    MessageReceived,
+    TimerFired,
+    TimerKind,
+    TransactionsAvailable,
+)
 from node.consensus.messages import Message, SyncRequest
 from node.ledger.types import BankIndex, Height, View
 from node.runtime.driver import ConsensusDriver
+from node.runtime.observation import Observation
+from tests.consensus.consortium import Consortium, Desk
 
 
 class ScriptedCore:
@@ -135,3 +144,19 @@ async def test_a_failing_answer_stops_the_driver() -> None:
     )
     with pytest.raises(RuntimeError, match="disk on fire"):
         await asyncio.wait_for(driver.run([BuildBlock(Height(1), View(0))]), 1)
+
+
+@pytest.mark.parametrize(("signatures", "seen"), [(9, False), (10, True)])
+async def test_p5_a_certificate_is_observed_when_the_core_found_it_good(
+    signatures: int, seen: bool
+) -> None:
+    """What a peer makes up is nothing that happened."""
+    consortium = Consortium()
+    bank = consortium.leader(1)
+    observation = Observation(bank)
+    driver = ConsensusDriver(Desk(consortium, bank).core, RecordingHost(), observation)
+    block = consortium.block()
+    certificate = consortium.quorum_certificate(block, banks=range(signatures))
+    driver.post(MessageReceived(consortium.leader(), certificate))
+    await run_for(driver, [], 0.1)
+    assert observation.knows_certificate(certificate.height, certificate.view) is seen
