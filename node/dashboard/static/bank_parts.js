@@ -18,7 +18,7 @@ export function bankParts(answer, store) {
     consensusPart(report.consensus, banks),
     ...parts,
     performancePart(report.performance),
-    processPart(report),
+    processPart(report, answer.metrics),
     mempoolPart(report.mempool),
     databasePart(report.database, report.traffic),
   ].filter(Boolean);
@@ -125,7 +125,7 @@ function windowWords({ window_transactions: transactions, window_ms: span }) {
   return `${count(transactions ?? 0, "transaction")} of its clients in ${duration(span)}`;
 }
 
-function processPart({ process, cpu, ready, software_version: version }) {
+function processPart({ process, cpu, ready, software_version: version }, metrics) {
   const total = cpu?.total_ms || 1;
   const uses = CPU_USES.filter((use) => known(cpu?.[`${use}_ms`])).map((use) => {
     const spent = cpu[`${use}_ms`];
@@ -139,12 +139,20 @@ function processPart({ process, cpu, ready, software_version: version }) {
         ["Process", `${process.pid}, version ${version}`],
         ["Runs for", duration(process.uptime_ms)],
         ["Memory", bytes(process.resident_bytes)],
+        metrics && ["Metrics", metricsLink(metrics)],
         ["Processor time", duration(process.cpu_ms), uses.length ? "of it for:" : ""],
         ...uses,
       ],
       { dense: true },
     ),
   );
+}
+
+/** The bank serves them itself, elsewhere. */
+function metricsLink(address) {
+  const safe = /^https?:\/\//.test(address);
+  const attributes = { href: address, target: "_blank", rel: "noreferrer" };
+  return safe ? element("a", attributes, address) : address;
 }
 
 function useBar(share, words) {
