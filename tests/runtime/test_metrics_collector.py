@@ -41,6 +41,8 @@ LABELS = {
     "le": {"0.1", "0.5", "1.0", "10.0", "100.0", "+Inf"},
 }
 
+INFO = "consortium_bank_info{asset=EUR,bank=3,chain=0000000000000000,name=dunmere,version=0.1.0}"
+
 
 class Fixed(Collector):
     def __init__(self, snapshot: MetricsSnapshot) -> None:
@@ -108,7 +110,7 @@ def test_numbers_of_the_report_are_metrics_in_base_units() -> None:
         "consortium_verify_seconds_sum": 2.25,
         "consortium_metrics_scrapes_total": 5,
         "consortium_metrics_cpu_seconds_total": 0.25,
-        "consortium_bank_info{asset=EUR,bank=3,chain=0000000000000000,name=dunmere,version=0.1.0}": 1,
+        INFO: 1,
     }
     assert {name: found.get(name) for name in expected} == expected
 
