@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from node.client.connection import CA_CERTIFICATE_FILE, ClientCredentials
 from node.dashboard.page_certificate import make_page_certificate
 from node.dashboard.place import Place
 from node.dashboard.server import (
+    EVERYWHERE,
     DashboardServer,
     ServerSettings,
     SettingsUnsafe,
@@ -199,6 +201,7 @@ def _tls_settings(
         raise click.UsageError("--tls-certificate and --tls-key belong together")
     if certificate is None and is_local:
         return None
+    hosts = tuple(socket.gethostname() if host in EVERYWHERE else host for host in hosts)
     directory, slug = consortium.directory, consortium_slug(consortium.genesis.name)
     if certificate is None or key is None:
         try:

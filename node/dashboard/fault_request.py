@@ -132,7 +132,7 @@ def read_fault_request(body: Mapping[str, object], bank_count: int) -> FaultRequ
         loss_per_mille=loss_per_mille,
         style=style,
         seed=_number(body, "seed", MAX_SEED),
-        row=_choice(body, "row", ROWS, required=kind == "corrupt"),
+        row=_choice(body, "row", ROWS, required=True) if kind == "corrupt" else "",
         height=_number(body, "height", MAX_SEED) or None,
     )
 

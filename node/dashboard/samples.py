@@ -20,8 +20,8 @@ class Sample:
 
     at_ms: int
     sealed_per_second: float
-    finality_ms_p50: int | None
-    finality_ms_p95: int | None
+    finality_ms_p50: float | None
+    finality_ms_p95: float | None
     mempool: int | None
     """The fullest of all banks: each holds what the others hold, sooner or later."""
     cpu_percent: float | None
@@ -78,7 +78,7 @@ class CpuMeter:
         self._last = now
 
 
-def finality(reports: Mapping[BankIndex, NodeReport]) -> tuple[int | None, int | None]:
+def finality(reports: Mapping[BankIndex, NodeReport]) -> tuple[float | None, float | None]:
     """Return p50 and p95 of submission to applied over all banks' clients, in milliseconds.
 
     Every bank knows the percentiles of its own clients. The median shown is the one in the middle
@@ -86,8 +86,8 @@ def finality(reports: Mapping[BankIndex, NodeReport]) -> tuple[int | None, int |
     """
     known = sorted(
         (performance.finality_ms_p50, performance.finality_ms_p95, performance.window_transactions)
-        for performance in (getattr(report, "performance", None) for report in reports.values())
-        if performance is not None and performance.finality_ms_p50 is not None
+        for performance in (report.performance for report in reports.values())
+        if performance.finality_ms_p50 is not None
     )
     if not known:
         return None, None

@@ -32,7 +32,7 @@ MAX_HEADER_BYTES = 16 << 10
 KEEP_ALIVE_S = 30
 STOP_WITHIN_S = 2
 BACKLOG = 128
-POLL_S = 0.1
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class DashboardServer:
         scheme = "http" if self._settings.tls is None else "https"
         names = self._settings.host_names
         host = names[0] if names else self._settings.host
-        if host in ("0.0.0.0", "::"):
+        if host in EVERYWHERE:
             host = socket.gethostname()
         return f"{scheme}://{_bracketed(host)}:{self.port}"
 
@@ -167,9 +167,10 @@ class DashboardServer:
 
     def _hosts(self) -> frozenset[str]:
         names = [self._settings.host, *self._settings.host_names]
-        if self._settings.is_local:
+        is_everywhere = self._settings.host in EVERYWHERE
+        if self._settings.is_local or is_everywhere:
             names += ["localhost", "127.0.0.1", "::1"]
-        elif self._settings.host in ("0.0.0.0", "::"):
+        if is_everywhere:
             names.append(socket.gethostname())
         return frozenset(f"{_bracketed(name.lower())}:{self.port}" for name in names)
 

@@ -94,7 +94,8 @@ class ServedPage:
 async def served_page(
     place: Place, *, host: str = "127.0.0.1", tls: TlsSettings | None = None, verify: Any = True
 ) -> AsyncIterator[ServedPage]:
-    server = DashboardServer(place, ServerSettings(host, 0, TOKEN, (), tls))
+    names = () if tls is None else ("localhost",)
+    server = DashboardServer(place, ServerSettings(host, 0, TOKEN, names, tls))
     stopping = asyncio.Event()
     serving = asyncio.create_task(server.serve(stopping))
     try:

@@ -24,6 +24,7 @@ const MARKS = {
   core: () => vector("path", { d: "M0 -5L5 0L0 5L-5 0z" }),
   seal: () => vector("path", { d: "M-5.5 -6.5H5.5V0L0 6.5L-5.5 0z" }),
   dash: () => vector("rect", { x: -1.5, y: -7, width: 3, height: 14 }),
+  later: () => vector("path", { class: "stroke", d: "M-2 -5L3 0L-2 5" }),
   cross: () => vector("path", { class: "stroke", d: "M-5 -5L5 5M5 -5L-5 5" }),
   bar: () => vector("rect", { class: "bar", x: -7, y: -4, width: 14, height: 8 }),
 };
@@ -43,7 +44,7 @@ export function timeLine({ kinds, rows, what }) {
   const drawings = views.map((view) => viewDrawing({ kinds, rows, what, view, views }));
   fill(
     node,
-    legend(kinds, rows),
+    legend(kinds, rows, views),
     element("div", { class: "timeline-views" }, drawings.map((drawing) => drawing.node)),
     silentRows(rows),
     asTable({ kinds, rows, what, views }),
@@ -51,10 +52,22 @@ export function timeLine({ kinds, rows, what }) {
   return { node, destroy: () => drawings.forEach((drawing) => drawing.destroy()) };
 }
 
+const LATER = {
+  kind: "later", mark: "later", tone: "neutral", name: "later than drawn",
+  words: "the moment is in the table",
+};
+
+function hasLate(rows, view) {
+  const part = rowsOfView(rows, view);
+  const { until } = stretchOf(part);
+  return eventsOf(part).some((event) => event.at_us > until);
+}
+
 /** Only what occurs: a round without time-out needs no mark for it. */
-function legend(kinds, rows) {
+function legend(kinds, rows, views) {
   const present = new Set(eventsOf(rows).map((event) => event.kind));
-  const items = kinds
+  if (views.some((view) => hasLate(rows, view))) present.add(LATER.kind);
+  const items = [...kinds, LATER]
     .filter(({ kind }) => present.has(kind))
     .map((item) =>
       element(
@@ -88,7 +101,9 @@ function viewDrawing({ kinds, rows, what, view, views }) {
     several && element("figcaption", {}, `View ${view}, from ${begun} on`),
     svg,
   );
-  const observer = new ResizeObserver(() => draw(svg, part));
+  // The height is known at once, so that nothing below moves when the width is.
+  svg.setAttribute("height", heightOf(part.rows, remOf()));
+  const observer = new ResizeObserver(() => requestAnimationFrame(() => draw(svg, part)));
   observer.observe(node);
   return { node, destroy: () => observer.disconnect() };
 }
@@ -96,7 +111,7 @@ function viewDrawing({ kinds, rows, what, view, views }) {
 function draw(svg, part) {
   const width = svg.getBoundingClientRect().width;
   if (width === 0) return;
-  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const rem = remOf();
   const row = ROW_REM * rem;
   const left = Math.min(LABEL_REM * rem, width * NARROW_SHARE);
   const bottom = part.rows.length * row;
@@ -106,9 +121,18 @@ function draw(svg, part) {
     const along = (at - frame.from) / (frame.until - frame.from);
     return left + 0.6 * rem + along * (frame.right - left - 0.6 * rem);
   };
-  svg.setAttribute("height", bottom + AXIS_REM * rem);
-  svg.setAttribute("viewBox", `0 0 ${width} ${bottom + AXIS_REM * rem}`);
+  const height = heightOf(part.rows, rem);
+  svg.setAttribute("height", height);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   fill(svg, axis(frame), part.rows.map((item, index) => rowDrawing(frame, item, index)));
+}
+
+function remOf() {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize);
+}
+
+function heightOf(rows, rem) {
+  return (rows.length * ROW_REM + AXIS_REM) * rem;
 }
 
 function axis(frame) {
@@ -168,9 +192,8 @@ function eventDrawing(frame, row, event, y) {
 function lateDrawing(frame, event, y, item, title) {
   const scale = frame.row / 24;
   const place = `translate(${frame.right + 0.25 * frame.rem} ${y}) scale(${scale})`;
-  const shape = vector("path", { class: "stroke", d: "M-2 -5L3 0L-2 5" });
   const attributes = { class: "mark", transform: place, data: { tone: item.tone } };
-  return vector("g", attributes, title, shape);
+  return vector("g", attributes, title, MARKS.later());
 }
 
 /** Banks of which nothing can be drawn, and why. */
