@@ -26,7 +26,17 @@ SEARCHED_HEIGHTS = 60
 PENDING_ID = hashlib.sha256(b"pending").hexdigest()
 REFUSED_ID = hashlib.sha256(b"refused").hexdigest()
 KINDS = ("transfer", "transfer", "transfer", "issue", "transfer", "payout", "stake-top-up")
-CHECKS = (("size", 4), ("encoding", 180), ("rules", 42), ("nullifiers", 61), ("proofs", 24_300))
+CHECKS = (
+    ("lookup", 2_900),
+    ("encoding", 180),
+    ("rules", 42),
+    ("context", 6),
+    ("points", 79),
+    ("nullifiers", 61),
+    ("challenges", 240),
+    ("proofs", 24_300),
+    ("conflicts", 11),
+)
 STAGES = ("received", "verified", "admitted", "gossiped", "proposed", "sealed", "applied")
 
 
@@ -270,7 +280,7 @@ def _checks(*, refused: bool, bank: int) -> list[dict[str, Any]]:
                 "name": name,
                 "passed": not failed,
                 "duration_us": took_us + took_us * bank // 40,
-                "batch": 23 if name == "proofs" else 1,
+                "batch": 23 if name in ("lookup", "proofs") else 1,
                 "message": "input 0 is spent already" if failed else "",
             }
         )

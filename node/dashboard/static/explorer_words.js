@@ -88,7 +88,7 @@ export const BANK_WORDS = { transfer: "to", issue: "by", payout: "by" };
 
 const PAYMENT_HIDDEN = [
   "the amounts of its outputs",
-  "who pays and who is paid",
+  "who is paid, and by whom: not even a payee learns who paid",
   "which notes of its rings are spent: all of a ring's real notes are candidates",
   "the memos",
 ];
