@@ -148,11 +148,10 @@ function processPart({ process, cpu, ready, software_version: version }, metrics
   );
 }
 
-/** The bank serves them itself, elsewhere. */
+/** The bank serves them itself, at host:port. */
 function metricsLink(address) {
-  const safe = /^https?:\/\//.test(address);
-  const attributes = { href: address, target: "_blank", rel: "noreferrer" };
-  return safe ? element("a", attributes, address) : address;
+  const attributes = { href: `http://${address}/metrics`, target: "_blank", rel: "noreferrer" };
+  return /^[\w.:[\]-]+$/.test(address) ? element("a", attributes, address) : address;
 }
 
 function useBar(share, words) {
