@@ -166,23 +166,22 @@ def sparkline(rates: Sequence[float], width: int, *, unicode: bool = True) -> st
 def _title(snapshot: Snapshot, view: View) -> Text:
     chain = f"  chain {snapshot.look.chain_id[:12]}" if view.width >= WIDE else ""
     paused = "  PAUSED" if view.paused else ""
-    # A name comes from a genesis that somebody else may have written.
-    name = printable(snapshot.consortium)
-    return Text.assemble(
-        (name, "bold"), chain, "  ", _figures_text(snapshot), (paused, "bold yellow")
-    )
+    figures = _figures_text(snapshot)
+    # A name comes from a genesis that somebody else may have written, of any length.
+    name = Text(printable(snapshot.consortium), "bold")
+    room = view.width - len(chain) - len(figures) - len(paused) - 2
+    name.truncate(max(room, 1), overflow="ellipsis" if view.unicode else "crop")
+    return Text.assemble(name, chain, "  ", figures, (paused, "bold yellow"))
 
 
 def _figures_text(snapshot: Snapshot) -> str:
     p50, p95 = snapshot.finality_ms_p50, snapshot.finality_ms_p95
     finality = (
-        "finality -"
-        if p50 is None or p95 is None
-        else f"finality p50 {p50 / 1000:.2f} s p95 {p95 / 1000:.2f} s"
+        "-" if p50 is None or p95 is None else f"{p50 / 1000:.2f} s, p95 {p95 / 1000:.2f} s"
     )
     return (
-        f"height {snapshot.height}  {snapshot.sealed_per_second:.1f} sealed/s  {finality}  "
-        f"pool {snapshot.mempool}"
+        f"height {snapshot.height}  pool {snapshot.mempool}  "
+        f"{snapshot.sealed_per_second:.1f} sealed/s  finality {finality}"
     )
 
 

@@ -31,7 +31,7 @@ from tests.runtime.node_reports import reports_of
 AT_MS = 1_700_000_000_000
 
 NARROW = """\
-Pilot  height 7  41.5 sealed/s  finality p50 1.21 s p95 2.01 s  pool 5
+Pilot  height 7  pool 5  41.5 sealed/s  finality 1.21 s, p95 2.01 s
 votes 11/12, margin 1, missing: dunmere (exited)
 height 8, view 1, led by elmstow
 the ledger goes on, one more may fail; restart dunmere: `consortium node start
@@ -132,13 +132,20 @@ def test_a_wide_screen_has_more_columns_and_notes(snapshot: Snapshot) -> None:
     lines = shown(snapshot, View(160, 30)).splitlines()
     chain = snapshot.look.chain_id[:12]
     assert lines[0] == (
-        f"Pilot  chain {chain}  height 7  41.5 sealed/s  finality p50 1.21 s p95 2.01 s  pool 5"
+        f"Pilot  chain {chain}  height 7  pool 5  41.5 sealed/s  finality 1.21 s, p95 2.01 s"
     )
     assert lines[3] == (
         "the ledger goes on, one more may fail; restart dunmere: `consortium node start dunmere`"
     )
     assert "\n".join(lines[4:10]) == WIDE_BANKS
     assert len(lines) == 4 + 13 + 1 + 1 + 7 + 1
+
+
+def test_a_long_name_gives_way_to_the_figures(snapshot: Snapshot) -> None:
+    named = replace(snapshot, consortium="A name that somebody else has chosen")
+    assert shown(named, View(80, 24)).splitlines()[0] == (
+        "A name that someb…  height 7  pool 5  41.5 sealed/s  finality 1.21 s, p95 2.01 s"
+    )
 
 
 def test_as_many_blocks_as_fit(snapshot: Snapshot) -> None:
@@ -182,7 +189,7 @@ def test_keys_sort_pause_help_and_quit(consortium: Consortium, snapshot: Snapsho
     for key in "sp?x":
         screen.press(key)
     lines = drawn()
-    assert lines[0].endswith("pool 5  PAUSED")
+    assert lines[0].endswith("p95 2.01 s  PAUSED")
     assert [line.rstrip() for line in lines[-1 - len(HELP) : -1]] == list(HELP)
     assert lines[-1] == "q quit  s sort (lag)  p pause  ? help"
     for key in "sssssp?":
@@ -235,7 +242,7 @@ async def test_where_there_is_no_terminal_there_are_no_keys() -> None:
 
 def test_plain_lines_tell_what_changed(snapshot: Snapshot) -> None:
     assert summary(snapshot) == (
-        "22:13:20  height 7  41.5 sealed/s  finality p50 1.21 s p95 2.01 s  pool 5  "
+        "22:13:20  height 7  pool 5  41.5 sealed/s  finality 1.21 s, p95 2.01 s  "
         "votes 11/12, margin 1, missing: dunmere (exited)"
     )
     assert changes(snapshot, None) == [
@@ -263,7 +270,7 @@ def test_the_first_look_knows_no_rates(consortium: Consortium) -> None:
         None,
     )
     assert [bank.cpu_percent for bank in first.banks] == [None] * 12
-    assert "finality -  pool 5" in render(first, [], [], View(80, 24))[0].plain
+    assert "pool 5  0.0 sealed/s  finality -" in render(first, [], [], View(80, 24))[0].plain
 
 
 def test_a_bank_that_started_again_is_not_compared(consortium: Consortium) -> None:
