@@ -54,7 +54,7 @@ function linkTable(nameOf) {
     columns: [
       { name: "bank", head: "Bank", sort: (row) => row.bank, cell: (row) => peer(row, nameOf) },
       { name: "linked", head: "Linked", sort: degree, cell: words },
-      number("height", "Height"),
+      number("height", "Height when linked"),
       number("last_heard_ms", "Last heard", age),
       number("queued_items", "Queued"),
       number("sent_items", "Sent"),
