@@ -34,7 +34,7 @@ async def read_table(window: Window, caption: str) -> list[dict[str, str]]:
 async def read_definitions(window: Window, scope: str = "main") -> dict[str, str]:
     """Return every term inside `scope` (a selector) with what it is."""
     lists = window.page.locator(f"{scope} dl")
-    await lists.first.wait_for()
+    await lists.filter(visible=True).first.wait_for()
     terms: dict[str, str] = await lists.evaluate_all(TERMS)
     return terms
 

@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 expect.set_options(timeout=WAITS_MS)
 
-MOST_STOPS = 120
-"""Presses of Tab after which a page has no end."""
+MOST_STOPS = 60
+"""Presses of Tab that reach every kind of control of every page."""
 
 STOP = """async () => {
   // Even without motion a style takes a frame to hold.

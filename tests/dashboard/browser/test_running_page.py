@@ -214,7 +214,7 @@ async def test_the_browser_verifies_a_transaction(scene: Scene) -> None:
         main = window.page.locator("main")
         await expect(main).to_contain_text("Sealed")
         await expect(main.get_by_role("link", name=f"block {number(height)}")).to_be_visible()
-        public = await read_definitions(window)
+        public = await read_definitions(window, "main .columns")
         assert public["Kind"] == "Transfer"
         assert public["Size"] == f"{number(len(await scene_bytes(scene, identity)))} bytes"
         await expect(main).to_contain_text("the amounts of its outputs")
