@@ -182,7 +182,9 @@ class MetricsEndpoint:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Fixed(families(snapshot)))
         try:
-            return make_wsgi_app(registry)(environ, start_response)
+            # On loopback nothing is won by compressing.
+            answer = make_wsgi_app(registry, disable_compression=self._hosts is not None)
+            return answer(environ, start_response)
         finally:
             spent_ns = time.thread_time_ns() - begun_ns
             self._cpu.charge(CpuCategory.OTHER, spent_ns)

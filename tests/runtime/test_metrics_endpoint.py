@@ -79,11 +79,25 @@ async def test_a_scrape_is_answered_in_the_text_format(served: Served) -> None:
     assert b"# TYPE consortium_ledger_height gauge\nconsortium_ledger_height 7.0\n" in body
 
 
-async def test_openmetrics_and_compression_are_negotiated(served: Served) -> None:
+async def test_openmetrics_is_negotiated(served: Served) -> None:
     status, headers, body = await served.get(Accept=OPENMETRICS, Accept_Encoding="gzip")
     assert status == 200
     assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
-    assert gzip.decompress(body).endswith(b"# EOF\n")
+    assert "Content-Encoding" not in headers
+    assert body.endswith(b"# EOF\n")
+
+
+async def test_beyond_loopback_every_host_is_answered_and_compression_negotiated() -> None:
+    endpoint = MetricsEndpoint("0.0.0.0:0", lambda _: make_snapshot())
+    endpoint.start()
+    try:
+        status, headers, body = await Served(endpoint).get(
+            Host="metrics.bank.example", Accept_Encoding="gzip"
+        )
+    finally:
+        endpoint.close()
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    assert b"consortium_ledger_height 7.0\n" in gzip.decompress(body)
 
 
 async def test_one_metric_may_be_asked_for(served: Served) -> None:
