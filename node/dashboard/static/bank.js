@@ -24,7 +24,7 @@ export function render(root, context) {
     condition: element("div", { class: "bank-condition" }),
     figures: element("dl", { class: "figures" }),
     news: element("p", { class: "quiet small" }),
-    parts: element("div", { class: "columns" }, loadingNotice("Asking the bank")),
+    parts: element("div", { class: "columns bank-parts" }, loadingNotice("Asking the bank")),
   };
   const tables = bankTables(context);
   fill(root, Object.values(places), tables.node);
@@ -138,10 +138,9 @@ function conditions(row) {
 function visitorNotice() {
   const login = element("a", { href: loginPath() }, "Log in");
   return element(
-    "p",
+    "div",
     { class: "notice", role: "alert", data: { tone: "neutral" } },
-    "What the bank reports of itself is told to operators alone. ",
-    login,
+    element("p", {}, "What the bank reports of itself is told to operators alone. ", login),
   );
 }
 

@@ -5,33 +5,36 @@ import { bankLink, element, link } from "./components/element.js";
 import { prose } from "./components/prose.js";
 import { toneBadge } from "./components/state.js";
 import { dataTable } from "./components/table.js";
-import { NOTHING, age, amount, bytes, dateTime, integer, sentence } from "./format.js";
+import { NOTHING, age, amount, bytes, dateTime, integer, known, sentence } from "./format.js";
 
 /** Returns {node, update(answer)}. */
 export function bankTables(context) {
   const { store } = context;
   const asset = () => store.hello?.asset;
   const nameOf = (bank) => store.hello?.banks?.[bank]?.name ?? `bank ${bank}`;
+  // What the bank reports, and what the ledger says of it; null where nobody has said it.
+  const report = (rowsOf) => (answer) => (answer.report ? rowsOf(answer) : null);
+  const ledger = (rowsOf) => (answer) => (known(answer.stake) ? rowsOf(answer) : null);
   const parts = [
-    ["Links", linkTable(nameOf), (answer) => answer.links ?? answer.report?.peers ?? []],
-    ["Alarms", alarmTable(), (answer) => answer.report?.alarms ?? []],
-    ["Faults", faultTable(nameOf), (answer) => answer.report?.faults ?? []],
-    ["Evidence against it", evidenceTable(asset), (answer) => answer.evidence ?? []],
-    ["Votes by fiscal year", votesTable(asset), (answer) => answer.votes_cast ?? []],
-    ["Treasury", treasuryTable(asset), (answer) => answer.treasury ?? []],
-  ];
-  const sections = parts.map(([title, table]) =>
-    element(
-      "section",
-      { class: "panel", "aria-label": title },
-      element("h2", {}, title),
-      table.node,
-    ),
-  );
+    ["Links", linkTable(nameOf), report((answer) => answer.links)],
+    ["Alarms", alarmTable(), report((answer) => answer.report.alarms)],
+    ["Faults", faultTable(nameOf), report((answer) => answer.report.faults)],
+    ["Evidence against it", evidenceTable(asset), ledger((answer) => answer.evidence)],
+    ["Votes by fiscal year", votesTable(asset), ledger((answer) => answer.votes_cast)],
+    ["Treasury", treasuryTable(asset), ledger((answer) => answer.treasury)],
+  ].map(([title, table, rowsOf]) => {
+    const attributes = { class: "panel", "aria-label": title, hidden: true };
+    const section = element("section", attributes, element("h2", {}, title), table.node);
+    return { section, table, rowsOf };
+  });
   return {
-    node: sections,
+    node: parts.map(({ section }) => section),
     update: (answer) => {
-      for (const [, table, rowsOf] of parts) table.update(rowsOf(answer));
+      for (const { section, table, rowsOf } of parts) {
+        const rows = rowsOf(answer);
+        section.hidden = rows === null;
+        if (rows !== null) table.update(rows);
+      }
     },
   };
 }

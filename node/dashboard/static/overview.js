@@ -25,7 +25,7 @@ export function render(root, context) {
     figures: element("dl", { class: "figures" }),
     attention: element("ul", { class: "attention" }),
     earlier: element("ul", { class: "earlier", "aria-label": "Earlier alarms", hidden: true }),
-    access: element("p", { class: "notice access", data: { tone: "neutral" }, hidden: true }),
+    access: element("div", { class: "notice access", data: { tone: "neutral" }, hidden: true }),
   };
   fill(
     root,
@@ -169,10 +169,11 @@ function drawFigures(place, { overview, samples }) {
       element("dd", {}, words),
       element("dd", { class: "figure-note" }, note),
     );
+  const view = overview?.view;
   const late = sample ? duration(sample.finality_ms_p95) : NOTHING;
   patch(
     place,
-    figure("Height", integer(overview?.height), `view ${integer(overview?.view)}`),
+    figure("Height", integer(overview?.height), known(view) ? `view ${view}` : "\u00a0"),
     figure("Sealed", decimal(sample?.sealed_per_second), "transactions a second"),
     figure("Final within", duration(sample?.finality_ms_p50), `95 % within ${late}`),
     figure("Waiting", integer(sample?.mempool ?? overview?.totals?.mempool), "in the mempool"),
@@ -220,7 +221,8 @@ function drawAccess(place, { hello, session }) {
   place.hidden = !hello || session.operator;
   if (place.hidden || place.childElementCount) return;
   const login = element("a", { href: loginPath() }, "Log in");
-  fill(place, login, " to see votes, links, memory, alarms and samples of the banks.");
+  const words = " to see votes, links, memory, alarms and faults of the banks.";
+  fill(place, element("p", {}, login, words));
 }
 
 function bankTable() {

@@ -111,7 +111,7 @@ function isGone(row) {
 /** Per bank a circle for its vote and a diamond for its commit; filled when they came. */
 function drawPips(group, { banks }, layout) {
   const marks = banks
-    .filter((row) => row.active !== false)
+    .filter((row) => row.voted !== undefined && row.active !== false)
     .flatMap((row) => [voteMark(row, layout), commitMark(row, layout)]);
   patch(group, marks);
 }
@@ -138,18 +138,23 @@ function commitMark(row, layout) {
 function drawCentre(group, overview, layout) {
   const line = (name, rem, words) =>
     vector("text", { class: name, y: rounded(rem * layout.rem), "text-anchor": "middle" }, words);
-  const votes = overview.banks.filter((row) => row.voted).length;
-  const commits = overview.banks.filter((row) => row.committed).length;
   const leader = overview.banks.find((row) => row.bank === overview.leader);
-  const deciding = `deciding ${integer(overview.deciding_height)}`;
   const scale = layout.compact ? 0.85 : 1;
   patch(
     group,
     line("ring-caption", -2.3 * scale, "sealed height"),
     line("ring-height", 0.1 * scale, integer(overview.height)),
-    line("ring-caption", 1.5 * scale, `${count(votes, "vote")}, ${count(commits, "commit")}`),
-    line("ring-caption", 2.75 * scale, leader ? `${leader.name} leads` : deciding),
+    line("ring-caption", 1.5 * scale, votesLine(overview.banks)),
+    line("ring-caption", 2.75 * scale, leader ? `${leader.name} leads` : "nobody tells who leads"),
   );
+}
+
+/** Who votes is told to operators alone. */
+function votesLine(banks) {
+  if (banks.every((row) => row.voted === undefined)) return "";
+  const votes = banks.filter((row) => row.voted).length;
+  const commits = banks.filter((row) => row.committed).length;
+  return `${count(votes, "vote")}, ${count(commits, "commit")}`;
 }
 
 function drawSeats(group, state, layout) {
