@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from node.client.connection import ClientCredentials
 from node.client.wallet_file import KeyFile
 from node.consensus.certificates import Seal
 from node.ledger.types import BankIndex
+from node.runtime.config import load_node_config, render_node_config
 from node.runtime.exit_code import ExitCode
 from node.runtime.secrets_directory import read_secret
 from node.storage.embedded_postgres import EmbeddedPostgres
@@ -375,3 +376,18 @@ async def test_a_bank_that_is_down_is_named(running: RunningBanks) -> None:
     assert not report.clean
     assert not report.state_roots_identical
     assert report.banks_answered == 3
+
+
+async def test_a_bank_whose_port_for_metrics_is_taken_does_not_start(
+    running: RunningBanks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bank 2 is down, and shall serve its metrics where bank 0 does."""
+    place = running.directory.bank(2)
+    taken = running.consortium.metrics_addresses[0]
+    config = replace(load_node_config(place.config_file), metrics_listen=taken)
+    place.config_file.write_text(render_node_config(config, place.root.resolve()))
+    running.start(2)
+    assert await running.nodes[2] is ExitCode.CONFIGURATION
+    said = [vars(record)["detail"] for record in caplog.records if record.msg == "cannot start"]
+    assert len(said) == 1
+    assert said[0].startswith(f"metrics cannot be served at {taken}: ")
