@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-ROOMS = ("crypto", "node", "proto", "migrations", "tests", "loadtest", "scripts", ".ci")
+ROOMS = ("crypto", "node", "proto", "migrations", "tests", "loadtest", "scripts", "docs", ".ci")
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 TEXT = {".py", ".pyi", ".proto", ".md", ".toml", ".sh", ".ini", ".mako", ""}
 

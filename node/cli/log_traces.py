@@ -23,7 +23,6 @@ from node.wire.operator_records import (
 )
 
 DEADLINE_MS = 1_500
-_ENDS = (TransactionEventKind.APPLIED, TransactionEventKind.REFUSED)
 _JUDGEMENTS = (TransactionEventKind.VERIFIED, TransactionEventKind.REFUSED)
 
 
@@ -73,7 +72,10 @@ class TraceReader:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing new will come: it was applied or refused at every bank."""
+        """Whether nothing new will come: it was applied at every bank.
+
+        What one bank refused may still be sealed by others.
+        """
         return len(self._ended) == len(self._consortium.genesis.banks)
 
     async def new_lines(self) -> tuple[list[LogLine], list[str]]:
@@ -93,7 +95,7 @@ class TraceReader:
                 if not isinstance(answer, RecordNotFound):
                     silent.append(short_name(bank))
                 continue
-            if any(event.kind in _ENDS for event in answer.events):
+            if any(event.kind is TransactionEventKind.APPLIED for event in answer.events):
                 self._ended.add(bank)
             lines += trace_lines(answer)
         return self._unknown(lines), silent

@@ -88,7 +88,7 @@ def command(
     they applied it (`sealed`); which block that is, the banks are asked. All other steps are in no
     log, for a line a step would slow the banks down: the banks keep the last 20,000 transactions
     in memory, and what they remember is asked for with the operator's certificate and shown with
-    `memory` for a level.
+    `memory` for a level. Where there are no logs on this machine, the whole ID shows that alone.
 
     \b
     Examples:
@@ -98,7 +98,9 @@ def command(
     """
     consortium = Consortium.load(directory)
     files = _log_files(consortium, bank)
-    subject = _subject(consortium, transaction, files)
+    subject = _subject(transaction, files)
+    if subject.identity is None:
+        _require_logs(consortium, files)
     source = Lines(consortium, files, level.lower(), subject)
     width = max(len(file.bank) for file in files)
     colours = {
@@ -224,17 +226,19 @@ def _log_files(consortium: Consortium, text: str) -> list[LogFile]:
         banks = [bank.index for bank in consortium.genesis.banks]
     else:
         banks = [find_bank(consortium.genesis, text)]
-    files = [LogFile(short_name(bank), consortium.directory.bank(bank).log_file) for bank in banks]
+    return [LogFile(short_name(bank), consortium.directory.bank(bank).log_file) for bank in banks]
+
+
+def _require_logs(consortium: Consortium, files: list[LogFile]) -> None:
     if not any(file.exists() for file in files):
         nobody = "no bank has written a log yet"
         raise CommandFailed(
             nobody if len(files) > 1 else f"{files[0].bank} has not written a log yet",
             f"start the consortium with `consortium up --data {consortium.directory.root}`",
         )
-    return files
 
 
-def _subject(consortium: Consortium, text: str | None, files: list[LogFile]) -> Subject:
+def _subject(text: str | None, files: list[LogFile]) -> Subject:
     """Read an id; of the beginning of one, find the whole in the logs."""
     if text is None:
         return Subject()

@@ -20,6 +20,7 @@ from node.ledger.types import BankIndex, TransactionId
 from tests.cli.doctor_reports import CLEAN
 from tests.cli.observed_banks import Traces, assert_metrics_tell, traced
 from tests.cli.running_banks import running_banks
+from tests.cli.terminal_and_data import assert_exports_agree, assert_logs_join, assert_top_tells
 
 DEADLINE_S = 60
 
@@ -83,10 +84,13 @@ async def assert_demonstration(
             "demo-dunmere-1",
         )
         assert_metrics_tell(await running.command("metrics", "--json"), doctor.transactions)
+        await assert_exports_agree(running, tmp_path, doctor.transactions)
+        await assert_top_tells(running)
         (refused,) = double_spend.refused
         traces.assert_refused(refused, "nullifier")
         others = traces.submitted - set(double_spend.transaction_ids)
         assert len(others) == 6 + outcome.issues
+        await assert_logs_join(running, min(others).hex())
         for transaction_id in others:
             traces.assert_sealed(transaction_id, banks=4)
 
