@@ -81,6 +81,15 @@ def test_rules_have_names_of_their_own() -> None:
     assert len(names) == len(set(names)) == 20
 
 
+def test_rules_are_tested_by_their_names() -> None:
+    """By `promtool test rules`, which not everybody has."""
+    document = yaml.safe_load((ROOT / "alerts_test.yml").read_text())
+    tested = {item["alertname"] for test in document["tests"] for item in test["alert_rule_test"]}
+    assert tested <= {rule["alert"] for rule in rules()}
+    fed = "".join(series["series"] for test in document["tests"] for series in test["input_series"])
+    assert set(METRIC.findall(fed)) <= SERIES
+
+
 def test_prometheus_reads_the_rules_and_the_targets_that_the_command_writes() -> None:
     document = yaml.safe_load((ROOT / "prometheus.yml").read_text())
     assert [(ROOT / file).exists() for file in document["rule_files"]] == [True]

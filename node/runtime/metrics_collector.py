@@ -295,18 +295,16 @@ def _performance(report: NodeReport) -> Iterable[Metric]:
     performance = report.performance
     for reading in PERFORMANCE_READINGS:
         yield _single(reading, performance)
-    quantiles: dict[str, GaugeMetricFamily] = {}
+    quantiles: dict[str, Metric] = {}
     for name, quantile, field in QUANTILES:
         what = name.removeprefix("recent_").removesuffix("_seconds")
         family = quantiles.setdefault(
             name,
-            GaugeMetricFamily(
-                PREFIX + name, f"Quantiles of {what} in the recent window.", labels=("quantile",)
-            ),
+            Metric(PREFIX + name, f"Quantiles of {what} in the recent window.", "summary"),
         )
         value_ms = getattr(performance, field)
         if value_ms is not None:
-            family.add_metric((quantile,), value_ms / MS)
+            family.add_sample(family.name, {"quantile": quantile}, value_ms / MS)
     yield from quantiles.values()
 
 
