@@ -27,16 +27,17 @@ class BlockLine:
     block_id: str
     since_last_ms: int | None
     """Between the header times of this block and its parent; None for the first one shown."""
-    finality_ms: int
-    """From the block's header time until it was seen here, sealed."""
+    finality_ms: int | None
+    """From the block's header time until it was seen here, sealed; None for one from before."""
 
     def __str__(self) -> str:
         since = "" if self.since_last_ms is None else f"  +{self.since_last_ms / 1000:.1f} s"
         later = f"  view {self.view}" if self.view else ""
         noun = "transaction" if self.transactions == 1 else "transactions"
+        final = "" if self.finality_ms is None else f"  final in {self.finality_ms} ms"
         return (
             f"block {self.height}  {self.transactions} {noun}  by {self.proposer}"
-            f"{since}  final in {self.finality_ms} ms{later}"
+            f"{since}{final}{later}"
         )
 
     def to_json_object(self) -> dict[str, object]:
@@ -45,27 +46,32 @@ class BlockLine:
 
 
 async def stream_block_lines(
-    directory: ConsortiumDirectory, endpoints: Sequence[Endpoint]
+    directory: ConsortiumDirectory, endpoints: Sequence[Endpoint], *, earlier: int = 0
 ) -> AsyncGenerator[BlockLine, None]:
-    """Yield a line for every block from now on, asking whichever bank answers."""
+    """Yield a line for every block from now on, asking whichever bank answers.
+
+    Begins with as many that were sealed `earlier`, if there are so many above genesis.
+    """
     credentials = ClientCredentials.load(directory.operator)
     async with LedgerClient(endpoints, credentials) as ledger:
         height: int | None = None
+        first_new = 0
         previous_ms: int | None = None
         while True:
             try:
                 if height is None:
-                    height = (await ledger.node_status()).height + 1
+                    first_new = (await ledger.node_status()).height + 1
+                    height = max(1, first_new - earlier)
                 async for stored in ledger.stream_blocks(Height(height), follow=True):
                     header = Header.decode(stored.header)
-                    yield _line(header, previous_ms)
+                    yield _line(header, previous_ms, is_new=header.height >= first_new)
                     height = header.height + 1
                     previous_ms = header.time_ms
             except LedgerError:
                 await asyncio.sleep(RETRY_S)
 
 
-def _line(header: Header, previous_ms: int | None) -> BlockLine:
+def _line(header: Header, previous_ms: int | None, *, is_new: bool) -> BlockLine:
     return BlockLine(
         height=header.height,
         transactions=header.transaction_count,
@@ -73,5 +79,5 @@ def _line(header: Header, previous_ms: int | None) -> BlockLine:
         view=header.original_view,
         block_id=header.block_id.hex(),
         since_last_ms=None if previous_ms is None else header.time_ms - previous_ms,
-        finality_ms=max(0, int(time.time() * 1000) - header.time_ms),
+        finality_ms=max(0, int(time.time() * 1000) - header.time_ms) if is_new else None,
     )

@@ -35,6 +35,7 @@ from node.wire.operator_records import NodeReport
 
 RATES_KEPT = 600
 BLOCKS_KEPT = 100
+EARLIER_BLOCKS = 20
 PLAIN_WIDTH = 160
 """Where there is no terminal to fit into."""
 PLAIN_HEIGHT = 60
@@ -112,12 +113,15 @@ class Watch:
             await client.close()
 
     def follow_blocks(self) -> None:
-        """Collect a line for every block from now on."""
+        """Collect a line for every block from now on, and for some from before."""
         self._follower = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
         consortium = self.consortium
-        async for line in stream_block_lines(consortium.directory, consortium.endpoints):
+        lines = stream_block_lines(
+            consortium.directory, consortium.endpoints, earlier=EARLIER_BLOCKS
+        )
+        async for line in lines:
             self.blocks.append(line)
 
     async def look(self) -> Snapshot:

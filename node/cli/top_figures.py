@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from node.dashboard.samples import finality
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
 from node.runtime.consortium_look import BankStatus, ConsortiumLook, furthest_ahead
@@ -69,7 +70,7 @@ class Snapshot:
     sealed_per_second_now: float | None
     """Since the look before, by the median bank; None at the first."""
     finality_ms_p50: float | None
-    """Median of the banks' own medians, each over what its clients sent in the last minute."""
+    """Middle of the banks' own medians, each over what its clients sent in the last minute."""
     finality_ms_p95: float | None
     """The largest that any bank has."""
     mempool: int
@@ -85,6 +86,7 @@ class Snapshot:
         """Compare what the banks report with what they reported `before` (empty: nothing yet)."""
         ahead = furthest_ahead(reports)
         height = 0 if ahead is None else int(ahead.height)
+        middle_ms, worst_ms = finality(reports)
         return Snapshot(
             consortium=consortium,
             at_ms=at_ms,
@@ -93,13 +95,8 @@ class Snapshot:
             leader="" if ahead is None else short_name(ahead.consensus.leader),
             sealed_per_second=0.0 if ahead is None else ahead.performance.sealed_per_second,
             sealed_per_second_now=_rate(reports, before),
-            finality_ms_p50=_median(
-                [report.performance.finality_ms_p50 for report in reports.values()]
-            ),
-            finality_ms_p95=max(
-                _known([report.performance.finality_ms_p95 for report in reports.values()]),
-                default=None,
-            ),
+            finality_ms_p50=middle_ms,
+            finality_ms_p95=worst_ms,
             mempool=max((report.mempool.transactions for report in reports.values()), default=0),
             banks=tuple(
                 [
@@ -185,15 +182,6 @@ def _rate(reports: Reports, before: Reports) -> float | None:
         if elapsed_ms > 0:
             rates.append(1_000 * sealed / elapsed_ms)
     return round(statistics.median(rates), 2) if rates else None
-
-
-def _known(values: list[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _median(values: list[float | None]) -> float | None:
-    known = _known(values)
-    return statistics.median(known) if known else None
 
 
 def _alarms(reports: Reports) -> tuple[Alarm, ...]:

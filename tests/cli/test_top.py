@@ -89,6 +89,7 @@ def later(before: Mapping[BankIndex, NodeReport]) -> dict[BankIndex, NodeReport]
                 sealed_transactions=40,
                 sealed_per_second=41.5,
                 window_ms=60_000,
+                window_transactions=40,
                 finality_ms_p50=1_200.0 + bank,
                 finality_ms_p95=2_000.0 + bank,
             ),
