@@ -12,12 +12,15 @@ from dataclasses import asdict, dataclass
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import short_name
 from node.runtime.consortium_look import ConsortiumLook
+from node.runtime.diagnosis import Condition
 from node.wire.operator_records import NodeReport
 
 SHOWN = 50
 KEPT = 200
 MISSING = "missing"
 SUSPECT = "suspect"
+WITHOUT_BEGINNING = (Condition.EXITED.value, Condition.HALTED.value)
+"""What is an alarm of a bank that was never seen voting; it may just be starting otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class AlarmBook:
         self._alarms: OrderedDict[tuple[int, str, str, int], ShownAlarm] = OrderedDict()
         self._conditions: dict[int, tuple[str, str]] = {}
         """By bank: the state and suspicion that were told last."""
+        self._have_voted: set[int] = set()
 
     def take(
         self, at_ms: int, look: ConsortiumLook, reports: Mapping[BankIndex, NodeReport]
@@ -55,7 +59,10 @@ class AlarmBook:
         for row in look.rows:
             state = row.state if row.bank in missing else ""
             told = self._conditions.get(row.bank, ("", ""))
-            if state and state != told[0]:
+            if not state:
+                self._have_voted.add(row.bank)
+            begins = row.bank not in self._have_voted and state not in WITHOUT_BEGINNING
+            if state and state != told[0] and not begins:
                 self._add(row.bank, MISSING, f"{state}: {row.reason or 'does not vote'}", at_ms)
             if row.suspicion and not told[1]:
                 self._add(row.bank, SUSPECT, row.suspicion, at_ms)

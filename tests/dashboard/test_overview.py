@@ -153,6 +153,16 @@ def test_alarms_name_the_culprit_and_stay_when_the_bank_is_gone() -> None:
     ]
 
 
+def test_a_bank_that_starts_is_no_alarm_unless_it_voted_before() -> None:
+    book, reports = AlarmBook(), consortium(12)
+    starting = {**reports, BankIndex(5): replace(reports[BankIndex(5)], ready=False)}
+    for second, seen in enumerate((starting, reports, starting)):
+        book.take(NOW_MS + second, look(seen, 12), seen)
+    assert [(item.kind, item.text, item.at_ms) for item in book.newest()] == [
+        ("missing", "starting: does not vote", NOW_MS + 2)
+    ]
+
+
 def test_a_suspect_is_an_alarm_once() -> None:
     book, reports = AlarmBook(), consortium(12, accused=banks(3))
     for second in range(3):
