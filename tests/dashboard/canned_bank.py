@@ -78,27 +78,7 @@ def _report(page: CannedConsortium, bank: int, row: dict[str, Any], now_s: float
         "software_version": "0.9.0",
         "ready": True,
         "halted": row["reason"] if row["state"] == "halted" else "",
-        "consensus": {
-            "height": height + 1,
-            "view": 0,
-            "leader": height % page.bank_count,
-            "active_banks": page.bank_count,
-            "quorum": page.hello()["quorum"],
-            "has_work": True,
-            "approvals": voted,
-            "rejections": [],
-            "commits": voted[:2],
-            "timed_out": [],
-            "missing": [page.bank_count - 1] if page.scenario == "trouble" else [],
-            "margin": 2,
-            "highest_view": -1,
-            "refused": [{"bank": 1, "messages": 3}] if page.scenario == "trouble" else [],
-            "last_refusal": "bank 1: the ballot does not verify" * (page.scenario == "trouble"),
-            "waiting_for": "4 more votes",
-            "behind": False,
-            "active": True,
-            "accused": [1] if page.scenario == "trouble" else [],
-        },
+        "consensus": _consensus(page, height, voted),
         "peers": [_peer(page, row, peer) for peer in everybody if peer != bank],
         "mempool": {
             "transactions": 12,
@@ -155,6 +135,30 @@ def _report(page: CannedConsortium, bank: int, row: dict[str, Any], now_s: float
             "apply_ms_p50": 44,
             "window_transactions": 121,
         },
+    }
+
+
+def _consensus(page: CannedConsortium, height: int, voted: list[int]) -> dict[str, Any]:
+    return {
+        "height": height + 1,
+        "view": 0,
+        "leader": height % page.bank_count,
+        "active_banks": page.bank_count,
+        "quorum": page.hello()["quorum"],
+        "has_work": True,
+        "approvals": voted,
+        "rejections": [],
+        "commits": voted[:2],
+        "timed_out": [],
+        "missing": [page.bank_count - 1] if page.scenario == "trouble" else [],
+        "margin": 2,
+        "highest_view": -1,
+        "refused": [{"bank": 1, "messages": 3}] if page.scenario == "trouble" else [],
+        "last_refusal": "bank 1: the ballot does not verify" * (page.scenario == "trouble"),
+        "waiting_for": "4 more votes",
+        "behind": False,
+        "active": True,
+        "accused": [1] if page.scenario == "trouble" else [],
     }
 
 
