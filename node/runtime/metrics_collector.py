@@ -5,8 +5,8 @@ says which, and the guide in scripts/observability lists the same. Names and uni
 conventions of Prometheus: a prefix, base units (seconds, bytes), `_total` for what only grows.
 
 Labels have few values and never tell of a client or a payment: `peer` and `name` are banks,
-`phase`, `kind`, `use`, `party`, `direction` and `part` are words of this program. Money is in minor
-units of the base asset, and is what the treasury shows to everybody.
+`phase`, `kind`, `reason`, `use`, `party`, `direction` and `part` are words of this program. Money
+is in minor units of the base asset, and is what the treasury shows to everybody.
 
 Everything is read at one moment in the event loop's thread (`node.runtime.metrics_source`), from
 memory; `families` works on that copy and may run in any thread.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from prometheus_client.metrics_core import (
@@ -73,6 +73,8 @@ class MetricsSnapshot:
     histograms: Mapping[str, HistogramReading]
     """By name without prefix, for example `verify_seconds`."""
     own_use: OwnUse
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """Transactions refused or evicted since the start, by the code of the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,13 +298,13 @@ def _performance(report: NodeReport) -> Iterable[Metric]:
     for reading in PERFORMANCE_READINGS:
         yield _single(reading, performance)
     quantiles: dict[str, Metric] = {}
-    for name, quantile, field in QUANTILES:
+    for name, quantile, source in QUANTILES:
         what = name.removeprefix("recent_").removesuffix("_seconds")
         family = quantiles.setdefault(
             name,
             Metric(PREFIX + name, f"Quantiles of {what} in the recent window.", "summary"),
         )
-        value_ms = getattr(performance, field)
+        value_ms = getattr(performance, source)
         if value_ms is not None:
             family.add_sample(family.name, {"quantile": quantile}, value_ms / MS)
     yield from quantiles.values()
@@ -333,6 +335,12 @@ def _labelled(snapshot: MetricsSnapshot) -> Iterable[Metric]:
                 (party, direction), getattr(report.traffic, f"{party}_{direction}_bytes")
             )
     yield traffic
+    refusals = CounterMetricFamily(
+        f"{PREFIX}refusals", "Transactions refused here, or evicted.", labels=("reason",)
+    )
+    for reason, count in snapshot.refusals.items():
+        refusals.add_metric((reason,), count)
+    yield refusals
     yield _gauge(
         "verification_queue_transactions",
         "Transactions that wait for verification.",

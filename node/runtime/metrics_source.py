@@ -47,6 +47,7 @@ class MetricsSource:
                 for name, item in self._observation.histograms.items()
             },
             own_use=own_use,
+            refusals=dict(self._observation.refusals),
         )
 
     async def serve(self, listen: str, cpu: CpuAccount) -> None:

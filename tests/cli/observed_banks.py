@@ -131,6 +131,7 @@ MAY_BE_EMPTY = {
     "consortium_injected_faults",
     "consortium_peer_refused_messages",
     "consortium_pot_minor_units",
+    "consortium_refusals",
 }
 """Metrics without a series while nothing of the kind has happened."""
 

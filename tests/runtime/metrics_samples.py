@@ -70,4 +70,5 @@ def make_snapshot() -> MetricsSnapshot:
             "batch_transactions": HistogramReading((1, 10, 100), (1, 0, 0, 0), 1.0),
         },
         own_use=OwnUse(5, 0.25),
+        refusals={"nullifier": 2, "mempool-full": 1},
     )

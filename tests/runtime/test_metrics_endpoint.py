@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import http.client
 import socket
@@ -203,3 +204,26 @@ async def test_after_closing_nobody_is_answered() -> None:
     endpoint.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\xff\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /" + b"a" * 70_000,
+        b"GET /metrics HTTP/9.9\r\n\r\n",
+    ],
+    ids=["bytes", "no path", "no end", "no such version"],
+)
+async def test_nonsense_is_refused_and_the_next_scrape_answered(
+    served: Served, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.endpoint.port)
+    writer.write(sent)
+    with contextlib.suppress(ConnectionError):
+        writer.write_eof()
+        assert b"consortium_" not in await reader.read()
+    writer.close()
+    assert (await served.get())[0] == 200
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from node.consensus.effects import Persist
@@ -45,6 +46,8 @@ class Observation:
         """`now_us` is the time of day in microseconds, `clock_ns` a clock for durations."""
         self.on_refused: Callable[[TransactionId], None] | None = None
         """Told of each refusal, if anybody wants to be."""
+        self.refusals: Counter[str] = Counter()
+        """Since the start, by the code of the reason."""
         self._bank = bank
         self._leader_of = leader_of
         self._now_us = now_us
@@ -210,6 +213,7 @@ class Observation:
 
     def refused(self, transaction_id: TransactionId, rejection: Rejection) -> None:
         """A transaction was refused, or evicted from the mempool."""
+        self.refusals[rejection.reason.value] += 1
         self._transactions.refused(transaction_id, rejection, self._now_us())
         if self.on_refused is not None:
             self.on_refused(transaction_id)
