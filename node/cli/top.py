@@ -61,7 +61,7 @@ def command(interval_s: float, once: bool, directory: ConsortiumDirectory, as_js
 
     Above the banks stands how fast they seal and how close they are to losing their quorum, below
     them the rate over time, alarms and the newest blocks. Finality is what the banks measure over
-    the last minute for what their clients sent them: the median of the banks, and the largest p95.
+    the last minute for what their clients sent them: the middle bank, and the largest p95.
 
     Keys: q quits, s sorts, p pauses, ? helps. Where standard output is no terminal, each look is
     one line, with a line for whatever changed; `--json` writes each look as one object.
