@@ -25,7 +25,7 @@ from node.runtime.fault_book import corrupted_rows, note_corruption
 from node.runtime.fault_processes import FaultRefused
 from node.runtime.process_condition import ProcessCondition, process_conditions
 from node.runtime.running_consortium import is_supervised
-from node.simulation.byzantine import STYLES
+from node.simulation.style_descriptions import DESCRIPTIONS
 from node.wire.operator_records import (
     FAULTS_OFF,
     ByzantineFault,
@@ -127,9 +127,9 @@ def corrupt(directory: ConsortiumDirectory, text: str, row: str, height: int | N
 
 def byzantine(directory: ConsortiumDirectory, text: str, style: str, seed: int) -> list[str]:
     """Have a bank lie in a style."""
-    if style not in STYLES:
+    if style not in DESCRIPTIONS:
         raise CommandFailed(
-            f"there is no style {style!r}", f"the styles are {', '.join(STYLES)}", EXIT_USAGE
+            f"there is no style {style!r}", f"the styles are {', '.join(DESCRIPTIONS)}", EXIT_USAGE
         )
     consortium = Consortium.load(directory)
     bank = find_bank(consortium.genesis, text)
@@ -139,10 +139,9 @@ def byzantine(directory: ConsortiumDirectory, text: str, style: str, seed: int) 
 def list_styles(*, as_json: bool) -> None:
     """Show the Byzantine styles."""
     if as_json:
-        answer_json({name: style.description for name, style in STYLES.items()})
+        answer_json(dict(DESCRIPTIONS))
     else:
-        rows = [(name, style.description) for name, style in STYLES.items()]
-        answer_table(("style", "what the bank does"), rows)
+        answer_table(("style", "what the bank does"), list(DESCRIPTIONS.items()))
 
 
 def database(directory: ConsortiumDirectory, text: str | None) -> str:

@@ -15,6 +15,7 @@ from node.dashboard.fault_request import ALL, FaultFailed, FaultRequest, ListedF
 from node.ledger.types import BankIndex
 from node.runtime.consortium_directory import ConsortiumDirectory, short_name
 from node.runtime.fault_processes import FaultRefused
+from node.simulation.style_descriptions import DESCRIPTIONS
 from node.wire.operator_records import NodeReport
 
 
@@ -53,9 +54,7 @@ class DirectoryFaults:
 
     def styles(self) -> Mapping[str, str]:
         """Return the Byzantine styles."""
-        from node.simulation.byzantine import STYLES
-
-        return {name: style.description for name, style in STYLES.items()}
+        return DESCRIPTIONS
 
 
 def _act(directory: ConsortiumDirectory, request: FaultRequest) -> str | Iterable[str]:

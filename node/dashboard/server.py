@@ -12,6 +12,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from node.dashboard.place import Place
 from node.dashboard.sessions import Sessions
 from node.dashboard.watch import Watch
 from node.rpc.certificates import identity_of
+from node.runtime.freed_memory import return_freed_memory
 from node.wire.identity import Identity, IdentityInvalid, Role
 
 MAX_CONNECTIONS = 500
@@ -32,6 +34,9 @@ MAX_HEADER_BYTES = 16 << 10
 KEEP_ALIVE_S = 30
 STOP_WITHIN_S = 2
 BACKLOG = 128
+THREADS = 2
+"""For verification and for acts that wait: pages are few, and each thread costs memory."""
+TRIM_INTERVAL_S = 20.0
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -125,6 +130,8 @@ class DashboardServer:
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+        trimming = asyncio.create_task(return_freed_memory(TRIM_INTERVAL_S))
         watching = asyncio.create_task(self.watch.run())
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         stop = asyncio.create_task(stopping.wait())
@@ -134,9 +141,10 @@ class DashboardServer:
             self.watch.broadcast.close()
             self._server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
-            for task in (watching, stop):
+            ended = (watching, stop, trimming)
+            for task in ended:
                 task.cancel()
-            await asyncio.gather(watching, stop, return_exceptions=True)
+            await asyncio.gather(*ended, return_exceptions=True)
             self._socket.close()
         for task in (watching, serving):
             if not task.cancelled():

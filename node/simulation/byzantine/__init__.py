@@ -33,6 +33,7 @@ from node.simulation.byzantine.silent import Silent
 from node.simulation.byzantine.style import ByzantineConsensus, Situation, Style
 from node.simulation.byzantine.unjustified_leader import UnjustifiedLeader
 from node.simulation.byzantine.withholder import CertificateWithholder, SealWithholder
+from node.simulation.style_descriptions import DESCRIPTIONS
 
 __all__ = ["STYLES", "ByzantineConsensus", "NamedStyle", "Situation", "Style", "make_byzantine"]
 
@@ -48,76 +49,48 @@ class NamedStyle:
     """Whether it lies only when it leads."""
 
 
+_MAKERS: Mapping[str, Callable[[Situation], Style]] = {
+    "always-reject": Rejecter,
+    "approver-of-invalid-blocks": InvalidApprover,
+    "ballot-copier": BallotCopier,
+    "ballot-forger": BallotForger,
+    "ballot-replacer": BallotReplacer,
+    "ballot-replayer": BallotReplayer,
+    "ballot-withholder": BallotWithholder,
+    "catch-up-liar": CatchUpLiar,
+    "certificate-withholder": CertificateWithholder,
+    "double-balloter": DoubleBalloter,
+    "double-committer": DoubleCommitter,
+    "double-voter": DoubleVoter,
+    "equivocating-leader": EquivocatingLeader,
+    "equivocating-leader-invalid-branch": EquivocatingLeaderWithInvalidBranch,
+    "evidence-spammer": EvidenceSpammer,
+    "false-claimant": FalseClaimant,
+    "held-back-rejects": LateRejecter,
+    "invalid-proposer": InvalidProposer,
+    "lock-amnesia": LockAmnesia,
+    "record-forger": RecordForger,
+    "seal-withholder": SealWithholder,
+    "silent": Silent,
+    "tag-repeater": TagRepeater,
+    "unjustified-leader": UnjustifiedLeader,
+}
+_AS_LEADER = frozenset(
+    {
+        "certificate-withholder",
+        "equivocating-leader",
+        "equivocating-leader-invalid-branch",
+        "invalid-proposer",
+        "record-forger",
+        "seal-withholder",
+        "unjustified-leader",
+    }
+)
+
 STYLES: Mapping[str, NamedStyle] = MappingProxyType(
     {
-        "always-reject": NamedStyle(Rejecter, "rejects every block; no offence"),
-        "approver-of-invalid-blocks": NamedStyle(
-            InvalidApprover, "approves whatever is proposed (E7 if the block was invalid)"
-        ),
-        "ballot-copier": NamedStyle(BallotCopier, "commits with another bank's ballot"),
-        "ballot-forger": NamedStyle(BallotForger, "commits with a false ballot, or with noise"),
-        "ballot-replacer": NamedStyle(
-            BallotReplacer, "passes seals on with a false ballot in a true one's place"
-        ),
-        "ballot-replayer": NamedStyle(
-            BallotReplayer, "commits with its ballot of another view, block or decision"
-        ),
-        "ballot-withholder": NamedStyle(BallotWithholder, "commits without a ballot"),
-        "catch-up-liar": NamedStyle(
-            CatchUpLiar, "claims to be far ahead and serves blocks that were never sealed"
-        ),
-        "certificate-withholder": NamedStyle(
-            CertificateWithholder,
-            "as leader shows its quorum certificate to few or to nobody",
-            as_leader=True,
-        ),
-        "double-balloter": NamedStyle(
-            DoubleBalloter, "rejects a block and commits to it in one view (E8)"
-        ),
-        "double-committer": NamedStyle(DoubleCommitter, "commits to two blocks in one view (E3)"),
-        "double-voter": NamedStyle(DoubleVoter, "approves and rejects the same block (E1)"),
-        "equivocating-leader": NamedStyle(
-            EquivocatingLeader,
-            "as leader proposes two valid blocks to two halves (E2)",
-            as_leader=True,
-        ),
-        "equivocating-leader-invalid-branch": NamedStyle(
-            EquivocatingLeaderWithInvalidBranch,
-            "as leader proposes a valid block to some and an invalid one to the rest (E2)",
-            as_leader=True,
-        ),
-        "evidence-spammer": NamedStyle(
-            EvidenceSpammer, "floods the banks with forged, empty, malformed and old evidence"
-        ),
-        "false-claimant": NamedStyle(
-            FalseClaimant, "gives up views claiming certificates that it never shows"
-        ),
-        "held-back-rejects": NamedStyle(
-            LateRejecter, "rejects every block, at the moment when it hurts most; no offence"
-        ),
-        "invalid-proposer": NamedStyle(
-            InvalidProposer,
-            "as leader proposes blocks with a wrong state root (E6)",
-            as_leader=True,
-        ),
-        "lock-amnesia": NamedStyle(
-            LockAmnesia, "gives up views as if it had never committed in them (E4)"
-        ),
-        "record-forger": NamedStyle(
-            RecordForger,
-            "as leader records wrong ballots about the last block (E5, E6)",
-            as_leader=True,
-        ),
-        "seal-withholder": NamedStyle(
-            SealWithholder, "as leader shows seals to few or to nobody", as_leader=True
-        ),
-        "silent": NamedStyle(Silent, "hears everything and says nothing"),
-        "tag-repeater": NamedStyle(TagRepeater, "counts a ballot twice in the seals it sends"),
-        "unjustified-leader": NamedStyle(
-            UnjustifiedLeader,
-            "as leader ignores what its view obliges it to propose",
-            as_leader=True,
-        ),
+        name: NamedStyle(_MAKERS[name], description, as_leader=name in _AS_LEADER)
+        for name, description in DESCRIPTIONS.items()
     }
 )
 """By name, in alphabetical order."""
