@@ -1,8 +1,8 @@
 """Writing the files of an export: rows go out as they come, and memory stays flat.
 
 Everything is written into a directory beside the wanted one, which gets its name at the end: what
-is there is whole. Files and manifest depend on the ledger and the range alone, not on the bank that
-was asked, the machine or the time.
+is there is whole. JSON lines depend on the ledger and the range alone, not on the bank that was
+asked, the machine or the time; Parquet files also on the version of pyarrow.
 """
 
 from __future__ import annotations

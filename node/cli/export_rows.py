@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from crypto.merkle import merkle_root
 from node.client import SealVerifier
 from node.client.certified_blocks import verify_stored_block
 from node.client.errors import HeaderInvalid, RecordsInvalid
@@ -61,11 +62,16 @@ class BlockReader:
         genesis: Genesis,
         verifier: SealVerifier | None,
         set_changes: Sequence[PublishedSetChange],
+        first: Height,
     ) -> None:
-        """Without a verifier ballots are not verified; the bytes must still fit the header."""
+        """The block of height `first` is the first to take.
+
+        Without a verifier ballots are not verified; transactions must still fit the header.
+        """
         self._genesis = genesis
         self._verifier = verifier
         self._set_changes = set_changes
+        self._height = first
         self._parent: Header | None = None
         self._parent_set: ActiveSet | None = None
 
@@ -85,9 +91,9 @@ class BlockReader:
         block than the next one.
         """
         header, block = self._read(stored)
-        if self._parent is not None and (
-            header.parent_id != self._parent.block_id or header.height != self._parent.height + 1
-        ):
+        if header.height != self._height:
+            raise HeaderInvalid(f"the bank showed block {header.height} for block {self._height}")
+        if self._parent is not None and header.parent_id != self._parent.block_id:
             raise HeaderInvalid(f"block {header.height} does not follow the one before it")
         self._check_votes(block)
         summaries = [TransactionSummary.of(raw, self._genesis) for raw in stored.transactions]
@@ -107,7 +113,7 @@ class BlockReader:
         if self._verifier is not None:
             _require_movements(header, fees, movements, rows.evidence, penalties)
         rows.blocks.append(_block_row(header, block, stored.transactions, fees))
-        self._parent = header
+        self._parent, self._height = header, Height(header.height + 1)
         if self._verifier is not None:
             self._parent_set = self._set_at(self._verifier, header.height)
         return rows
@@ -117,6 +123,8 @@ class BlockReader:
             certified = verify_stored_block(self._verifier, stored, self._set_changes)
             return certified.header, certified.block
         header = self._read_header(stored)
+        if merkle_root(stored.transactions) != header.transactions_root:
+            raise RecordsInvalid(f"block {header.height} has other transactions than its header")
         try:
             return header, Block.decode(stored.block) if header.height else None
         except MalformedEncoding as error:

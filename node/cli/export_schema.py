@@ -4,7 +4,8 @@ Five tables, a file each. `T.jsonl` holds one JSON object a line, with every col
 this order and null where there is none; `T.parquet` holds the same rows in the same order under the
 same names. A row belongs to the block that carries it: votes on block h are recorded by block
 h + 1, and are exported with that one. So the files of adjoining ranges, put one after the other,
-are those of the whole range, and any bank gives the same bytes for the same range.
+are those of the whole range, and any bank gives the same rows for the same range: the same bytes
+of JSON, and of Parquet where the version of pyarrow is the same.
 
 Types, as JSON and as Parquet:
 

@@ -17,6 +17,7 @@ from crypto.transaction import transaction_id
 from node.cli.export_schema import SCHEMA_VERSION, TABLES
 from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Block, Header
+from node.ledger.types import BlockId
 from tests.cli.served_consortium import Authority, ServedConsortium, served_consortium
 from tests.cli.settled import begin, pay, settlement, settling_chain
 
@@ -336,6 +337,37 @@ def test_section_18_a_bank_that_lies_about_money_is_found_out(
     settled.banks[0].forge["treasury"] = lie
     exit_code, said = refused(settled, tmp_path / "out")
     assert (exit_code, said.startswith(f"Error: {message}")) == (1, True), said
+
+
+@pytest.mark.parametrize("options", [(), ("--no-verify",)])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("another block", "the bank showed block 5 for block 0"),
+        ("no transactions", "transactions"),
+        ("another parent", "block"),
+    ],
+)
+def test_another_block_than_the_next_is_refused(
+    settled: ServedConsortium, tmp_path: Path, options: tuple[str, ...], name: str, message: str
+) -> None:
+    genesis, *blocks = settled.ledger.blocks
+
+    def lie(stored: Any) -> Any:
+        if name == "another block":
+            return blocks[-1]
+        if name == "no transactions":
+            return replace(stored, transactions=())
+        return stored if stored == genesis else replace(stored, header=orphaned(stored.header))
+
+    settled.banks[0].forge["blocks"] = lie
+    exit_code, said = refused(settled, tmp_path / "out", *options)
+    assert (exit_code, message in said) == (1, True), said
+
+
+def orphaned(header: bytes) -> bytes:
+    """The same header with another parent."""
+    return replace(Header.decode(header), parent_id=BlockId(bytes(32))).encode()
 
 
 def test_nobody_answers(settled: ServedConsortium, tmp_path: Path) -> None:
