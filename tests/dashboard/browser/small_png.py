@@ -1,7 +1,7 @@
 """Smaller PNG files: at most 256 colours, for screenshots that a repository keeps.
 
 What a browser draws has few colours besides the shades at the edges of letters; each of the rarer
-ones becomes the nearest of the 256 most frequent (PNG third edition, W3C 2025, 9 and 11.2).
+ones becomes the nearest of those that stay (PNG third edition, W3C 2025, 9 and 11.2).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TRUE_COLOUR, TRUE_COLOUR_WITH_ALPHA, INDEXED = 2, 6, 3
 MOST_COLOURS = 256
+DISTINCT = 600
+"""Squared distance in red, green and blue of colours that are told apart."""
 
 
 def with_few_colours(png: bytes) -> bytes:
@@ -94,14 +96,23 @@ def _paeth(left: int, above: int, corner: int) -> int:
 
 
 def _palette(counts: Counter[bytes]) -> tuple[list[bytes], dict[bytes, int]]:
-    palette = [colour for colour, _ in counts.most_common(MOST_COLOURS)]
-    index_of = {colour: place for place, colour in enumerate(palette)}
-    for colour in counts:
-        if colour not in index_of:
-            index_of[colour] = min(
-                range(len(palette)),
-                key=lambda place, wanted=colour: _distance(palette[place], wanted),  # type: ignore[misc]
-            )
+    """Return the colours that stay, and by which of them each colour is shown.
+
+    Those that are far from all others come first, or a small mark would lose its colour to the
+    many shades of letters.
+    """
+    by_frequency = [colour for colour, _ in counts.most_common()]
+    palette: list[bytes] = []
+    for least in (DISTINCT, 0):
+        for colour in by_frequency:
+            if len(palette) == MOST_COLOURS:
+                break
+            if all(_distance(colour, other) > least for other in palette):
+                palette.append(colour)
+    index_of = {}
+    for colour in by_frequency:
+        distances = [_distance(colour, other) for other in palette]
+        index_of[colour] = distances.index(min(distances))
     return palette, index_of
 
 

@@ -63,8 +63,21 @@ async def test_many_colours_become_the_nearest(browser: Browser) -> None:
         small = with_few_colours(picture)
         seen = await difference(window, picture, small)
     assert seen["sizes"] == [[600, 120], [600, 120]]
-    assert 0 < seen["greatest"] < 160
+    assert 0 < seen["greatest"] <= 24
     assert len(small) < len(picture)
+
+
+@in_module_loop
+async def test_a_small_mark_keeps_its_colour(browser: Browser) -> None:
+    """However many shades are more frequent."""
+    shades = "height: 100px; background: linear-gradient(to right, #000, #fff)"
+    mark = "height: 2px; width: 2px; background: #c01020"
+    async with open_window(browser, NOWHERE, Look(width=900, height=120)) as window:
+        await window.page.set_content(
+            f"<body style='margin: 0'><div style='{shades}'></div><div style='{mark}'></div>"
+        )
+        small = with_few_colours(await window.page.screenshot())
+    assert bytes.fromhex("c01020") in small
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a"])
