@@ -15,9 +15,13 @@ import pytest
 
 from crypto.transaction import transaction_id
 from node.cli.export_schema import SCHEMA_VERSION, TABLES
+from node.consensus.evidence_verification import verify_evidence
+from node.consensus.signatures import Ed25519Verifier
 from node.ledger.ballots import BallotCertificate, ballot_tag
 from node.ledger.blocks import Block, Header
 from node.ledger.types import BlockId
+from node.wire.records import EvidenceItem
+from tests.cli.double_votes import double_vote
 from tests.cli.served_consortium import Authority, ServedConsortium, served_consortium
 from tests.cli.settled import begin, pay, settlement, settling_chain
 
@@ -188,6 +192,54 @@ def test_section_18_treasury_rows_add_up_to_what_the_treasury_shows(
         assert sum(row["amount"] for row in own if row["kind"] == "reward") == bank["rewards_minor"]
     fees = sum(row["fees"] for row in rows_of(target, "blocks"))
     assert fees == treasury["invariant"]["fees_minor"] == 100
+
+
+def punish(consortium: ServedConsortium) -> EvidenceItem:
+    """Seal a block that convicts cedarholm of two votes at height 1."""
+    found = double_vote(consortium)
+    chain = consortium.ledger.chain
+    verified = verify_evidence(
+        found.item,
+        chain_id=chain.genesis.chain_id,
+        active_set_at=lambda _: chain.state.active_set(chain.genesis),
+        verifier=Ed25519Verifier(),
+        disprove=lambda *_: pytest.fail("two votes need no disproof"),
+    )
+    consortium.in_loop(lambda: consortium.ledger.seal(evidence=(verified,)))
+    return found
+
+
+def test_section_9_evidence_stands_with_the_penalty_that_the_treasury_moved(
+    settled: ServedConsortium, tmp_path: Path
+) -> None:
+    found = punish(settled)
+    manifest = exported(settled, tmp_path / "out", "--from", "6")
+    assert manifest["from_height"] == manifest["to_height"] == 6
+    stake = settled.ledger.chain.genesis.banks[2].initial_stake
+    penalty = {
+        "recorded_height": 6,
+        "evidence_id": found.evidence_id.hex(),
+        "offence": "E1",
+        "bank": "cedarholm",
+        "offence_height": 1,
+        "size_bytes": len(found.item),
+        "penalty": stake * 5 // 100,
+    }
+    assert rows_of(tmp_path / "out", "evidence") == [penalty]
+    (row,) = rows_of(tmp_path / "out", "treasury")
+    assert (row["kind"], row["bank"], row["amount"]) == ("penalty", "cedarholm", penalty["penalty"])
+    assert rows_of(tmp_path / "out", "blocks")[0]["evidence"] == 1
+
+    # A bank that hides the penalty is found out.
+    def hide(page: Any) -> Any:
+        return [replace(item, kind="stake") if item.kind == "penalty" else item for item in page]
+
+    settled.banks[0].forge["treasury"] = hide
+    exit_code, said = refused(settled, tmp_path / "hidden", "--from", "6")
+    assert (exit_code, said.splitlines()[0]) == (
+        1,
+        "Error: the penalties of block 6 are not those of its evidence.",
+    )
 
 
 def test_parquet_holds_the_same_rows_typed(settled: ServedConsortium, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from node.ledger.active_set import ActiveSet
 from node.ledger.ballots import BallotCertificate, Decision, ballot_message, ballot_tag
 from node.ledger.blocks import Block, Header
 from node.ledger.effects import Transition, genesis_transition
+from node.ledger.offences import VerifiedEvidence
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, BlockId, Height, TransactionId, View
 from node.rpc.backend import FoundTransaction, NotFound, NotYet
@@ -106,9 +107,13 @@ class SealedLedger:
     def height(self) -> int:
         return self.chain.height
 
-    def seal(self, *raws: bytes, after_ms: int = 1_000) -> None:
-        """Seal one block of these transactions."""
-        built = self.chain.build(self.chain.verify(*raws), after_ms=after_ms)
+    def seal(
+        self, *raws: bytes, after_ms: int = 1_000, evidence: Sequence[VerifiedEvidence] = ()
+    ) -> None:
+        """Seal one block of these transactions, which punishes for this evidence."""
+        built = self.chain.build(
+            self.chain.verify(*raws), after_ms=after_ms, evidence=evidence
+        )
         assert built.dropped == ()
         active_set = self.chain.state.active_set(self.chain.genesis)
         self.chain.apply(built.block, built.transition)
