@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
@@ -37,6 +38,8 @@ PAGES = (
 
 CERTIFICATE_HOLDER = "certificate_holder"
 """In the connection's state: the operator that a verified certificate names."""
+
+_log = logging.getLogger(__name__)
 
 
 class Page:
@@ -140,7 +143,13 @@ class Page:
         token = (await read_body(request)).get("token")
         if not isinstance(token, str):
             raise invalid("the body names no token", 'send {"token": "..."}')
-        cookie, session = self.sessions.login(token)
+        caller = "" if request.client is None else request.client.host
+        try:
+            cookie, session = self.sessions.login(token)
+        except PageError as error:
+            _log.warning("a login failed", extra={"caller": caller, "why": error.code})
+            raise
+        _log.info("an operator logged in", extra={"caller": caller})
         response = json_response(self._session_object(session))
         response.set_cookie(
             self._cookie,
@@ -169,7 +178,7 @@ class Page:
         if request.method == "GET":
             return await self._faults.listed(request)
         self.sessions.require_csrf(session, request.headers.get("x-csrf-token", ""))
-        return await self._faults.inject(request)
+        return await self._faults.inject(request, session.name)
 
     # What is now
 

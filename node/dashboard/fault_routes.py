@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import asdict
 
 from starlette.requests import Request
@@ -18,6 +19,8 @@ from node.dashboard.fault_request import (
     read_fault_request,
 )
 from node.dashboard.watch import Watch
+
+_log = logging.getLogger(__name__)
 
 
 class FaultRoutes:
@@ -50,8 +53,8 @@ class FaultRoutes:
             return []
         return [asdict(fault) for fault in acts.listed(self._watch.reports)]
 
-    async def inject(self, request: Request) -> Response:
-        """Break or mend something, and say what was done."""
+    async def inject(self, request: Request, operator: str) -> Response:
+        """Break or mend something for an operator with this name, and say what was done."""
         acts, watch = self._watch.place.faults, self._watch
         if acts is None:
             raise PageError(
@@ -61,6 +64,10 @@ class FaultRoutes:
                 "it was started with --no-faults; `consortium fault` does the same",
             )
         wanted = read_fault_request(await read_body(request), len(watch.genesis.banks))
+        _log.info(
+            "fault asked for on the page",
+            extra={"operator": operator, "kind": wanted.kind, "fault_bank": wanted.bank},
+        )
         async with self._acting:
             text = await self._perform(acts, wanted)
         await watch.look_once()

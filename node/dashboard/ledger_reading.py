@@ -23,8 +23,11 @@ class LedgerReading:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.verifier = SealVerifier(watch.genesis)
         self.recent = RecentAnswers()
+
+    @property
+    def verifier(self) -> SealVerifier:
+        return self.watch.verifier
 
     @property
     def genesis(self) -> Genesis:
@@ -41,11 +44,11 @@ class LedgerReading:
 
     async def sealed_state(self) -> PublishedState:
         """Return the newest state, unverified, at most a second old."""
-        return await self.recent.get("state", lambda: self.ledger.sealed_state())
+        return await self.recent.get_part("state", lambda: self.ledger.sealed_state())
 
     async def evidence(self) -> Mapping[bytes, EvidenceItem]:
         """Return the evidence that a bank holds by id, unverified."""
-        return await self.recent.get("evidence", self._evidence)
+        return await self.recent.get_part("evidence", self._evidence)
 
     async def _evidence(self) -> Mapping[bytes, EvidenceItem]:
         found: dict[bytes, EvidenceItem] = {}

@@ -39,7 +39,7 @@ class TreasuryFollower:
 
     async def report(self) -> TreasuryReport:
         """Return the treasury at the newest sealed height; raises `ClientError`."""
-        return await self._reading.recent.get("treasury", self._read)
+        return await self._reading.recent.get_part("treasury", self._read)
 
     async def _read(self) -> TreasuryReport:
         reading = self._reading

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
-from node.client.errors import LedgerError
+from node.client.errors import ClientError, LedgerError
+from node.client.verification import SealVerifier
 from node.dashboard.alarms import AlarmBook
 from node.dashboard.block_row import BlockRow
 from node.dashboard.broadcast import Broadcast
@@ -32,7 +33,7 @@ from node.runtime.consortium_look import ConsortiumLook
 from node.runtime.process_condition import ProcessCondition
 from node.runtime.version import SOFTWARE_VERSION
 from node.wire.operator_records import NodeReport
-from node.wire.records import PublishedBlock
+from node.wire.records import PublishedBlock, PublishedState
 
 SessionFields = Callable[[str | None], Mapping[str, object]]
 
@@ -56,6 +57,7 @@ class Watch:
         """`session_fields` tells what `hello` says of a session, None being no session."""
         self.place = place
         self._session_fields = session_fields
+        self.verifier = SealVerifier(place.genesis)
         self.connections = BankConnections(place.endpoints(), place.credentials)
         self.broadcast = Broadcast(self.snapshot)
         self.reports: dict[BankIndex, NodeReport] = {}
@@ -84,6 +86,8 @@ class Watch:
         self._looking = asyncio.Lock()
         self._looked_at_s = float("-inf")
         self._sealed_transactions = 0
+        self._counted_height: int | None = None
+        """Up to which a verified state has counted them; None before."""
 
     @property
     def genesis(self) -> Genesis:
@@ -243,11 +247,19 @@ class Watch:
         if not self.blocks:
             first, old_until = max(0, tip - RECENT_BLOCKS + 1), tip
         try:
+            if self._counted_height is None:
+                await self._count(await client.sealed_state())
             async with aclosing(client.stream_blocks(Height(first), follow=True)) as blocks:
                 async for stored in blocks:
                     self._take(stored, old_until)
-        except (LedgerError, MalformedEncoding) as error:
+        except (ClientError, MalformedEncoding) as error:
             _log.info("bank %d tells no more blocks: %s", source, type(error).__name__)
+
+    async def _count(self, sealed: PublishedState) -> None:
+        """Begin the count of sealed transactions with what a quorum certified."""
+        _, state = await asyncio.to_thread(self.verifier.verify_state, sealed)
+        self._sealed_transactions = state.transaction_count
+        self._counted_height = state.height
 
     def _take(self, stored: PublishedBlock, old_until: int) -> None:
         row = BlockRow.of(stored, now_ms())
@@ -257,7 +269,9 @@ class Watch:
             self._rate.add(row.seen_ms, row.transactions)
         self.height = row.height
         self.blocks.append(row)
-        self._sealed_transactions += row.transactions
+        if self._counted_height is not None and row.height > self._counted_height:
+            self._sealed_transactions += row.transactions
+            self._counted_height = row.height
         self.broadcast.publish(to_event("block", to_json(row.to_json_object())))
 
     # Telling
