@@ -153,9 +153,7 @@ class _Export:
             raise CommandFailed(
                 f"there is no block {max(first, last)}", f"the newest one is block {top}"
             )
-        reader = BlockReader(
-            self._genesis, self._verifier, sealed.set_changes, Height(first)
-        )
+        reader = BlockReader(self._genesis, self._verifier, sealed.set_changes, Height(first))
         if first > 0:
             reader.begin_after(await self._ledger.block(Height(first - 1)))
         movements = _Movements(self._ledger, self._books)

@@ -176,9 +176,7 @@ def _title(snapshot: Snapshot, view: View) -> Text:
 
 def _figures_text(snapshot: Snapshot) -> str:
     p50, p95 = snapshot.finality_ms_p50, snapshot.finality_ms_p95
-    finality = (
-        "-" if p50 is None or p95 is None else f"{p50 / 1000:.2f} s, p95 {p95 / 1000:.2f} s"
-    )
+    finality = "-" if p50 is None or p95 is None else f"{p50 / 1000:.2f} s, p95 {p95 / 1000:.2f} s"
     return (
         f"height {snapshot.height}  pool {snapshot.mempool}  "
         f"{snapshot.sealed_per_second:.1f} sealed/s  finality {finality}"

@@ -80,9 +80,7 @@ def test_the_manifest_describes_the_files(settled: ServedConsortium, tmp_path: P
         "last_block_id": settled.ledger.chain.header.block_id.hex(),
         "verified": True,
         "base_asset": "INR",
-        "assets": [
-            {"code": asset.code, "decimals": asset.decimals} for asset in genesis.assets
-        ],
+        "assets": [{"code": asset.code, "decimals": asset.decimals} for asset in genesis.assets],
         "banks": [
             {
                 "index": bank.index,
@@ -183,8 +181,7 @@ def test_section_18_treasury_rows_add_up_to_what_the_treasury_shows(
     treasury = settled.ask("treasury", "--rows")
     rows = rows_of(target, "treasury")
     assert [(row["sequence"], row["amount"], row["kind"], row["reason"]) for row in rows] == [
-        (row["record"], row["amount_minor"], row["kind"], row["reason"])
-        for row in treasury["rows"]
+        (row["record"], row["amount_minor"], row["kind"], row["reason"]) for row in treasury["rows"]
     ]
     for bank in treasury["banks"]:
         own = [row for row in rows if row["bank"] == bank["bank"]]
@@ -269,8 +266,7 @@ def test_every_bank_gives_the_same_bytes(settled: ServedConsortium, tmp_path: Pa
     for bank in NAMES[:2]:
         exported(settled, tmp_path / bank, "--bank", bank)
     first, second = (
-        {path.name: path.read_bytes() for path in (tmp_path / bank).iterdir()}
-        for bank in NAMES[:2]
+        {path.name: path.read_bytes() for path in (tmp_path / bank).iterdir()} for bank in NAMES[:2]
     )
     assert first == second
 
