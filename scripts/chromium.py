@@ -34,6 +34,8 @@ DOWNLOADED = (
 """Below the directory of Playwright's browsers, for all its releases."""
 
 VERSION = re.compile(r"(Chrom|HeadlessChrome).*?\d+\.\d+")
+STACK = re.compile(r"\s*(at .*)?$")
+"""What only Playwright's own authors want to read."""
 ANSWERS_WITHIN_S = 20
 INSTALLED_WITHIN_S = 300
 CONNECTED_WITHIN_MS = 5_000
@@ -144,7 +146,8 @@ def _run(*arguments: str) -> bool:
         return False
     if done.returncode != 0:
         _say(f"{shown} failed:")
-        for line in done.stdout.splitlines()[-5:]:
+        told = [line for line in done.stdout.splitlines() if not STACK.match(line)]
+        for line in told[-5:]:
             _say(f"  {line}")
     return done.returncode == 0
 

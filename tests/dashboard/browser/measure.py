@@ -92,6 +92,12 @@ class ServerLoad:
     resident_bytes: int
     events_received: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.cpu_percent} % of a core, {self.resident_bytes / 1e6:.1f} MB, "
+            f"{self.events_received:,} events received"
+        )
+
 
 async def interactive(running: RunningPage, browser: Browser, state: dict[str, Any]) -> Spread:
     """Load the overview in fresh contexts; milliseconds until it can be used."""
