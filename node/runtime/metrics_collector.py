@@ -271,7 +271,7 @@ def families(snapshot: MetricsSnapshot) -> list[Metric]:
 def _info(snapshot: MetricsSnapshot) -> Metric:
     report = snapshot.report
     value = {
-        "bank": str(report.bank),
+        "index": str(report.bank),
         "name": short_name(report.bank),
         "chain": report.chain_id.hex()[:16],
         "version": report.software_version,

@@ -25,7 +25,7 @@ from node.wire.operator_records import PerformanceReport
 from tests.runtime.metrics_samples import make_snapshot
 
 LABELS = {
-    "bank": {"3"},
+    "index": {"3"},
     "name": {"dunmere"},
     "chain": {"0" * 16},
     "version": {"0.1.0"},
@@ -42,7 +42,7 @@ LABELS = {
     "le": {"0.1", "0.5", "1.0", "10.0", "100.0", "+Inf"},
 }
 
-INFO = "consortium_bank_info{asset=EUR,bank=3,chain=0000000000000000,name=dunmere,version=0.1.0}"
+INFO = "consortium_bank_info{asset=EUR,chain=0000000000000000,index=3,name=dunmere,version=0.1.0}"
 
 
 class Fixed(Collector):
@@ -133,6 +133,17 @@ def test_labels_have_few_values_that_name_no_client_and_no_payment() -> None:
         for sample in family.samples:
             for label, value in sample.labels.items():
                 assert value in LABELS[label], f"{sample.name} has {label}={value}"
+
+
+def test_labels_are_not_those_that_prometheus_gives_the_targets() -> None:
+    given = {"bank", "consortium", "instance", "job"}
+    labels = {
+        label
+        for family in families(make_snapshot())
+        for item in family.samples
+        for label in item.labels
+    }
+    assert labels & given == set()
 
 
 def test_names_follow_the_conventions() -> None:
