@@ -37,8 +37,9 @@ from node.rpc.credentials import TlsFiles
 from node.rpc.private_files import PrivateFileUnusable, read_private
 from node.rpc.revocation import Revocations
 from node.runtime.consortium_directory import ConsortiumDirectory
+from node.runtime.dashboard_child import served_address
 from node.runtime.fault_book import corrupted_rows
-from node.runtime.login_token import write_login_token
+from node.runtime.login_token import new_login_token
 from node.runtime.process_condition import process_conditions
 from node.runtime.structured_log import configure_logging
 from node.wire.identity import consortium_slug
@@ -52,10 +53,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 @click.command()
 @click.option(
     "--listen",
-    default=DEFAULT_LISTEN,
-    show_default=True,
     metavar="HOST:PORT",
-    help="Where the page is served; port 0 for any free one.",
+    help=f"Where the page is served; port 0 for any free one.  [default: {DEFAULT_LISTEN}]",
 )
 @click.option(
     "--host",
@@ -88,7 +87,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 @data_option
 @json_option
 def command(
-    listen: str,
+    listen: str | None,
     host_names: tuple[str, ...],
     tls_certificate: Path | None,
     tls_key: Path | None,
@@ -99,7 +98,9 @@ def command(
     directory: ConsortiumDirectory,
     as_json: bool,
 ) -> None:
-    """Serve the operators' page of a consortium until Ctrl-C; `consortium up` does it by itself.
+    """Serve the operators' page of a consortium until Ctrl-C.
+
+    `consortium up` serves it by itself: then this prints its address.
 
     The address that is printed carries a login token: with it the page shows what banks tell their
     operators alone, and may break banks. Without it, this machine sees the public ledger. On other
@@ -113,11 +114,15 @@ def command(
       consortium dashboard --listen 0.0.0.0:8443 --host ledger.bank.example
     """
     consortium = Consortium.load(directory)
-    host, port = _read_listen(listen)
+    served = served_address(directory) if listen is None else None
+    if served is not None:
+        _tell(served.url, served.login_url, as_json)
+        return
+    host, port = _read_listen(listen or DEFAULT_LISTEN)
     settings = ServerSettings(
         host=host,
         port=port,
-        login_token=_login_token(directory, token_file),
+        login_token=new_login_token() if token_file is None else _read_token(token_file),
         host_names=host_names,
         tls=_tls_settings(
             consortium, (host, *host_names), tls_certificate, tls_key, is_local=is_loopback(host)
@@ -175,8 +180,7 @@ def _read_listen(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _login_token(directory: ConsortiumDirectory, token_file: Path | None) -> str:
-    path = write_login_token(directory) if token_file is None else token_file
+def _read_token(path: Path) -> str:
     try:
         token = read_private(path).decode("ascii", "replace").strip()
     except PrivateFileUnusable as error:
@@ -235,12 +239,11 @@ def _revocation_check(revocations: Revocations) -> Callable[[bytes], bool]:
     return is_revoked
 
 
-def _tell(server: DashboardServer, as_json: bool) -> None:
+def _tell(url: str, login_url: str, as_json: bool) -> None:
     if as_json:
-        told = {"event": "dashboard", "url": server.url, "login_url": server.login_url}
-        click.echo(json.dumps(told))
+        click.echo(json.dumps({"event": "dashboard", "url": url, "login_url": login_url}))
     else:
-        click.echo(server.login_url)
+        click.echo(login_url)
 
 
 async def _serve(
@@ -253,7 +256,7 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
     watching = asyncio.create_task(_watch_parent(stopping)) if supervised else None
-    _tell(server, as_json)
+    _tell(server.url, server.login_url, as_json)
     try:
         await server.serve(stopping)
     finally:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from node.rpc.private_files import PrivateFileUnusable, read_private, write_private
 from node.runtime.bank_process import environment, last_event, rotate_log
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.notice import Notice, NoticeKind
@@ -124,6 +125,7 @@ class DashboardChild:
             self.address = DashboardAddress(told["url"], told["login_url"])
             # Started again, it must be where the browsers look for it.
             self._listen = self.address.url.partition("://")[2]
+            write_private(_address_file(self._directory), line)
 
     async def _watch(self) -> None:
         attempt = 0
@@ -159,6 +161,7 @@ class DashboardChild:
 
     async def stop(self) -> None:
         """Stop it, by force if it takes too long."""
+        _address_file(self._directory).unlink(missing_ok=True)
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
@@ -173,6 +176,23 @@ class DashboardChild:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def served_address(directory: ConsortiumDirectory) -> DashboardAddress | None:
+    """Return where a launcher serves the page of this consortium, None if none does.
+
+    For its operator: the address carries the login token.
+    """
+    if not dashboard_processes(directory):
+        return None
+    with contextlib.suppress(OSError, ValueError, KeyError, PrivateFileUnusable):
+        told = json.loads(read_private(_address_file(directory)))
+        return DashboardAddress(told["url"], told["login_url"])
+    return None
+
+
+def _address_file(directory: ConsortiumDirectory) -> Path:
+    return directory.dashboard / "address.json"
 
 
 def dashboard_processes(directory: ConsortiumDirectory) -> list[psutil.Process]:

@@ -13,7 +13,7 @@ import pytest
 
 from node.ledger.parameters import Parameters
 from node.runtime.consortium_directory import ConsortiumDirectory
-from node.runtime.dashboard_child import DashboardChild, dashboard_processes
+from node.runtime.dashboard_child import DashboardChild, dashboard_processes, served_address
 from node.runtime.initialise import create_consortium
 from node.runtime.login_token import write_login_token
 from node.runtime.notice import Notice, NoticeKind
@@ -34,6 +34,7 @@ async def test_a_page_without_banks_serves_comes_back_and_ends(tmp_path: Path) -
     try:
         address = await child.wait_serving()
         assert address is not None, (directory.dashboard / "dashboard.log").read_text()
+        assert served_address(directory) == address
         assert address.login_url == f"{address.url}/login#token={token_file.read_text()}"
         async with httpx.AsyncClient(base_url=address.url) as client:
             shown = (await client.get("/api/overview")).json()
@@ -51,7 +52,7 @@ async def test_a_page_without_banks_serves_comes_back_and_ends(tmp_path: Path) -
         assert "killed by SIGKILL" in notices[0].text
     finally:
         await child.stop()
-    assert dashboard_processes(directory) == []
+    assert (dashboard_processes(directory), served_address(directory)) == ([], None)
     assert not psutil.pid_exists(process.pid) and child.pid is None
 
 
