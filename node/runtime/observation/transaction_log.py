@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from node.ledger.rejection import Rejection
 from node.ledger.types import BankIndex, TransactionId
@@ -191,7 +192,21 @@ class TransactionLog:
                 self._height[slot] = height
                 if self._source[slot] == CLIENT:
                     taken_us.append(at_us - self._received_us[slot])
+            elif transaction_id in self._refused:
+                self._sealed_after_all(transaction_id, height, sealed_us, at_us)
         return taken_us
+
+    def _sealed_after_all(
+        self, transaction_id: TransactionId, height: int, sealed_us: int, at_us: int
+    ) -> None:
+        """What had no room here, or came too early, had room elsewhere and came in time."""
+        trace, at_height = self._refused[transaction_id], f"block {height}"
+        events = (
+            *trace.events,
+            TransactionEvent(TransactionEventKind.SEALED, sealed_us, at_height),
+            TransactionEvent(TransactionEventKind.APPLIED, at_us, at_height),
+        )
+        self._refused[transaction_id] = replace(trace, events=events)
 
     def refused(self, transaction_id: TransactionId, rejection: Rejection, at_us: int) -> None:
         """It was refused, or evicted; what says nothing about a sealed one is ignored."""

@@ -175,6 +175,20 @@ def test_a_refused_one_that_comes_again_begins_anew() -> None:
     assert (trace.source, [event.at_us for event in trace.events]) == ("bank 2", [50])
 
 
+def test_a_refused_one_that_others_seal_is_seen_to_be_sealed_here_too() -> None:
+    log = TransactionLog(BANK)
+    log.received(ID, CLIENT, 100, 10)
+    log.refused(ID, Rejection(Reason.MEMPOOL_FULL, "900 wait"), 11)
+    assert log.applied([ID], 3, 30, 40) == [], "its client was told to come back"
+    trace = log.trace(ID)
+    assert trace is not None
+    assert [(event.kind, event.at_us, event.detail) for event in trace.events[1:]] == [
+        (TransactionEventKind.REFUSED, 11, "mempool-full: no room now"),
+        (TransactionEventKind.SEALED, 30, "block 3"),
+        (TransactionEventKind.APPLIED, 40, "block 3"),
+    ]
+
+
 def test_a_repeated_arrival_changes_nothing_and_no_verdict_unseals() -> None:
     log = TransactionLog(BANK)
     log.received(ID, DATABASE, 100, 10)
