@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -77,7 +78,7 @@ class Page:
             Route("/api/overview", self._route(self.overview), methods=["GET"]),
             Route("/api/faults", self._route(self.faults), methods=["GET", "POST"]),
             *self._explorer.routes(self._route),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", _FreshFiles(directory=STATIC)),
         ]
         return Starlette(
             routes=routes,
@@ -187,6 +188,8 @@ class Page:
         session = self.session_of(request)
         broadcast = self.watch.broadcast
         broadcast.require_room()
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers=NO_STORE)
         return StreamingResponse(
             broadcast.events(None if session is None else session.key),
             media_type="text/event-stream",
@@ -199,6 +202,15 @@ class Page:
         await self.watch.fresh()
         shown = self.watch.snapshot_object(None if session is None else session.key)
         return Response(shown, media_type="application/json", headers=NO_STORE)
+
+
+class _FreshFiles(StaticFiles):
+    """Files that browsers ask for again: an update of the server is one of the page."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        response = super().file_response(*arguments, **named)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def session_fields(sessions: Sessions, key: str | None) -> dict[str, object]:

@@ -235,6 +235,22 @@ async def test_without_a_session_nothing_of_the_inside_is_told(scene: Scene) -> 
         assert (await events.until("overview"))["banks"][1]["address"] is None
 
 
+async def test_files_are_asked_for_again_and_cost_nothing_then(scene: Scene) -> None:
+    first = await scene.page.anybody.get("/static/app.js")
+    assert first.headers["cache-control"] == "no-cache"
+    again = await scene.page.anybody.get(
+        "/static/app.js", headers={"If-None-Match": first.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_asking_for_the_headers_of_the_stream_opens_none(scene: Scene) -> None:
+    viewers = scene.page.server.watch.broadcast.viewers
+    answer = await scene.page.operator.head("/api/events")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert scene.page.server.watch.broadcast.viewers == viewers
+
+
 async def _code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
