@@ -298,7 +298,7 @@ async def test_search_finds_heights_ids_and_banks(scene: Scene) -> None:
             await box.fill(text)
             await box.press("Enter")
             await window.page.wait_for_url(f"**{path}")
-            await window.heading()
+            await until(window, "() => document.activeElement.matches('main h1')")
         answer = window.page.locator("#search-answer")
         for text in ("<b>nobody</b>", "99999999", "ab" * 32):
             await box.fill(text)
