@@ -76,6 +76,13 @@ class Broadcast:
         for viewer in self._viewers:
             viewer.put(shown if viewer.session is None else operator_event)
 
+    def resynchronise(self) -> None:
+        """Have everybody begin anew with the state of now: what was told does not hold."""
+        for viewer in self._viewers:
+            viewer.waiting.clear()
+            viewer.is_behind = True
+            viewer.wake.set()
+
     async def events(self, session: str | None) -> AsyncGenerator[bytes, None]:
         """Yield what a viewer gets, beginning with the state of now, until either side ends it.
 

@@ -25,10 +25,9 @@ class BankConnections:
     def __init__(self, endpoints: Sequence[Endpoint], credentials: ClientCredentials) -> None:
         """`endpoints` are in bank order."""
         self.endpoints = tuple(endpoints)
-        self._operators = [
-            OperatorClient(endpoint, credentials, deadline_ms=DEADLINE_MS)
-            for endpoint in self.endpoints
-        ]
+        self._credentials = credentials
+        self._operators: dict[BankIndex, OperatorClient] = {}
+        """Made when they are first asked, for a connection belongs to the event loop that runs."""
         self._streams = [
             LedgerClient([endpoint], credentials, deadline_ms=QUESTION_DEADLINE_MS)
             for endpoint in self.endpoints
@@ -56,7 +55,7 @@ class BankConnections:
 
         async def ask_one(bank: BankIndex) -> T | LedgerError:
             try:
-                return await question(self._operators[bank])
+                return await question(self._operator(bank))
             except LedgerError as error:
                 return error
 
@@ -64,9 +63,17 @@ class BankConnections:
         answers = await asyncio.gather(*map(ask_one, asked))
         return dict(zip(asked, answers, strict=True))
 
+    def _operator(self, bank: BankIndex) -> OperatorClient:
+        if bank not in self._operators:
+            self._operators[bank] = OperatorClient(
+                self.endpoints[bank], self._credentials, deadline_ms=DEADLINE_MS
+            )
+        return self._operators[bank]
+
     async def close(self) -> None:
         """Close every connection."""
         ledgers = [*self._streams, self.ledger]
         await asyncio.gather(
-            *(client.close() for client in self._operators), *(client.close() for client in ledgers)
+            *(client.close() for client in self._operators.values()),
+            *(client.close() for client in ledgers),
         )

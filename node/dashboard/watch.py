@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
-from node.client.errors import ClientError, LedgerError
+from node.client.errors import ClientError, LedgerError, VerificationError
 from node.client.verification import SealVerifier
 from node.dashboard.alarms import AlarmBook
 from node.dashboard.block_row import BlockRow
@@ -26,6 +26,7 @@ from node.dashboard.links import BankConnections
 from node.dashboard.overview import bank_objects, overview_object, public_overview
 from node.dashboard.place import Place
 from node.dashboard.samples import KEPT_MS, CpuMeter, SealRate, take_sample
+from node.ledger.blocks import Header
 from node.ledger.encoding import MalformedEncoding
 from node.ledger.genesis import Genesis
 from node.ledger.types import BankIndex, Height
@@ -99,6 +100,8 @@ class Watch:
         try:
             await asyncio.gather(*tasks)
         finally:
+            if self._reading is not None:
+                tasks.append(self._reading)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -207,21 +210,18 @@ class Watch:
             self._leave_source()
 
     def _leave_source(self) -> None:
-        if self.source is not None:
-            self._shunned_until_s[self.source] = time.monotonic() + SHUNNED_S
         if self._reading is not None:
             self._reading.cancel()
         self._late_looks = 0
 
     def _choose_source(self) -> BankIndex | None:
-        """Return the bank that is furthest ahead among those not shunned, None if all are."""
+        """Return the bank that is furthest ahead, a shunned one only if there is no other."""
         now_s = time.monotonic()
+        ready = [report for report in self.reports.values() if report.ready]
         willing = [
-            report
-            for bank, report in self.reports.items()
-            if self._shunned_until_s.get(bank, 0.0) <= now_s and report.ready
+            report for report in ready if self._shunned_until_s.get(report.bank, 0.0) <= now_s
         ]
-        best = max(willing, key=lambda report: (report.height, -report.bank), default=None)
+        best = max(willing or ready, key=lambda report: (report.height, -report.bank), default=None)
         return None if best is None else best.bank
 
     async def _follow(self) -> None:
@@ -236,8 +236,11 @@ class Watch:
             self.connections.prefer(source)
             self._reading = asyncio.create_task(self._read(source))
             await asyncio.wait({self._reading})
-            if self.source == source:
-                self._shunned_until_s[source] = time.monotonic() + SHUNNED_S
+            if not self._reading.cancelled() and (failure := self._reading.exception()):
+                _log.error("reading blocks of bank %d failed", source, exc_info=failure)
+            self._shunned_until_s[source] = time.monotonic() + SHUNNED_S
+            if self._choose_source() == source:
+                await asyncio.sleep(RETRY_S)
 
     async def _read(self, source: BankIndex) -> None:
         """Take blocks of one bank until its stream ends."""
@@ -262,6 +265,7 @@ class Watch:
         self._counted_height = state.height
 
     def _take(self, stored: PublishedBlock, old_until: int) -> None:
+        self._require_next(Header.decode(stored.header))
         row = BlockRow.of(stored, now_ms())
         if row.height <= old_until:
             row = replace(row, seen_ms=row.time_ms)
@@ -273,6 +277,24 @@ class Watch:
             self._sealed_transactions += row.transactions
             self._counted_height = row.height
         self.broadcast.publish(to_event("block", to_json(row.to_json_object())))
+
+    def _require_next(self, header: Header) -> None:
+        """Raise `VerificationError` unless a block follows on the last one that was told.
+
+        Ballots are verified where a block is looked at, not here; but two banks that tell different
+        chains are noticed, and the list begins anew with what another bank tells.
+        """
+        if header.chain_id != self.genesis.chain_id:
+            raise VerificationError("the bank tells blocks of another chain")
+        if not self.blocks:
+            return
+        last = self.blocks[-1]
+        if header.height == last.height + 1 and header.parent_id.hex() == last.block_id:
+            return
+        self.blocks.clear()
+        self.height = 0
+        self.broadcast.resynchronise()
+        raise VerificationError("the bank tells a block that does not follow on the last one")
 
     # Telling
 

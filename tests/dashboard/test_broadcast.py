@@ -54,6 +54,17 @@ async def test_a_slow_viewer_holds_no_more_than_its_queue() -> None:
     await slow.aclose()
 
 
+async def test_everybody_begins_anew_when_what_was_told_does_not_hold() -> None:
+    broadcast = Broadcast(begin)
+    viewer = await opened(broadcast, "key")
+    broadcast.publish(b"does not hold")
+    broadcast.resynchronise()
+    assert await anext(viewer) == begin("key")
+    broadcast.publish(b"holds")
+    assert await anext(viewer) == b"holds"
+    await viewer.aclose()
+
+
 async def test_there_is_room_for_so_many() -> None:
     broadcast = Broadcast(begin, max_viewers=2)
     streams = [await opened(broadcast, None) for _ in range(2)]

@@ -30,7 +30,7 @@
 // code go through classes, SVG attributes or node.style.
 
 import { fetchJson, postJson } from "./api.js";
-import { element, fill, setText } from "./components/element.js";
+import { element, fill, focusHeading, setText } from "./components/element.js";
 import { failureNotice, loginPath } from "./components/notice.js";
 import { LiveStream, emptyStore } from "./live.js";
 import { drawShell, learnSession, startShell } from "./shell.js";
@@ -95,7 +95,7 @@ async function show({ focus }) {
     if (!leave.signal.aborted) fill(main, failureNotice(failure));
     console.error(failure);
   }
-  if (focus && !leave.signal.aborted) focusHeading();
+  if (focus && !leave.signal.aborted && !focusHeading(main)) main.focus({ preventScroll: true });
 }
 
 /** "./bank.js" -> "bank". */
@@ -126,12 +126,6 @@ function decoded(groups) {
       }
     }),
   );
-}
-
-function focusHeading() {
-  const heading = main.querySelector("h1");
-  if (heading) heading.tabIndex = -1;
-  (heading ?? main).focus({ preventScroll: true });
 }
 
 function changed(change) {

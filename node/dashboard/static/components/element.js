@@ -17,10 +17,21 @@ export function vector(name, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, name), attributes, children);
 }
 
-/** Replace everything inside. */
+/** Replace everything inside; a reader who was at the heading stays at the heading. */
 export function fill(parent, ...children) {
+  const reader = document.activeElement;
+  const atHeading = reader?.localName === "h1" && parent.contains(reader);
   parent.replaceChildren(...nodes(children));
+  if (atHeading) focusHeading(parent);
   return parent;
+}
+
+/** Where a page begins; says whether there is a heading. */
+export function focusHeading(parent) {
+  const heading = parent.querySelector("h1");
+  if (heading) heading.tabIndex = -1;
+  heading?.focus({ preventScroll: true });
+  return heading !== null;
 }
 
 /**
