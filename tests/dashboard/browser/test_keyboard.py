@@ -90,6 +90,28 @@ async def test_search_by_keyboard(browser: Browser) -> None:
         assert await window.page.title() == "dunmere · Consortium"
 
 
+@pytest.mark.parametrize("name", ["block", "transaction", "bank", "treasury"])
+async def test_the_reader_stays_at_the_heading_while_a_page_fills(
+    browser: Browser, name: str
+) -> None:
+    """A page is drawn twice: at once, and with what the server answered."""
+    async with canned_window(browser) as window:
+        path = (await page_paths(window))[name]
+        await window.page.keyboard.press("/")
+        if name == "treasury":
+            await tab_until(window, "a[href='/treasury']")
+        else:
+            await window.page.keyboard.type(path.split("/")[-1] if name != "bank" else "cedarholm")
+        await window.page.keyboard.press("Enter")
+        await until(
+            window,
+            """(name) => document.querySelectorAll(
+                 `.page[data-page=${name}] :is(dl, table)`).length > 0""",
+            name,
+        )
+        assert await window.evaluate("() => document.activeElement.matches('main h1')")
+
+
 async def test_around_the_ring_by_arrow_keys(browser: Browser) -> None:
     async with canned_window(browser) as window:
         await settled(window, "/")
