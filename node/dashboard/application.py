@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from node.client.errors import ClientError
@@ -22,6 +20,7 @@ from node.dashboard.explorer_routes import ExplorerRoutes
 from node.dashboard.fault_routes import FaultRoutes
 from node.dashboard.gate import Gate, error_response
 from node.dashboard.sessions import SESSION_S, Session, Sessions, key_of
+from node.dashboard.static_files import SHELL, StaticFiles
 from node.dashboard.watch import Watch
 
 STATIC = Path(__file__).parent / "static"
@@ -66,11 +65,12 @@ class Page:
         self._is_revoked = is_revoked
         self._explorer = ExplorerRoutes(watch, lambda request: self.session_of(request) is not None)
         self._faults = FaultRoutes(watch)
+        self._files = StaticFiles(STATIC)
 
     def application(self, hosts: Collection[str]) -> ASGIApp:
         """Return the ASGI application that answers to these Host headers."""
         routes = [
-            *[Route(path, self._shell, methods=["GET"]) for path in PAGES],
+            *[Route(path, self._route(self._shell, free=True), methods=["GET"]) for path in PAGES],
             Route("/api/session", self._route(self.session, free=True), methods=["GET"]),
             Route("/api/login", self._route(self.login, free=True), methods=["POST"]),
             Route("/api/logout", self._route(self.logout, free=True), methods=["POST"]),
@@ -78,7 +78,7 @@ class Page:
             Route("/api/overview", self._route(self.overview), methods=["GET"]),
             Route("/api/faults", self._route(self.faults), methods=["GET", "POST"]),
             *self._explorer.routes(self._route),
-            Mount("/static", _FreshFiles(directory=STATIC)),
+            Route("/static/{name:path}", self._route(self._static, free=True), methods=["GET"]),
         ]
         return Starlette(
             routes=routes,
@@ -127,7 +127,10 @@ class Page:
     # Shell and session
 
     async def _shell(self, request: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return self._files.answer(request, SHELL)
+
+    async def _static(self, request: Request) -> Response:
+        return self._files.answer(request, request.path_params["name"])
 
     async def session(self, request: Request) -> Response:
         """Return who asks."""
@@ -202,15 +205,6 @@ class Page:
         await self.watch.fresh()
         shown = self.watch.snapshot_object(None if session is None else session.key)
         return Response(shown, media_type="application/json", headers=NO_STORE)
-
-
-class _FreshFiles(StaticFiles):
-    """Files that browsers ask for again: an update of the server is one of the page."""
-
-    def file_response(self, *arguments: Any, **named: Any) -> Response:
-        response = super().file_response(*arguments, **named)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
 
 
 def session_fields(sessions: Sessions, key: str | None) -> dict[str, object]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import uvicorn
 from cryptography import x509
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -36,7 +35,7 @@ KEEP_ALIVE_S = 30
 STOP_WITHIN_S = 2
 BACKLOG = 128
 THREADS = 2
-"""For verification and acts that wait, and again for files: each thread costs memory."""
+"""For verification and for acts that wait: each thread costs memory."""
 TRIM_INTERVAL_S = 20.0
 EVERYWHERE = ("0.0.0.0", "::")
 
@@ -132,7 +131,6 @@ class DashboardServer:
     async def serve(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         trimming = asyncio.create_task(return_freed_memory(TRIM_INTERVAL_S))
         watching = asyncio.create_task(self.watch.run())
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
