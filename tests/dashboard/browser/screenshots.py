@@ -79,8 +79,8 @@ async def _transaction(window: Window) -> None:
 
 
 PICTURES: tuple[tuple[str, Look, Opening], ...] = (
-    ("overview-light", replace(DESKTOP, height=1_220), _overview),
-    ("overview-dark", replace(DARK, height=1_220), _overview),
+    ("overview-light", replace(DESKTOP, height=1_400), _overview),
+    ("overview-dark", replace(DARK, height=1_400), _overview),
     ("block", replace(DESKTOP, height=1_000), _fullest_block),
     ("transaction", replace(DESKTOP, height=1_000), _transaction),
     ("phone", replace(PHONE, height=900), _overview),
