@@ -41,6 +41,8 @@ SessionFields = Callable[[str | None], Mapping[str, object]]
 LOOK_INTERVAL_S = 1.0
 IDLE_INTERVAL_S = 5.0
 RECENT_BLOCKS = 30
+REMEMBERED_BALLOTS = 512
+"""Of the blocks that are looked at now; the process is to stay small."""
 RETRY_S = 0.5
 SHUNNED_S = 5.0
 """A bank whose stream failed is not asked for blocks again for so long, if another answers."""
@@ -58,7 +60,7 @@ class Watch:
         """`session_fields` tells what `hello` says of a session, None being no session."""
         self.place = place
         self._session_fields = session_fields
-        self.verifier = SealVerifier(place.genesis)
+        self.verifier = SealVerifier(place.genesis, remembered_ballots=REMEMBERED_BALLOTS)
         self.connections = BankConnections(place.endpoints(), place.credentials)
         self.broadcast = Broadcast(self.snapshot)
         self.reports: dict[BankIndex, NodeReport] = {}
