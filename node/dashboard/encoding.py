@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from node.dashboard.errors import PageError, invalid
 
 NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
 MAX_BODY_BYTES = 4_096
+BODY_WITHIN_S = 10.0
 
 
 def to_json(value: object) -> bytes:
@@ -35,10 +37,16 @@ async def read_body(request: Request) -> Mapping[str, Any]:
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise PageError(415, "media-type", "the body must be JSON", "send application/json")
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise PageError(413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    raise PageError(
+                        413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes"
+                    )
+    except TimeoutError:
+        raise PageError(408, "too-slow", "the body did not arrive", "try again") from None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

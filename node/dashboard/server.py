@@ -32,6 +32,8 @@ from node.wire.identity import Identity, IdentityInvalid, Role
 MAX_CONNECTIONS = 500
 MAX_HEADER_BYTES = 16 << 10
 KEEP_ALIVE_S = 30
+REQUEST_WITHIN_S = 15.0
+"""From the connection to the end of its first request's headers."""
 STOP_WITHIN_S = 2
 BACKLOG = 128
 THREADS = 2
@@ -191,13 +193,27 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _ImpatientProtocol(H11Protocol):
+    """Closes connections on which no whole request has come in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(REQUEST_WITHIN_S, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        # Declared as always there, and None until the first request is whole.
+        cycle: object | None = self.cycle
+        if cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
 def _protocol(tls: TlsSettings | None) -> type[H11Protocol]:
     """Return the protocol of a connection, which knows the certificate that TLS has verified."""
     if tls is None:
-        return H11Protocol
+        return _ImpatientProtocol
     settings = tls
 
-    class CertificateProtocol(H11Protocol):
+    class CertificateProtocol(_ImpatientProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             holder = certificate_holder(transport.get_extra_info("ssl_object"), settings)

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from node.dashboard import encoding, server
 from node.storage.embedded_postgres import EmbeddedPostgres
 from tests.cli.running_banks import BANKS, RunningBanks, running_banks, until_linked
 from tests.dashboard.served_page import TOKEN, WITHIN_S, ServedPage, place_of, served_page
@@ -360,6 +361,22 @@ async def test_bodies_have_limits(scene: Scene, body: bytes, media_type: str, st
     answer = await scene.page.anybody.post("/api/login", content=body, headers=headers)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["message"]
+
+
+async def test_who_sends_half_a_request_is_not_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "REQUEST_WITHIN_S", 0.1)
+    monkeypatch.setattr(encoding, "BODY_WITHIN_S", 0.1)
+    port = scene.page.server.port
+    head = f"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode()
+    body = head + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    for sent, answered in ((b"", b""), (head, b""), (body, b"HTTP/1.1 408 ")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with asyncio.timeout(WITHIN_S):
+            assert (await reader.read(13)) == answered
+        writer.close()
 
 
 async def test_logging_out_ends_session_and_stream(scene: Scene) -> None:
