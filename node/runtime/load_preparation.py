@@ -13,7 +13,6 @@ import contextlib
 import multiprocessing
 import os
 import secrets
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -57,6 +56,7 @@ from node.runtime.load_proving import (
     prove_spends,
 )
 from node.runtime.memory_ledger import MemoryLedger
+from node.runtime.worker_process import work_for
 
 NAME = "Load Test Ledger"
 DEFAULT_BANKS = 12
@@ -336,7 +336,8 @@ class _Workers:
             self._pool = ProcessPoolExecutor(
                 self._jobs,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_leave_interrupts_to_the_parent,
+                initializer=work_for,
+                initargs=(os.getpid(),),
             )
         return self
 
@@ -356,10 +357,6 @@ class _Workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _core_count() -> int:

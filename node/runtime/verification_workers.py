@@ -17,8 +17,6 @@ import gc
 import json
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -41,8 +39,8 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.state import LedgerState
 from node.runtime.cpu_account import CpuAccount, CpuCategory
 from node.runtime.observation.check_times import BatchTimes, Stopwatch
+from node.runtime.worker_process import work_for
 
-PARENT_CHECK_S = 2.0
 NICENESS = 10
 """Verification uses what consensus and databases leave: it is most of the work, and can wait."""
 
@@ -231,19 +229,12 @@ def _genesis() -> Genesis:
 
 
 def _begin(genesis: bytes, parent: int) -> None:
-    """Make a new process a worker: interrupts are its parent's business, whose end is its own."""
+    """Make a new process a worker, less urgent than whoever has banks to talk to."""
     global _document
     _document = genesis
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_S)
-    os._exit(0)
+    work_for(parent)
 
 
 def _judge(task: _Task) -> _Answer:
