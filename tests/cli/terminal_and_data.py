@@ -17,12 +17,14 @@ async def answer_of(running: RunningBanks, *arguments: str) -> str:
     return result.stdout
 
 
-async def assert_exports_agree(running: RunningBanks, place: Path, transactions: int) -> None:
+async def assert_exports_agree(
+    running: RunningBanks, place: Path, height: int, transactions: int
+) -> None:
     """Two banks give the same bytes, and all that was sealed is in them."""
     exported = []
     for bank in ("amberfield", "dunmere"):
         target = place / bank
-        options = ("--bank", bank, "--format", "jsonl", "--to", "5", "--json")
+        options = ("--bank", bank, "--format", "jsonl", "--to", str(height), "--json")
         manifest = json.loads(await answer_of(running, "export", "--out", str(target), *options))
         assert manifest["verified"] is True
         exported.append({path.name: path.read_bytes() for path in target.iterdir()})

@@ -84,7 +84,7 @@ async def assert_demonstration(
             "demo-dunmere-1",
         )
         assert_metrics_tell(await running.command("metrics", "--json"), doctor.transactions)
-        await assert_exports_agree(running, tmp_path, doctor.transactions)
+        await assert_exports_agree(running, tmp_path, doctor.height, doctor.transactions)
         await assert_top_tells(running)
         (refused,) = double_spend.refused
         traces.assert_refused(refused, "nullifier")

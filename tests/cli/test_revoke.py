@@ -25,7 +25,6 @@ def consortium(tmp_path: Path) -> Iterator[ServedConsortium]:
     authority = Authority.create(root, consortium_slug(make_genesis().name))
     with served_consortium(tmp_path / "consortium", authority) as served:
         served.directory.certificates.symlink_to(root)
-        served.directory.operator.symlink_to(root / "client-0")
         for bank in range(4):
             keys = served.directory.bank(bank).keys
             shutil.rmtree(keys)
