@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import click
 
 from node.cli.options import data_option, json_option
-from node.cli.terminal import answer, say
+from node.cli.table import answer_table
+from node.cli.terminal import answer, answer_json, say
+from node.dashboard.fault_request import ListedFault
 from node.runtime.consortium_directory import ConsortiumDirectory
+from node.simulation.style_descriptions import DESCRIPTIONS
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -232,7 +236,7 @@ def byzantine(
     from node.cli import fault_acts
 
     if list_styles:
-        fault_acts.list_styles(as_json=as_json)
+        _list_styles(as_json=as_json)
     elif bank is None or style is None:
         raise click.UsageError("give BANK and STYLE, or --list")
     else:
@@ -287,4 +291,29 @@ def list_command(directory: ConsortiumDirectory, as_json: bool) -> None:
     """
     from node.cli import fault_acts
 
-    fault_acts.list_faults(directory, as_json=as_json)
+    _list_faults(fault_acts.fetch_faults(directory), as_json=as_json)
+
+
+def _list_styles(*, as_json: bool) -> None:
+    if as_json:
+        answer_json(dict(DESCRIPTIONS))
+    else:
+        answer_table(("style", "what the bank does"), list(DESCRIPTIONS.items()))
+
+
+def _list_faults(faults: Sequence[ListedFault], *, as_json: bool) -> None:
+    if as_json:
+        answer_json([asdict(fault) for fault in faults])
+    elif not faults:
+        answer("nothing is broken on purpose, and every process runs")
+    else:
+        rows = [
+            (
+                fault.name,
+                fault.kind,
+                "-" if fault.age_ms is None else f"{fault.age_ms / 1000:.0f} s",
+                fault.text,
+            )
+            for fault in faults
+        ]
+        answer_table(("bank", "fault", "age", "what"), rows, right=(2,))

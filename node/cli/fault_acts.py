@@ -8,14 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 
 from node.cli.access import Consortium, bank_names
 from node.cli.failure import EXIT_UNREACHABLE, EXIT_USAGE, CommandFailed
 from node.cli.node_control import ask_to_start, start_node
 from node.cli.options import find_bank
-from node.cli.table import answer_table
-from node.cli.terminal import answer, answer_json
 from node.client.errors import AccessDenied, LedgerError, RequestInvalid
 from node.dashboard.fault_request import ALL, ListedFault
 from node.ledger.types import BankIndex
@@ -136,14 +133,6 @@ def byzantine(directory: ConsortiumDirectory, text: str, style: str, seed: int) 
     return _inject(consortium, bank, ByzantineFault(style, seed))
 
 
-def list_styles(*, as_json: bool) -> None:
-    """Show the Byzantine styles."""
-    if as_json:
-        answer_json(dict(DESCRIPTIONS))
-    else:
-        answer_table(("style", "what the bank does"), list(DESCRIPTIONS.items()))
-
-
 def database(directory: ConsortiumDirectory, text: str | None) -> str:
     """End the sessions of one bank's database, or the whole server."""
     from node.runtime import fault_databases
@@ -203,29 +192,14 @@ def heal(
         )
 
 
-def list_faults(directory: ConsortiumDirectory, *, as_json: bool) -> None:
-    """Show everything that is broken on purpose or not running."""
+def fetch_faults(directory: ConsortiumDirectory) -> list[ListedFault]:
+    """Ask every bank, and return everything that is broken on purpose or not running."""
     consortium = Consortium.load(directory)
     answers = asyncio.run(consortium.ask_every_bank(lambda client: client.report()))
-    faults = listed_faults(
+    return listed_faults(
         directory,
         {bank: report for bank, report in answers.items() if isinstance(report, NodeReport)},
     )
-    if as_json:
-        answer_json([asdict(fault) for fault in faults])
-    elif not faults:
-        answer("nothing is broken on purpose, and every process runs")
-    else:
-        rows = [
-            (
-                fault.name,
-                fault.kind,
-                "-" if fault.age_ms is None else f"{fault.age_ms / 1000:.0f} s",
-                fault.text,
-            )
-            for fault in faults
-        ]
-        answer_table(("bank", "fault", "age", "what"), rows, right=(2,))
 
 
 def listed_faults(
