@@ -118,13 +118,18 @@ class BankProcess:
 
     def why_ended(self, exit_code: int) -> str:
         """Say in words how the process ended, with the last line of its log."""
-        if exit_code < 0:
-            try:
-                name = signal.Signals(-exit_code).name
-            except ValueError:
-                name = f"signal {-exit_code}"
-            return f"killed by {name}"
-        return f"exit code {exit_code}: {self.last_words()}"
+        return how_ended(exit_code, self.bank.log_file, self._log_start)
+
+
+def how_ended(exit_code: int, log_file: Path, start: int) -> str:
+    """Say how a process ended whose log begins at byte `start`, with its last line."""
+    if exit_code < 0:
+        try:
+            name = signal.Signals(-exit_code).name
+        except ValueError:
+            name = f"signal {-exit_code}"
+        return f"killed by {name}"
+    return f"exit code {exit_code}: {last_event(log_file, start)}"
 
 
 def last_event(log_file: Path, start: int) -> str:

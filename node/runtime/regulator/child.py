@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 
 import psutil
 
 from node.runtime.bank_databases import DatabaseServer
-from node.runtime.bank_process import environment, last_event, rotate_log
+from node.runtime.child_process import ChildProcess, processes_running
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.exit_code import ExitCode
 from node.runtime.notice import Notice, NoticeKind
 from node.runtime.regulator.place import RegulatorPlace
-from node.runtime.running_consortium import NODE_MODULE
 from node.storage.postgres_errors import PostgresError
 
-TERMINATE_PATIENCE_S = 3.0
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_LONGEST_S = 15.0
 RESTARTS = 10
@@ -46,15 +41,13 @@ class RegulatorChild:
         self._place = RegulatorPlace(directory)
         self._databases = databases
         self._notify = notify
-        self._process: asyncio.subprocess.Process | None = None
+        self._process = ChildProcess(self._place.log_file)
         self._watcher: asyncio.Task[None] | None = None
-        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
         """Process id, None if it does not run."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
+        return self._process.pid
 
     async def start(self) -> None:
         """Start it; the banks need not be ready. Raises `PostgresError`, `ConfigurationError`."""
@@ -64,31 +57,13 @@ class RegulatorChild:
 
     async def _launch(self) -> None:
         self._place.forget_address()
-        rotate_log(self._place.log_file)
-        with self._place.log_file.open("ab") as log:
-            os.fchmod(log.fileno(), 0o600)
-            self._log_start = log.tell()
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                NODE_MODULE,
-                "regulator",
-                "run",
-                "--supervised",
-                "--data",
-                str(self._directory.root.resolve()),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment(),
-                start_new_session=True,
-            )
+        await self._process.launch(
+            "regulator", "run", "--supervised", "--data", str(self._directory.root.resolve())
+        )
 
     async def _watch(self) -> None:
         attempt = 0
         while True:
-            assert self._process is not None, "it was started"
             begun_s = time.monotonic()
             exit_code = await self._process.wait()
             if time.monotonic() - begun_s > STEADY_S:
@@ -105,16 +80,12 @@ class RegulatorChild:
                 await self._launch()
                 continue
             self._place.forget_address()
+            why = self._process.why_ended(exit_code)
             self._tell(
-                f"the regulator is down ({self._why(exit_code)}); the banks do without it, "
+                f"the regulator is down ({why}); the banks do without it, "
                 f"`consortium regulator run --data {self._directory.root}` runs it again"
             )
             return
-
-    def _why(self, exit_code: int) -> str:
-        if exit_code < 0:
-            return f"killed by {signal.Signals(-exit_code).name}"
-        return f"exit code {exit_code}: {last_event(self._place.log_file, self._log_start)}"
 
     def _tell(self, text: str) -> None:
         self._notify(Notice(NoticeKind.BANK_DOWN, text))
@@ -124,25 +95,12 @@ class RegulatorChild:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
-        process = self._process
-        if process is None or process.returncode is not None:
+        if self._process.pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), TERMINATE_PATIENCE_S)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await self._process.stop()
         self._place.forget_address()
 
 
 def regulator_processes(directory: ConsortiumDirectory) -> list[psutil.Process]:
     """Every process that runs the regulator of this consortium, whoever started it."""
-    root = str(directory.root.resolve())
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if {NODE_MODULE, "regulator", "run", root} <= set(process.info["cmdline"] or [])
-    ]
+    return processes_running("regulator", "run", str(directory.root.resolve()))
