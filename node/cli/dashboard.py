@@ -30,12 +30,12 @@ from node.dashboard.server import (
     ServerSettings,
     SettingsUnsafe,
     TlsSettings,
-    is_loopback,
 )
 from node.rpc.certificates import CertificateInvalid
 from node.rpc.credentials import TlsFiles
 from node.rpc.private_files import PrivateFileUnusable, read_private
 from node.rpc.revocation import Revocations
+from node.runtime.config import is_loopback
 from node.runtime.consortium_directory import ConsortiumDirectory
 from node.runtime.dashboard_child import served_address
 from node.runtime.fault_book import corrupted_rows

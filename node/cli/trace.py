@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import click
 
@@ -147,16 +148,7 @@ def _json_object(wanted: TransactionId, answers: Answers[TransactionTrace]) -> d
         "banks": {
             short_name(bank): {
                 "source": trace.source,
-                "checks": [
-                    {
-                        "name": check.name,
-                        "passed": check.passed,
-                        "duration_us": check.duration_us,
-                        "batch": check.batch,
-                        "message": check.message,
-                    }
-                    for check in trace.checks
-                ],
+                "checks": [asdict(check) for check in trace.checks],
                 "events": [
                     {"kind": event.kind.value, "at_us": event.at_us, "detail": event.detail}
                     for event in trace.events

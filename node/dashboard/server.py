@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Generator, Sequence
@@ -26,6 +25,7 @@ from node.dashboard.place import Place
 from node.dashboard.sessions import Sessions
 from node.dashboard.watch import Watch
 from node.rpc.certificates import identity_of
+from node.runtime.config import is_loopback
 from node.runtime.freed_memory import return_freed_memory
 from node.wire.identity import Identity, IdentityInvalid, Role
 
@@ -76,14 +76,6 @@ class ServerSettings:
 
 class SettingsUnsafe(Exception):
     """The page would be open to other machines without TLS."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is one of this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class DashboardServer:

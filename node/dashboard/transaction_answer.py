@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from crypto.merkle import HASH_BYTES, PROOF_HEADER_BYTES
 from node.client.errors import LedgerError, NotYet, RecordNotFound, VerificationError
@@ -174,14 +175,5 @@ def _trace(bank: BankIndex, answer: TransactionTrace | LedgerError | None) -> di
             {"kind": event.kind.value, "at_us": event.at_us, "detail": event.detail}
             for event in answer.events
         ],
-        "checks": [
-            {
-                "name": check.name,
-                "passed": check.passed,
-                "duration_us": check.duration_us,
-                "batch": check.batch,
-                "message": check.message,
-            }
-            for check in answer.checks
-        ],
+        "checks": [asdict(check) for check in answer.checks],
     }
