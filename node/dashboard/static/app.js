@@ -82,6 +82,8 @@ async function show({ focus }) {
   shown = { page: {}, leave, path };
   const { route, parameters } = match(path);
   drawShell(store, { section: route.section, page: pageName(route) });
+  // Who comes to log in may be told nothing yet; logging in opens the stream.
+  if (route.section !== "login" && stream.opened === 0) stream.open();
   try {
     const module = await import(route.module);
     if (leave.signal.aborted) return;
@@ -154,5 +156,4 @@ window.addEventListener("popstate", () => {
   if (location.pathname !== shown.path) show({ focus: true });
 });
 startShell(shell, changed);
-stream.open();
 show({ focus: false });

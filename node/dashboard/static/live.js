@@ -20,7 +20,8 @@ const READERS = {
 
 export function emptyStore() {
   return {
-    connection: "connecting", // "live", "lost", or "refused" (the server wants a login first)
+    // "idle" until asked for; "connecting", "live", "lost"; "refused" if the server wants a login
+    connection: "idle",
     hello: null, // as /api/events says it, without samples and blocks
     overview: null, // the newest, null before the first
     blocks: [], // newest first, no height twice
@@ -44,6 +45,7 @@ export class LiveStream {
   open() {
     this.close();
     this.opened += 1;
+    if (this.opened === 1) this.connection("connecting");
     this.source = new EventSource("/api/events");
     for (const kind of Object.keys(READERS)) {
       this.source.addEventListener(kind, (event) => this.receive(kind, event));

@@ -6,6 +6,7 @@ import { clock, integer, list } from "./format.js";
 import { quorumTone } from "./components/state.js";
 
 const CONNECTION_WORDS = {
+  idle: "",
   connecting: "Connecting",
   live: "Live",
   lost: "Connection lost, retrying",

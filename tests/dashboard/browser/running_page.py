@@ -35,6 +35,7 @@ BANKS = 6
 PASSPHRASE = Passphrase("a passphrase of the tests")
 FUNDS = 1_000_000
 SEALED_WITHIN_MS = 60_000
+NO_PAGE = "--no-dashboard"
 ADDRESS = re.compile(r"https?://[\w.\[\]:-]+/login#token=\S+")
 
 
@@ -44,7 +45,7 @@ class RunningPage:
 
     process: ConsortiumProcess
     address: str
-    """As `up` printed it, with the login token."""
+    """As `up` printed it, with the login token; empty if it was to serve no page."""
     ledger: LedgerClient
     payer: Wallet
     payee: Wallet
@@ -122,7 +123,7 @@ async def running_page(*options: str, bank_count: int = BANKS) -> AsyncIterator[
         process = ConsortiumProcess(ConsortiumDirectory(root / "data"), bank_count, options)
         try:
             await asyncio.to_thread(process.start)
-            address = await _printed_address(process)
+            address = "" if NO_PAGE in options else await _printed_address(process)
             async with AsyncExitStack() as stack:
                 # Not the bank that the page follows first, nor one that a test kills.
                 ledger = Consortium.load(process.directory).ledger(BankIndex(3))

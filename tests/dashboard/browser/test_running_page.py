@@ -403,7 +403,7 @@ async def test_without_a_session_only_the_public_ledger_is_shown(scene: Scene) -
         window.expect_finding("POST /api/login: status 403")
         await window.page.get_by_label("Login token").fill("not the token")
         await window.page.get_by_role("button", name="Log in").click()
-        await expect(main.get_by_role("alert")).to_contain_text("this is not the login token")
+        await expect(main.get_by_role("alert")).to_contain_text("This is not the login token")
         await window.page.get_by_label("Login token").fill(scene.running.token)
         await window.page.get_by_role("button", name="Log in").click()
         await window.heading(NAMES[2])

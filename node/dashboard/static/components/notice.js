@@ -1,5 +1,6 @@
 // Words where there is nothing else to show: loading, empty, failed.
 
+import { capital } from "../format.js";
 import { element, fill } from "./element.js";
 import { prose } from "./prose.js";
 
@@ -17,10 +18,15 @@ export function failureNotice(failure) {
   return element(
     "div",
     { class: "notice", role: "alert", data: { tone: "bad" } },
-    element("p", { class: "notice-head" }, prose(failure.message || failure)),
-    failure.next && element("p", {}, prose(failure.next)),
+    element("p", { class: "notice-head" }, sentence(failure.message || failure)),
+    failure.next && element("p", {}, sentence(failure.next)),
     refused && element("p", {}, element("a", { href: loginPath() }, "Log in")),
   );
+}
+
+/** The server's words begin small, as those of the command line do. */
+function sentence(words) {
+  return prose(capital(String(words)));
 }
 
 /** Show `root` loading, then what `draw(answer)` makes of the promise, or why it failed. */
