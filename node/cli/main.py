@@ -18,6 +18,8 @@ from node.cli.failure import EXIT_FAILED, CommandFailed
 # gRPC reads it when it is imported, which no command has done yet. Its fork handlers are of no use
 # here, for every child is started by exec, and have crashed one that PostgreSQL's initdb was for.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# It tells of its connections' ends on standard error, by itself; what matters of them, errors say.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("node.cli.up", "Start a consortium, run it, and stop it with Ctrl-C."),

@@ -113,7 +113,7 @@ async def mint(consortium: Consortium, order: MintOrder, submit: Mint) -> MintOu
     Raises `CommandFailed` for a submission whose fate is open, otherwise what `issue` raises.
     """
     shares = order.shares()
-    secret = read_secret(consortium.directory.bank(order.bank).keys / ISSUER_KEY_FILE)
+    secret = _issuer_secret(consortium, order.bank)
     begun_s = time.monotonic()
     with activity() as tell:
         async with consortium.ledger(order.bank) as ledger:
@@ -133,6 +133,18 @@ async def mint(consortium: Consortium, order: MintOrder, submit: Mint) -> MintOu
             places = await _sealed(consortium, ledger, submitted, order.timeout_s)
     elapsed_ms = int((time.monotonic() - begun_s) * 1000)
     return MintOutcome(order, places, elapsed_ms)
+
+
+def _issuer_secret(consortium: Consortium, bank: BankIndex) -> bytes:
+    """Read the key that only the bank's own machine has; raises `CommandFailed` elsewhere."""
+    file = consortium.directory.bank(bank).keys / ISSUER_KEY_FILE
+    if not file.exists():
+        name = short_name(bank)
+        raise CommandFailed(
+            f"the key with which {name} issues is not on this machine: there is no {file}",
+            f"run this on {name}'s own machine, or choose a bank whose keys are here",
+        )
+    return read_secret(file)
 
 
 async def _reach(consortium: Consortium, ledger: LedgerClient) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 
 import click
 
@@ -20,6 +22,7 @@ from node.cli.simulate_report import (
 )
 from node.cli.simulate_trace import show_trace
 from node.cli.terminal import answer_json, progress, say
+from node.runtime.worker_process import work_for
 from node.simulation.campaign import (
     Campaign,
     DaskMissing,
@@ -166,6 +169,6 @@ def _outcomes(campaign: Campaign, jobs: int, dask: str | None) -> Generator[Outc
                 EXIT_UNREACHABLE,
             ) from error
     elif jobs > 1:
-        yield from run_in_processes(campaign, jobs)
+        yield from run_in_processes(campaign, jobs, partial(work_for, os.getpid()))
     else:
         yield from run_here(campaign)

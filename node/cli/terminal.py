@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+LINE_WITHIN_S = 30.0
+"""Where progress is told in lines, one comes at least so often."""
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where everything goes that is not the answer."""
@@ -45,7 +49,7 @@ class Meter(Protocol):
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Meter]:
-    """Show a progress bar on a terminal; elsewhere a line at every tenth of the work."""
+    """Show a progress bar on a terminal; elsewhere a line now and then."""
     if not errors.is_terminal:
         yield _LineMeter(title)
         return
@@ -88,12 +92,18 @@ def steps(title: str) -> Iterator[StepMeter]:
 
 
 class _LineMeter:
+    """Says how far a work is at every tenth of it, and when that takes long."""
+
     def __init__(self, title: str) -> None:
         self._title = title
+        self._total = -1
         self._tenths = -1
+        self._said_s = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         tenths = 10 * done // total if total else 10
-        if tenths > self._tenths:
-            self._tenths = tenths
+        is_another = total != self._total
+        is_overdue = time.monotonic() - self._said_s >= LINE_WITHIN_S
+        if is_another or tenths > self._tenths or is_overdue:
+            self._total, self._tenths, self._said_s = total, tenths, time.monotonic()
             say(f"{self._title}: {done} of {total}")

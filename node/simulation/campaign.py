@@ -6,7 +6,7 @@ A seed gives the same run everywhere, so where it is run changes nothing but the
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -106,10 +106,15 @@ def run_here(campaign: Campaign) -> Iterator[Outcome]:
     return (run_seed(campaign, seed) for seed in campaign.numbers)
 
 
-def run_in_processes(campaign: Campaign, jobs: int) -> Iterator[Outcome]:
-    """Make the runs in `jobs` processes of this machine; outcomes come as they are ready."""
+def run_in_processes(
+    campaign: Campaign, jobs: int, begin: Callable[[], None] | None = None
+) -> Iterator[Outcome]:
+    """Make the runs in `jobs` processes of this machine; outcomes come as they are ready.
+
+    Each process calls `begin` first, which has to be picklable.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=begin) as pool:
         try:
             chunks = _chunks(campaign.numbers)
             waiting: set[Future[list[Outcome]]] = {

@@ -116,3 +116,17 @@ def test_who_and_how_much_is_checked_before_any_bank_is_asked(
     assert consortium.refuse("issue", "0", "alice", "1e3")[1].startswith(
         "Error: '1e3' is not an amount such as 12 or 12.50.\n"
     )
+
+
+def test_a_bank_issues_on_its_own_machine(consortium: ServedConsortium, alice: str) -> None:
+    key = consortium.directory.bank(2).keys / "issuer.key"
+    kept = key.rename(key.with_suffix(".elsewhere"))
+    try:
+        assert consortium.refuse("issue", "cedarholm", alice, "1") == (
+            1,
+            "Error: the key with which cedarholm issues is not on this machine: "
+            f"there is no {key}.\n"
+            "Next: run this on cedarholm's own machine, or choose a bank whose keys are here.\n",
+        )
+    finally:
+        kept.rename(key)

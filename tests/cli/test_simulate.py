@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
 from node.cli.main import main
 from node.consensus import journal
+
+WORKING_WITHIN_S = 60
 
 
 def run(*arguments: str) -> Result:
@@ -144,3 +149,32 @@ def test_dask_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) ->
     result = run("--seeds", "2", "--dask", "tcp://127.0.0.1:1")
     assert result.exit_code == 2
     assert "pip install 'consortium[dask]'" in result.stderr
+
+
+def test_a_killed_campaign_leaves_no_process_behind() -> None:
+    many = [*("--seeds", "100000"), *("--jobs", "2"), *("--banks", "4")]
+    command = [sys.executable, "-P", "-m", "node.cli.main", "simulate", *many]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as campaign:
+        workers: list[psutil.Process] = []
+        deadline = time.monotonic() + WORKING_WITHIN_S
+        while len(workers) < 2:
+            assert campaign.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+            workers = [one for one in _descendants(campaign.pid) if _is_at_work(one)]
+        campaign.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+
+
+def _descendants(process_id: int) -> list[psutil.Process]:
+    return psutil.Process(process_id).children(recursive=True)
+
+
+def _is_at_work(process: psutil.Process) -> bool:
+    """Whether it is a worker that has begun: one that watches its parent in a second thread."""
+    try:
+        return "spawn_main" in " ".join(process.cmdline()) and process.num_threads() > 1
+    except psutil.NoSuchProcess:
+        return False

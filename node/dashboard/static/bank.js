@@ -4,10 +4,12 @@ import { bankParts } from "./bank_parts.js";
 import { bankTables } from "./bank_tables.js";
 import { element, fill, link, patch, setText } from "./components/element.js";
 import { emptyNotice, failureNotice, loadingNotice, loginPath } from "./components/notice.js";
+import { askAgainAndAgain } from "./components/polling.js";
 import { prose } from "./components/prose.js";
 import { stateBadge, stateOf, toneBadge } from "./components/state.js";
 import { NOTHING, age, bytes, integer, known, money } from "./format.js";
 
+/** More rarely than the overview comes: the bank's own report costs it something. */
 const ASK_EVERY_MS = 3_000;
 const HEALTHY = new Set(["up", "voting", "observer"]);
 
@@ -37,7 +39,7 @@ export function render(root, context) {
       fill(places.parts, failureNotice(page.failure));
     }
   };
-  const asking = askAgainAndAgain(page, draw);
+  const asking = askAgainAndAgain(() => ask(page, draw), ASK_EVERY_MS);
   draw();
   const update = (change) => {
     if (change === "session") asking.now();
@@ -46,30 +48,18 @@ export function render(root, context) {
   return { update, destroy: asking.stop };
 }
 
-/** The bank's own report comes more rarely than the overview: asking it costs it something. */
-function askAgainAndAgain(page, draw) {
-  let timer = null;
-  const ask = async () => {
-    try {
-      page.answer = await page.context.fetchJson(`/api/banks/${page.index}`);
-      page.failure = null;
-      page.toldMs = Date.now();
-    } catch (failure) {
-      if (failure.name === "AbortError") return;
-      page.failure = failure;
-    }
-    draw();
-    const lasting = page.failure?.status === 404;
-    if (!lasting) timer = setTimeout(ask, ASK_EVERY_MS);
-  };
-  ask();
-  return {
-    now: () => {
-      clearTimeout(timer);
-      ask();
-    },
-    stop: () => clearTimeout(timer),
-  };
+/** One question to the bank; returns whether to ask again. */
+async function ask(page, draw) {
+  try {
+    page.answer = await page.context.fetchJson(`/api/banks/${page.index}`);
+    page.failure = null;
+    page.toldMs = Date.now();
+  } catch (failure) {
+    if (failure.name === "AbortError") return false;
+    page.failure = failure;
+  }
+  draw();
+  return page.failure?.status !== 404;
 }
 
 /** The newest row: of the stream, or of the bank's answer before the stream has begun. */

@@ -4,6 +4,7 @@ import { definitions } from "./components/definitions.js";
 import { confirmDialog } from "./components/dialog.js";
 import { bankLink, element, fill, patch, setText } from "./components/element.js";
 import { emptyNotice, failureNotice, loginPath } from "./components/notice.js";
+import { askAgainAndAgain } from "./components/polling.js";
 import { prose } from "./components/prose.js";
 import { quorumTone, toneBadge } from "./components/state.js";
 import { faultForm } from "./fault_form.js";
@@ -49,7 +50,7 @@ export function render(root, context) {
       presentPart(places),
     ),
   );
-  const asking = askAgainAndAgain(page, redraw);
+  const asking = askAgainAndAgain(() => ask(page, redraw), ASK_EVERY_MS);
   redraw();
   const update = (change) => {
     if (change === "session" || (change === "hello" && !page.answer)) asking.now();
@@ -64,29 +65,18 @@ function presentPart({ outcome, present, healAll: button }) {
   return element("section", attributes, head, outcome, present);
 }
 
-/** Visitors are not answered, so nothing is asked for them. */
-function askAgainAndAgain(page, redraw) {
-  let timer = null;
-  const ask = async () => {
-    timer = setTimeout(ask, ASK_EVERY_MS);
-    if (!page.context.store.session.operator || page.busy) return;
-    try {
-      page.answer = await page.context.fetchJson("/api/faults");
-      page.failure = null;
-    } catch (failure) {
-      if (failure.name === "AbortError") return;
-      page.failure = failure;
-    }
-    redraw();
-  };
-  ask();
-  return {
-    now: () => {
-      clearTimeout(timer);
-      ask();
-    },
-    stop: () => clearTimeout(timer),
-  };
+/** One question for what is broken; visitors are not answered, so nothing is asked for them. */
+async function ask(page, redraw) {
+  if (!page.context.store.session.operator || page.busy) return true;
+  try {
+    page.answer = await page.context.fetchJson("/api/faults");
+    page.failure = null;
+  } catch (failure) {
+    if (failure.name === "AbortError") return false;
+    page.failure = failure;
+  }
+  redraw();
+  return true;
 }
 
 /** Why nothing can be broken from here, or "". */
