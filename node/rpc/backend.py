@@ -244,10 +244,15 @@ class PeerBackend(Protocol):
         ...
 
     async def receive(
-        self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
+        self,
+        sender: BankIndex,
+        transactions: Sequence[bytes],
+        messages: Sequence[Message],
+        unverified: Sequence[bytes] = (),
     ) -> None:
         """Take one frame. Returning late slows the sender: that is the backpressure.
 
+        The sender has admitted `transactions`, and is only now verifying those `unverified`.
         Messages are decoded and directly signed ones come from their signer; signatures and
         certificates inside are not verified yet. Transactions are raw and at most
         `MAX_TRANSACTION_BYTES` each.

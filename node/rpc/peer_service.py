@@ -116,7 +116,7 @@ class PeerService(PeerServicer):
             check_signers(sender, frame.messages)
         except Exception as error:  # edge: noted and raised again
             self._misbehaved(sender, error)
-        await self._backend.receive(sender, frame.transactions, frame.messages)
+        await self._backend.receive(sender, frame.transactions, frame.messages, frame.unverified)
 
     def _frame(self, sender: BankIndex, request: peer_pb2.PeerFrame) -> Frame:
         try:

@@ -20,6 +20,7 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BankIndex, TransactionId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
+from node.runtime.early_gossip import BAD_PROOFS
 from node.runtime.observation import Observation
 from node.runtime.verification_lanes import Pending, VerificationLanes
 from node.runtime.verification_workers import Verification
@@ -49,8 +50,6 @@ WAITING_LIMIT_OF_SOURCE = 2_000
 """Of these, transactions of one client or peer: a flood must leave room for everybody else."""
 REMEMBERED_VERDICTS = 4_000
 """Verified transactions kept for blocks that name them, whether the mempool has them or not."""
-SEARCH_REASONS = frozenset({Reason.SUBGROUP, Reason.RANGE, Reason.SPEND, Reason.ISSUE})
-"""Failures of a batch as a whole, which then has to be searched for the bad ones."""
 
 
 @dataclass(slots=True)
@@ -284,7 +283,7 @@ class Admission:
         answer = pending.ticket
         if isinstance(verdict, Rejection):
             self.counters.refused += 1
-            if verdict.reason in SEARCH_REASONS and self._lanes.blame(pending.source):
+            if verdict.reason in BAD_PROOFS and self._lanes.blame(pending.source):
                 self._on_blame(pending.source, verdict)
             if not answer.done():
                 answer.set_exception(verdict)

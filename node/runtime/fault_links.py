@@ -15,7 +15,7 @@ from node.runtime.peer_backend import PeerBackend
 from node.wire.identity import Role
 from node.wire.records import BlockRange, Hello
 
-Frame = tuple[Sequence[bytes], Sequence[Message]]
+Frame = tuple[Sequence[bytes], Sequence[Message], Sequence[bytes]]
 
 
 class DisturbedPeerBackend(PeerBackend):
@@ -47,14 +47,18 @@ class DisturbedPeerBackend(PeerBackend):
         super().linked(bank, hello)
 
     async def receive(
-        self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
+        self,
+        sender: BankIndex,
+        transactions: Sequence[bytes],
+        messages: Sequence[Message],
+        unverified: Sequence[bytes] = (),
     ) -> None:
         held = self._lines.get(sender)
         if held is None:
-            await super().receive(sender, transactions, messages)
+            await super().receive(sender, transactions, messages, unverified)
         else:
             self._require_open(sender)
-            held[0].put((transactions, messages))
+            held[0].put((transactions, messages, unverified))
 
     async def transactions(self, transaction_ids: Sequence[TransactionId]) -> Sequence[bytes]:
         await self._delay_caller()
@@ -70,8 +74,8 @@ class DisturbedPeerBackend(PeerBackend):
 
     async def _pump(self, peer: BankIndex, ripe: asyncio.Queue[Frame]) -> None:
         while True:
-            transactions, messages = await ripe.get()
-            await super().receive(peer, transactions, messages)
+            transactions, messages, unverified = await ripe.get()
+            await super().receive(peer, transactions, messages, unverified)
 
     def _require_open(self, bank: BankIndex) -> None:
         held = self._lines.get(bank)

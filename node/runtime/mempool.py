@@ -85,6 +85,15 @@ class Mempool:
                 f"{source} has {self._per_source[source]} transactions waiting; try again later",
             )
 
+    def has_ample_room(self, source: str) -> bool:
+        """Whether less than half of the room is taken, in all and by this source."""
+        limits = self._limits
+        return (
+            2 * len(self._entries) < limits.transactions
+            and 2 * self._bytes < limits.bytes
+            and 2 * self._per_source[source] < limits.transactions_per_source
+        )
+
     def require_no_conflict(self, verified: VerifiedTransaction) -> None:
         """Raise `Rejection` if a waiting transaction spends the same note or creates the same key.
 

@@ -57,7 +57,7 @@ from node.runtime.peer_backend import PeerBackend
 from node.runtime.peer_network import PeerNetwork
 from node.runtime.regulator_supervision import SupervisionBackend
 from node.runtime.tracing import BankTracing
-from node.runtime.transaction_pool import TransactionPool
+from node.runtime.transaction_pool import UNVERIFIED, TransactionPool
 from node.runtime.transaction_tracker import TransactionTracker
 from node.runtime.verification_workers import WorkerPool, make_verification
 from node.storage.database import Database
@@ -280,8 +280,11 @@ class Node:
         self._driver.post(TransactionsAvailable(count))
 
     def _on_blame(self, source: str, rejection: Rejection) -> None:
+        who = source
+        if source.endswith(UNVERIFIED):
+            who = f"{source.removesuffix(UNVERIFIED)}, for a client of it in good standing,"
         self._host.raise_alarm(
-            "bad-proof", f"{source} sent a transaction with a bad proof ({rejection.reason.value})"
+            "bad-proof", f"{who} sent a transaction with a bad proof ({rejection.reason.value})"
         )
         logger.warning(
             "source verified one by one", extra={"source": source, "reason": rejection.reason.value}

@@ -17,7 +17,7 @@ from node.runtime.clock import Clock
 from node.runtime.incoming_links import IncomingLinks
 from node.runtime.snapshot_serving import SnapshotServer
 from node.runtime.stored_blocks import naming_the_snapshot, sealed_block
-from node.runtime.transaction_pool import TransactionPool
+from node.runtime.transaction_pool import UNVERIFIED, TransactionPool
 from node.runtime.version import SOFTWARE_VERSION
 from node.storage.database import Database
 from node.storage.errors import NotFound as NotStored
@@ -84,26 +84,36 @@ class PeerBackend:
         logger.info("bank unlinked", extra={"peer": bank})
 
     async def receive(
-        self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
+        self,
+        sender: BankIndex,
+        transactions: Sequence[bytes],
+        messages: Sequence[Message],
+        unverified: Sequence[bytes] = (),
     ) -> None:
         self._incoming[sender].heard_s = self._clock.monotonic_s()
-        if transactions and not self._catch_up.far_behind:
-            gossip = self._gossip[sender]
-            while gossip.in_flight >= GOSSIP_IN_FLIGHT:
-                gossip.has_room.clear()
-                await gossip.has_room.wait()
-            gossip.in_flight += len(transactions)
-            task = asyncio.get_running_loop().create_task(self._take_gossip(sender, transactions))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if not self._catch_up.far_behind:
+            if transactions:
+                await self._begin_gossip(sender, transactions, f"bank/{sender}")
+            if unverified:
+                await self._begin_gossip(sender, unverified, f"bank/{sender}{UNVERIFIED}")
         for message in messages:
             self._catch_up.heard(sender, message)
             await self._post(MessageReceived(sender, message))
 
-    async def _take_gossip(self, sender: BankIndex, raws: Sequence[bytes]) -> None:
+    async def _begin_gossip(self, sender: BankIndex, raws: Sequence[bytes], source: str) -> None:
+        gossip = self._gossip[sender]
+        while gossip.in_flight >= GOSSIP_IN_FLIGHT:
+            gossip.has_room.clear()
+            await gossip.has_room.wait()
+        gossip.in_flight += len(raws)
+        task = asyncio.get_running_loop().create_task(self._take_gossip(sender, raws, source))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_gossip(self, sender: BankIndex, raws: Sequence[bytes], source: str) -> None:
         gossip = self._gossip[sender]
         try:
-            await self._pool.take_gossip(raws, f"bank/{sender}")
+            await self._pool.take_gossip(raws, source)
         finally:
             gossip.in_flight -= len(raws)
             gossip.has_room.set()

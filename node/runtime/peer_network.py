@@ -96,9 +96,9 @@ class PeerNetwork:
         for link in self._links.values():
             link.send_message(item)
 
-    def gossip(self, raw: bytes) -> None:
+    def gossip(self, raw: bytes, *, verified: bool = True) -> None:
         """Queue a transaction for every bank, linked or not."""
-        item = peer_codec.transaction_item(raw)
+        item = peer_codec.transaction_item(raw) if verified else peer_codec.unverified_item(raw)
         for link in self._links.values():
             link.send_transaction(item)
 

@@ -1,7 +1,8 @@
 """Transactions on their way: admission, mempool, gossip and the bodies that blocks name.
 
 A transaction enters from a client (then it is gossiped to every bank once) or from a peer (then
-it is not passed on). Either way it is verified here before anything else happens to it.
+it is not passed on). Either way it is verified here before anything else happens to it, but that
+the other banks are told at once of what comes from a client in good standing (`early_gossip`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from node.ledger.types import BankIndex, Height, TimeMs, TransactionId
 from node.runtime.admission import Admission
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
+from node.runtime.early_gossip import EarlyGossip
 from node.runtime.mempool import Mempool
 from node.runtime.observation import Observation
 from node.runtime.recent_blocks import VerdictTooOld
@@ -43,6 +45,8 @@ REPEATED_AT_ONCE = 16
 REPEATED_IN_A_STALL = 1
 """The same while nothing is sealed: one is enough to tell that there is work."""
 MAX_PATIENCE = 32
+UNVERIFIED = "/unverified"
+"""Ends the name of a source that tells what it has not verified itself."""
 HEAD_START_S = 1.0
 """What the others get for verifying a transaction before it is proposed, where many wait."""
 
@@ -88,8 +92,11 @@ class BlockBodies:
 class Peers(Protocol):
     """What the pool needs of the other banks."""
 
-    def gossip(self, raw: bytes) -> None:
-        """Send a transaction to every bank, coalesced with whatever else is due."""
+    def gossip(self, raw: bytes, *, verified: bool = True) -> None:
+        """Send a transaction to every bank, coalesced with whatever else is due.
+
+        One that is not verified yet is marked as such.
+        """
         ...
 
     async def fetch_transactions(
@@ -139,6 +146,7 @@ class TransactionPool:
         self._observation = observation or Observation(BankIndex(0))
         self._proposed: set[TransactionId] = set()
         """Transactions of the blocks that were voted on at this height."""
+        self._early = EarlyGossip()
         self._not_yet: OrderedDict[bytes, str] = OrderedDict()
         self._own: OrderedDict[TransactionId, _Own] = OrderedDict()
         """Transactions of my clients that wait for a block."""
@@ -166,24 +174,51 @@ class TransactionPool:
         self._mempool.require_room(source, len(raw))
         self._observation.received(transaction_id, len(raw))
         self._tracker.pending(transaction_id)
+        told_s = self._tell_early(transaction_id, raw, source)
         try:
             verified = await self._verify_unconsumed(raw, source)
             self._add(verified, source)
         except Rejection as rejection:
             self._record_refusal(transaction_id, rejection)
+            now_s = self._clock.monotonic_s()
+            self._early.refused(source, rejection, was_told=told_s is not None, now_s=now_s)
             raise
+        finally:
+            if told_s is not None:
+                self._early.end()
+        self._early.admitted(source)
         self._on_available(len(self._mempool))
-        self._own[transaction_id] = _Own(self._clock.monotonic_s())
-        self._peers.gossip(raw)
-        self._observation.gossiped(transaction_id)
+        if told_s is None:
+            told_s = self._clock.monotonic_s()
+            self._peers.gossip(raw)
+            self._observation.gossiped(transaction_id)
+        self._own[transaction_id] = _Own(told_s)
         logger.info(
             "admitted",
             extra={"transaction": transaction_id.hex(), "source": source, "bytes": len(raw)},
         )
         return verified
 
+    def _tell_early(self, transaction_id: TransactionId, raw: bytes, source: str) -> float | None:
+        """Tell the others at once if the client may have that; return when they were told.
+
+        Not while blocks are full: what waits for its turn anyway gains nothing. And not while room
+        here might run out meanwhile, for then others would admit what this bank refuses.
+        """
+        now_s = self._clock.monotonic_s()
+        if self.fills_blocks or not self._mempool.has_ample_room(source):
+            return None
+        if not self._early.begin(source, now_s):
+            return None
+        self._peers.gossip(raw, verified=False)
+        self._observation.gossiped(transaction_id)
+        return now_s
+
     async def take_gossip(self, raws: Sequence[bytes], source: str) -> None:
-        """Admit what another bank has admitted; refusals are recorded, nobody waits for them.
+        """Admit what another bank tells; refusals are recorded, nobody waits for them.
+
+        `source` is `bank/INDEX` for what that bank has admitted, `bank/INDEX/unverified` for what
+        it was only verifying: bad proofs among the latter are charged apart from the former.
 
         All of a frame together: at full load this is the busiest path of a bank, and a task for
         each transaction would cost more than all else that is done for it here.
@@ -231,7 +266,7 @@ class TransactionPool:
             self._require_unconsumed(verified, as_of)
         except VerdictTooOld:
             verified = await self._verify_unconsumed(raw, source)
-        self._add(verified, source)
+        self._add(verified, source.removesuffix(UNVERIFIED))
 
     def _refuse_gossip(
         self, transaction_id: TransactionId, raw: bytes, source: str, rejection: Rejection

@@ -41,6 +41,9 @@ class Frame:
     hello: Hello | None
     messages: tuple[Message, ...]
     transactions: tuple[bytes, ...]
+    """That the sender has admitted."""
+    unverified: tuple[bytes, ...] = ()
+    """That the sender is verifying."""
 
 
 def message_item(message: bytes) -> bytes:
@@ -51,6 +54,11 @@ def message_item(message: bytes) -> bytes:
 def transaction_item(transaction: bytes) -> bytes:
     """Encode a canonical transaction as an item that frames are joined from."""
     return peer_pb2.PeerFrame(transactions=[transaction]).SerializeToString()
+
+
+def unverified_item(transaction: bytes) -> bytes:
+    """Encode a canonical transaction that the sender has not verified yet as such an item."""
+    return peer_pb2.PeerFrame(unverified_transactions=[transaction]).SerializeToString()
 
 
 def hello_frame(hello: Hello) -> bytes:
@@ -69,7 +77,9 @@ def join_items(items: Iterable[bytes]) -> bytes:
 
 def frame_from_stub(stub: peer_pb2.PeerFrame) -> Frame:
     """Decode a frame with every message in it; raises `MalformedMessage`."""
-    items = len(stub.consensus_messages) + len(stub.transactions)
+    items = (
+        len(stub.consensus_messages) + len(stub.transactions) + len(stub.unverified_transactions)
+    )
     if items > MAX_FRAME_ITEMS:
         raise MalformedMessage("frame", f"{items} items exceed {MAX_FRAME_ITEMS}")
     bounded_count("consensus_messages", stub.consensus_messages, MAX_FRAME_MESSAGES)
@@ -79,7 +89,13 @@ def frame_from_stub(stub: peer_pb2.PeerFrame) -> Frame:
     return Frame(
         hello=hello,
         messages=tuple(_message(raw) for raw in stub.consensus_messages),
-        transactions=tuple(raw_transaction(raw, "transactions") for raw in stub.transactions),
+        transactions=tuple([raw_transaction(raw, "transactions") for raw in stub.transactions]),
+        unverified=tuple(
+            [
+                raw_transaction(raw, "unverified_transactions")
+                for raw in stub.unverified_transactions
+            ]
+        ),
     )
 
 

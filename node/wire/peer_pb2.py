@@ -26,37 +26,37 @@ from node.wire import ledger_pb2 as node_dot_wire_dot_ledger__pb2
 from node.wire import types_pb2 as node_dot_wire_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14node/wire/peer.proto\x12\rconsortium.v1\x1a\x16node/wire/ledger.proto\x1a\x15node/wire/types.proto\"b\n\tPeerFrame\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x14.consortium.v1.Hello\x12\x1a\n\x12\x63onsensus_messages\x18\x02 \x03(\x0c\x12\x14\n\x0ctransactions\x18\x03 \x03(\x0c\"Q\n\x05Hello\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\r\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\"J\n\x13PeerAcknowledgement\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x14.consortium.v1.Hello\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"3\n\x18\x46\x65tchTransactionsRequest\x12\x17\n\x0ftransaction_ids\x18\x01 \x03(\x0c\"1\n\x19\x46\x65tchTransactionsResponse\x12\x14\n\x0ctransactions\x18\x01 \x03(\x0c\")\n\x12\x46\x65tchBlocksRequest\x12\x13\n\x0b\x66rom_height\x18\x01 \x01(\x04\"N\n\x13\x46\x65tchBlocksResponse\x12*\n\x06\x62locks\x18\x01 \x03(\x0b\x32\x1a.consortium.v1.SealedBlock\x12\x0b\n\x03top\x18\x02 \x01(\x04\"%\n\x11\x46\x65tchBlockRequest\x12\x10\n\x08\x62lock_id\x18\x01 \x01(\x0c\"#\n\x12\x46\x65tchBlockResponse\x12\r\n\x05\x62lock\x18\x01 \x01(\x0c\".\n\x14\x46\x65tchSnapshotRequest\x12\x16\n\x0eminimum_height\x18\x01 \x01(\x04\"\xc7\x01\n\x0cSnapshotPart\x12-\n\x05start\x18\x01 \x01(\x0b\x32\x1c.consortium.v1.SnapshotStartH\x00\x12\x11\n\x07headers\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x05notes\x18\x03 \x01(\x0cH\x00\x12\x14\n\nnullifiers\x18\x04 \x01(\x0cH\x00\x12\x15\n\x0b\x63losed_bins\x18\x05 \x01(\x0cH\x00\x12/\n\x08treasury\x18\x06 \x01(\x0b\x32\x1b.consortium.v1.TreasuryPageH\x00\x42\x06\n\x04part\"O\n\rSnapshotStart\x12\'\n\x03tip\x18\x01 \x01(\x0b\x32\x1a.consortium.v1.SealedState\x12\x15\n\rtreasury_rows\x18\x02 \x01(\x04\x32\xba\x03\n\x04Peer\x12L\n\x08\x45xchange\x12\x18.consortium.v1.PeerFrame\x1a\".consortium.v1.PeerAcknowledgement(\x01\x30\x01\x12\x66\n\x11\x46\x65tchTransactions\x12\'.consortium.v1.FetchTransactionsRequest\x1a(.consortium.v1.FetchTransactionsResponse\x12T\n\x0b\x46\x65tchBlocks\x12!.consortium.v1.FetchBlocksRequest\x1a\".consortium.v1.FetchBlocksResponse\x12Q\n\nFetchBlock\x12 .consortium.v1.FetchBlockRequest\x1a!.consortium.v1.FetchBlockResponse\x12S\n\rFetchSnapshot\x12#.consortium.v1.FetchSnapshotRequest\x1a\x1b.consortium.v1.SnapshotPart0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14node/wire/peer.proto\x12\rconsortium.v1\x1a\x16node/wire/ledger.proto\x1a\x15node/wire/types.proto\"\x83\x01\n\tPeerFrame\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x14.consortium.v1.Hello\x12\x1a\n\x12\x63onsensus_messages\x18\x02 \x03(\x0c\x12\x14\n\x0ctransactions\x18\x03 \x03(\x0c\x12\x1f\n\x17unverified_transactions\x18\x04 \x03(\x0c\"Q\n\x05Hello\x12\x10\n\x08\x63hain_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\r\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\"J\n\x13PeerAcknowledgement\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x14.consortium.v1.Hello\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"3\n\x18\x46\x65tchTransactionsRequest\x12\x17\n\x0ftransaction_ids\x18\x01 \x03(\x0c\"1\n\x19\x46\x65tchTransactionsResponse\x12\x14\n\x0ctransactions\x18\x01 \x03(\x0c\")\n\x12\x46\x65tchBlocksRequest\x12\x13\n\x0b\x66rom_height\x18\x01 \x01(\x04\"N\n\x13\x46\x65tchBlocksResponse\x12*\n\x06\x62locks\x18\x01 \x03(\x0b\x32\x1a.consortium.v1.SealedBlock\x12\x0b\n\x03top\x18\x02 \x01(\x04\"%\n\x11\x46\x65tchBlockRequest\x12\x10\n\x08\x62lock_id\x18\x01 \x01(\x0c\"#\n\x12\x46\x65tchBlockResponse\x12\r\n\x05\x62lock\x18\x01 \x01(\x0c\".\n\x14\x46\x65tchSnapshotRequest\x12\x16\n\x0eminimum_height\x18\x01 \x01(\x04\"\xc7\x01\n\x0cSnapshotPart\x12-\n\x05start\x18\x01 \x01(\x0b\x32\x1c.consortium.v1.SnapshotStartH\x00\x12\x11\n\x07headers\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x05notes\x18\x03 \x01(\x0cH\x00\x12\x14\n\nnullifiers\x18\x04 \x01(\x0cH\x00\x12\x15\n\x0b\x63losed_bins\x18\x05 \x01(\x0cH\x00\x12/\n\x08treasury\x18\x06 \x01(\x0b\x32\x1b.consortium.v1.TreasuryPageH\x00\x42\x06\n\x04part\"O\n\rSnapshotStart\x12\'\n\x03tip\x18\x01 \x01(\x0b\x32\x1a.consortium.v1.SealedState\x12\x15\n\rtreasury_rows\x18\x02 \x01(\x04\x32\xba\x03\n\x04Peer\x12L\n\x08\x45xchange\x12\x18.consortium.v1.PeerFrame\x1a\".consortium.v1.PeerAcknowledgement(\x01\x30\x01\x12\x66\n\x11\x46\x65tchTransactions\x12\'.consortium.v1.FetchTransactionsRequest\x1a(.consortium.v1.FetchTransactionsResponse\x12T\n\x0b\x46\x65tchBlocks\x12!.consortium.v1.FetchBlocksRequest\x1a\".consortium.v1.FetchBlocksResponse\x12Q\n\nFetchBlock\x12 .consortium.v1.FetchBlockRequest\x1a!.consortium.v1.FetchBlockResponse\x12S\n\rFetchSnapshot\x12#.consortium.v1.FetchSnapshotRequest\x1a\x1b.consortium.v1.SnapshotPart0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'node.wire.peer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PEERFRAME']._serialized_start=86
-  _globals['_PEERFRAME']._serialized_end=184
-  _globals['_HELLO']._serialized_start=186
-  _globals['_HELLO']._serialized_end=267
-  _globals['_PEERACKNOWLEDGEMENT']._serialized_start=269
-  _globals['_PEERACKNOWLEDGEMENT']._serialized_end=343
-  _globals['_FETCHTRANSACTIONSREQUEST']._serialized_start=345
-  _globals['_FETCHTRANSACTIONSREQUEST']._serialized_end=396
-  _globals['_FETCHTRANSACTIONSRESPONSE']._serialized_start=398
-  _globals['_FETCHTRANSACTIONSRESPONSE']._serialized_end=447
-  _globals['_FETCHBLOCKSREQUEST']._serialized_start=449
-  _globals['_FETCHBLOCKSREQUEST']._serialized_end=490
-  _globals['_FETCHBLOCKSRESPONSE']._serialized_start=492
-  _globals['_FETCHBLOCKSRESPONSE']._serialized_end=570
-  _globals['_FETCHBLOCKREQUEST']._serialized_start=572
-  _globals['_FETCHBLOCKREQUEST']._serialized_end=609
-  _globals['_FETCHBLOCKRESPONSE']._serialized_start=611
-  _globals['_FETCHBLOCKRESPONSE']._serialized_end=646
-  _globals['_FETCHSNAPSHOTREQUEST']._serialized_start=648
-  _globals['_FETCHSNAPSHOTREQUEST']._serialized_end=694
-  _globals['_SNAPSHOTPART']._serialized_start=697
-  _globals['_SNAPSHOTPART']._serialized_end=896
-  _globals['_SNAPSHOTSTART']._serialized_start=898
-  _globals['_SNAPSHOTSTART']._serialized_end=977
-  _globals['_PEER']._serialized_start=980
-  _globals['_PEER']._serialized_end=1422
+  _globals['_PEERFRAME']._serialized_start=87
+  _globals['_PEERFRAME']._serialized_end=218
+  _globals['_HELLO']._serialized_start=220
+  _globals['_HELLO']._serialized_end=301
+  _globals['_PEERACKNOWLEDGEMENT']._serialized_start=303
+  _globals['_PEERACKNOWLEDGEMENT']._serialized_end=377
+  _globals['_FETCHTRANSACTIONSREQUEST']._serialized_start=379
+  _globals['_FETCHTRANSACTIONSREQUEST']._serialized_end=430
+  _globals['_FETCHTRANSACTIONSRESPONSE']._serialized_start=432
+  _globals['_FETCHTRANSACTIONSRESPONSE']._serialized_end=481
+  _globals['_FETCHBLOCKSREQUEST']._serialized_start=483
+  _globals['_FETCHBLOCKSREQUEST']._serialized_end=524
+  _globals['_FETCHBLOCKSRESPONSE']._serialized_start=526
+  _globals['_FETCHBLOCKSRESPONSE']._serialized_end=604
+  _globals['_FETCHBLOCKREQUEST']._serialized_start=606
+  _globals['_FETCHBLOCKREQUEST']._serialized_end=643
+  _globals['_FETCHBLOCKRESPONSE']._serialized_start=645
+  _globals['_FETCHBLOCKRESPONSE']._serialized_end=680
+  _globals['_FETCHSNAPSHOTREQUEST']._serialized_start=682
+  _globals['_FETCHSNAPSHOTREQUEST']._serialized_end=728
+  _globals['_SNAPSHOTPART']._serialized_start=731
+  _globals['_SNAPSHOTPART']._serialized_end=930
+  _globals['_SNAPSHOTSTART']._serialized_start=932
+  _globals['_SNAPSHOTSTART']._serialized_end=1011
+  _globals['_PEER']._serialized_start=1014
+  _globals['_PEER']._serialized_end=1456
 # @@protoc_insertion_point(module_scope)

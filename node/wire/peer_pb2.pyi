@@ -9,14 +9,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PeerFrame(_message.Message):
-    __slots__ = ("hello", "consensus_messages", "transactions")
+    __slots__ = ("hello", "consensus_messages", "transactions", "unverified_transactions")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CONSENSUS_MESSAGES_FIELD_NUMBER: _ClassVar[int]
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    UNVERIFIED_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     consensus_messages: _containers.RepeatedScalarFieldContainer[bytes]
     transactions: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., consensus_messages: _Optional[_Iterable[bytes]] = ..., transactions: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    unverified_transactions: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., consensus_messages: _Optional[_Iterable[bytes]] = ..., transactions: _Optional[_Iterable[bytes]] = ..., unverified_transactions: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("chain_id", "bank", "software_version", "height")

@@ -475,6 +475,8 @@ class PeerDouble:
     chain_id: bytes = CHAIN
     events: list[tuple[object, ...]] = field(default_factory=list)
     frames: list[tuple[int, tuple[bytes, ...], tuple[Message, ...]]] = field(default_factory=list)
+    unverified: list[bytes] = field(default_factory=list)
+    """Transactions that came marked so."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
 
@@ -495,11 +497,16 @@ class PeerDouble:
         self.news.set()
 
     async def receive(
-        self, sender: BankIndex, transactions: Sequence[bytes], messages: Sequence[Message]
+        self,
+        sender: BankIndex,
+        transactions: Sequence[bytes],
+        messages: Sequence[Message],
+        unverified: Sequence[bytes] = (),
     ) -> None:
         if self.gate is not None:
             await self.gate.wait()
         self.frames.append((sender, tuple(transactions), tuple(messages)))
+        self.unverified += unverified
         self.news.set()
 
     async def transactions(self, transaction_ids: Sequence[TransactionId]) -> Sequence[bytes]:

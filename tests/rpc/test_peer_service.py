@@ -60,8 +60,10 @@ async def test_frames_arrive_decoded_in_order_from_their_bank(node: ServedNode) 
     vote, request = signed_statements(3)[1], SyncRequest(Height(5))
     await stream.write(peer_codec.join_items([item(vote), peer_codec.transaction_item(b"t1")]))
     await stream.write(item(request))
-    await node.peer.until(lambda: len(node.peer.frames) == 2)
-    assert node.peer.frames == [(3, (b"t1",), (vote,)), (3, (), (request,))]
+    await stream.write(peer_codec.unverified_item(b"t2"))
+    await node.peer.until(lambda: len(node.peer.frames) == 3)
+    assert node.peer.frames == [(3, (b"t1",), (vote,)), (3, (), (request,)), (3, (), ())]
+    assert node.peer.unverified == [b"t2"]
     await stream.done_writing()
     assert await stream.read() is grpc.aio.EOF
     assert node.peer.events == [("linked", 3, 17), ("unlinked", 3)]

@@ -62,11 +62,15 @@ class OtherBanks:
     """What was gossiped to the other banks, what they serve, and whom they were asked."""
 
     gossiped: list[bytes] = field(default_factory=list)
+    unverified: list[bytes] = field(default_factory=list)
+    """Of these, what was gossiped before it was verified."""
     served: dict[BankIndex, list[bytes]] = field(default_factory=dict)
     asked: list[tuple[BankIndex, tuple[TransactionId, ...]]] = field(default_factory=list)
 
-    def gossip(self, raw: bytes) -> None:
+    def gossip(self, raw: bytes, *, verified: bool = True) -> None:
         self.gossiped.append(raw)
+        if not verified:
+            self.unverified.append(raw)
 
     async def fetch_transactions(
         self, source: BankIndex, transaction_ids: Sequence[TransactionId]

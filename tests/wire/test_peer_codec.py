@@ -56,6 +56,11 @@ def test_joined_items_are_one_frame_in_the_order_given(items: list[Message | byt
     )
 
 
+def test_what_the_sender_has_not_verified_is_told_apart() -> None:
+    items = [peer_codec.transaction_item(b"a"), peer_codec.unverified_item(b"b")]
+    assert decoded(peer_codec.join_items(items)) == Frame(None, (), (b"a",), (b"b",))
+
+
 def test_a_hello_travels_alone() -> None:
     assert decoded(peer_codec.hello_frame(HELLO)) == Frame(HELLO, (), ())
     with pytest.raises(MalformedMessage) as caught:
@@ -81,7 +86,12 @@ def test_a_hello_travels_alone() -> None:
             peer_codec.transaction_item(bytes(MAX_TRANSACTION_BYTES + 1)),
             f"transactions: must have 1 to {MAX_TRANSACTION_BYTES} bytes, not ",
         ),
+        (peer_codec.unverified_item(b""), "unverified_transactions: must have 1 to "),
         (peer_codec.transaction_item(b"x") * 16_385, "frame: 16385 items exceed 16384"),
+        (
+            (peer_codec.transaction_item(b"x") + peer_codec.unverified_item(b"x")) * 8_193,
+            "frame: 16386 items exceed 16384",
+        ),
         (
             peer_pb2.PeerFrame(
                 hello=peer_pb2.Hello(chain_id=CHAIN, bank=1 << 16)
@@ -100,7 +110,9 @@ def test_a_hello_travels_alone() -> None:
         "truncated-message",
         "empty-transaction",
         "oversize-transaction",
+        "empty-unverified-transaction",
         "too-many-items",
+        "too-many-items-of-two-kinds",
         "bank-out-of-range",
         "short-chain-id",
     ],

@@ -172,7 +172,8 @@ class Generator:
     def _frame(self, sender: int, chance: Random) -> tuple[str, str, bytes]:
         if chance.random() < 0.15:
             kind, mutation, raw = self._transaction(chance)
-            frame = peer_pb2.PeerFrame(transactions=[raw])
+            which = chance.choice(("transactions", "unverified_transactions"))
+            frame = peer_pb2.PeerFrame(**{which: [raw]})
         else:
             kind, mutation, raw = self.consensus_message(sender, chance)
             frame = peer_pb2.PeerFrame(consensus_messages=[raw])

@@ -46,8 +46,9 @@ is; that it was compared with the mempool."""
 def source_of(text: str) -> int:
     """Return the bank that the pool's name of a source stands for, else CLIENT or DATABASE."""
     kind, _, name = text.partition("/")
-    if kind == "bank" and name.isdigit():
-        return int(name)
+    index = name.partition("/")[0]
+    if kind == "bank" and index.isdigit():
+        return int(index)
     return DATABASE if text == "database" else CLIENT
 
 
