@@ -167,7 +167,12 @@ class _SpansOfTransaction:
             yield from self._checks(received_us, judged_us)
         gossiped_us = at.get(TransactionEventKind.GOSSIPED)
         if gossiped_us is not None:
-            yield self._span("gossip", admitted_us or gossiped_us, gossiped_us, top)
+            # The later of those that came before: some are told before they are verified.
+            ready_us = max(
+                [at_us for at_us in (received_us, admitted_us) if at_us and at_us <= gossiped_us],
+                default=gossiped_us,
+            )
+            yield self._span("gossip", ready_us, gossiped_us, top)
         proposed_us = at.get(TransactionEventKind.PROPOSED)
         if admitted_us is not None and (proposed_us or refused_us):
             yield self._span("mempool", admitted_us, proposed_us or refused_us or 0, top)

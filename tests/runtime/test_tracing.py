@@ -128,6 +128,17 @@ def test_the_way_of_a_sealed_transaction_is_whole() -> None:
     }
 
 
+def test_what_was_told_before_it_was_verified_took_no_negative_time() -> None:
+    events = [
+        replace(event, at_us=1_000_030) if event.kind is TransactionEventKind.GOSSIPED else event
+        for event in SEALED.events
+    ]
+    early = replace(SEALED, events=tuple(sorted(events, key=lambda event: event.at_us)))
+    spans = laid_out(list(spans_of(early, ROUND)))
+    assert spans["gossip"] == (1_000_000, 1_000_030, "transaction")
+    assert spans["admission"] == (1_000_000, 1_010_050, "transaction")
+
+
 def test_what_was_gossiped_hangs_below_the_bank_that_gossiped_it() -> None:
     top = next(iter(spans_of(replace(SEALED, source="bank 1"), ROUND)))
     assert top.kind is SpanKind.CONSUMER
