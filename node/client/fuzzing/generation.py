@@ -172,8 +172,9 @@ class Generator:
     def _frame(self, sender: int, chance: Random) -> tuple[str, str, bytes]:
         if chance.random() < 0.15:
             kind, mutation, raw = self._transaction(chance)
-            which = chance.choice(("transactions", "unverified_transactions"))
-            frame = peer_pb2.PeerFrame(**{which: [raw]})
+            frame = peer_pb2.PeerFrame(transactions=[raw])
+            if chance.random() < 0.5:
+                frame = peer_pb2.PeerFrame(unverified_transactions=[raw])
         else:
             kind, mutation, raw = self.consensus_message(sender, chance)
             frame = peer_pb2.PeerFrame(consensus_messages=[raw])
