@@ -23,6 +23,8 @@ UNDER_WAY_LIMIT = 64
 REST_S = 600.0
 """How long nothing is told early after a bad proof that was."""
 CLIENTS_REMEMBERED = 10_000
+ABOUT_NO_CLIENT = frozenset({Reason.MEMPOOL_FULL, Reason.DUPLICATE_TRANSACTION})
+"""A transaction that was told early may be sealed before this bank has verified it."""
 BAD_PROOFS = frozenset({Reason.SUBGROUP, Reason.RANGE, Reason.SPEND, Reason.ISSUE})
 """Failures of a batch as a whole, which then has to be searched for the bad ones."""
 
@@ -59,11 +61,15 @@ class EarlyGossip:
         if len(self._admitted) > CLIENTS_REMEMBERED:
             self._admitted.popitem(last=False)
 
-    def refused(self, client: str, rejection: Rejection, *, was_told: bool, now_s: float) -> None:
-        """A transaction of the client was refused, one that was told early or another."""
-        if rejection.reason is Reason.MEMPOOL_FULL or rejection.reason.is_not_yet:
-            # It says nothing about the client.
-            return
+    def refused(self, client: str, rejection: Rejection, *, was_told: bool, now_s: float) -> bool:
+        """A transaction of the client was refused, one that was told early or another.
+
+        Returns whether nothing is told early any more for a while.
+        """
+        if rejection.reason in ABOUT_NO_CLIENT or rejection.reason.is_not_yet:
+            return False
         self._admitted.pop(client, None)
-        if was_told and rejection.reason in BAD_PROOFS:
+        rests = was_told and rejection.reason in BAD_PROOFS
+        if rests:
             self._rests_until_s = now_s + REST_S
+        return rests

@@ -26,7 +26,7 @@ from node.ledger.types import BankIndex, Height, TimeMs, TransactionId
 from node.runtime.admission import Admission
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
-from node.runtime.early_gossip import EarlyGossip
+from node.runtime.early_gossip import REST_S, EarlyGossip
 from node.runtime.mempool import Mempool
 from node.runtime.observation import Observation
 from node.runtime.recent_blocks import VerdictTooOld
@@ -181,7 +181,8 @@ class TransactionPool:
         except Rejection as rejection:
             self._record_refusal(transaction_id, rejection)
             now_s = self._clock.monotonic_s()
-            self._early.refused(source, rejection, was_told=told_s is not None, now_s=now_s)
+            if self._early.refused(source, rejection, was_told=told_s is not None, now_s=now_s):
+                logger.warning("early gossip rests", extra={"source": source, "rest_s": REST_S})
             raise
         finally:
             if told_s is not None:

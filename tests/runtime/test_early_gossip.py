@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import pytest_asyncio
 
+from node.ledger.proofs import AdmissionView
 from node.ledger.rejection import Reason, Rejection
 from node.runtime.early_gossip import (
     CLIENTS_REMEMBERED,
@@ -18,6 +21,7 @@ from node.runtime.early_gossip import (
 )
 from node.runtime.mempool import MempoolLimits
 from node.runtime.transaction_pool import UNVERIFIED
+from node.runtime.verification_workers import Judgement, ThreadVerification
 from node.wire.records import TransactionState
 from tests.ledger.chain import Chain
 from tests.runtime.bank_parts import Bank, forged, funded, identity, open_bank
@@ -46,21 +50,24 @@ def test_it_is_earned_with_admitted_transactions() -> None:
 @pytest.mark.parametrize("reason", [Reason.SPEND, Reason.NULLIFIER, Reason.LENGTH])
 def test_any_refusal_forfeits_it(reason: Reason) -> None:
     early = trusted(SOURCE, "client/bob")
-    early.refused(SOURCE, Rejection(reason, ""), was_told=False, now_s=0.0)
+    assert not early.refused(SOURCE, Rejection(reason, ""), was_told=False, now_s=0.0)
     assert not early.begin(SOURCE, 0.0)
     assert early.begin("client/bob", 0.0)
 
 
-@pytest.mark.parametrize("reason", [Reason.MEMPOOL_FULL, Reason.BIN_OPEN, Reason.BIN_UNKNOWN])
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.MEMPOOL_FULL, Reason.DUPLICATE_TRANSACTION, Reason.BIN_OPEN, Reason.BIN_UNKNOWN],
+)
 def test_a_refusal_that_says_nothing_about_the_client_costs_nothing(reason: Reason) -> None:
     early = trusted(SOURCE)
-    early.refused(SOURCE, Rejection(reason, ""), was_told=True, now_s=0.0)
+    assert not early.refused(SOURCE, Rejection(reason, ""), was_told=True, now_s=0.0)
     assert early.begin(SOURCE, 0.0)
 
 
 def test_a_bad_proof_that_was_told_ends_it_for_all_clients_for_a_while() -> None:
     early = trusted(SOURCE, "client/bob")
-    early.refused(SOURCE, SPEND, was_told=True, now_s=5.0)
+    assert early.refused(SOURCE, SPEND, was_told=True, now_s=5.0)
     assert not early.begin("client/bob", 5.0 + REST_S - 0.1)
     assert early.begin("client/bob", 5.0 + REST_S)
 
@@ -113,6 +120,46 @@ async def test_a_client_in_good_standing_is_told_of_at_once(bank: Bank) -> None:
     bank.clock.now_s += 2.0
     assert bank.pool.gossip_again(2.0) == 1, "like any other of its clients"
     assert (bank.others.gossiped, bank.others.unverified) == ([raw, raw], [raw])
+
+
+class HeldVerification(ThreadVerification):
+    """Gives no verdict while it is held."""
+
+    def __init__(self) -> None:
+        super().__init__(ThreadPoolExecutor(2, "verify"), os.urandom)
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+
+    async def verify(self, raws: Sequence[bytes], view: AdmissionView) -> Judgement:
+        judgement = await super().verify(raws, view)
+        await self.goes_on.wait()
+        return judgement
+
+
+@pytest.mark.postgres
+async def test_the_others_may_seal_it_before_this_bank_has_verified_it(
+    make_database_url: Callable[[], str],
+) -> None:
+    verification = HeldVerification()
+    chain = Chain(seed="overtaken")
+    async with open_bank(chain, make_database_url, verification=verification) as bank:
+        await funded(bank)
+        await earn(bank)
+        raw = bank.ledger.transfer(bank.ledger.mature()[:1])
+        verification.goes_on.clear()
+        submitting = asyncio.create_task(bank.pool.submit(raw, SOURCE))
+        await asyncio.sleep(0.1)
+        await bank.seal(raw)
+        verification.goes_on.set()
+        with pytest.raises(Rejection) as caught:
+            await submitting
+        assert caught.value.reason is Reason.DUPLICATE_TRANSACTION, "told as sealed"
+        status = bank.tracker.status(identity(raw))
+        assert status is not None and status.state is TransactionState.SEALED
+        assert (len(bank.mempool), bank.others.unverified) == (0, [raw])
+        following = bank.ledger.mint([93])
+        await bank.pool.submit(following, SOURCE)
+        assert bank.others.unverified == [raw, following], "the client keeps its good name"
 
 
 @pytest.mark.postgres
