@@ -22,7 +22,6 @@ private keys: the file's mode is 0600, and nobody's money may ever depend on the
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -211,12 +210,14 @@ class Workload:
     May be read by threads and by forked processes at the same time.
     """
 
-    def __init__(self, path: Path, page: _Page, content: mmap.mmap) -> None:
+    def __init__(self, path: Path, page: _Page, descriptor: int) -> None:
+        """`descriptor` is of the open file, and belongs to this object from now on."""
         self.path = path
         self.header = page.header
         self._page = page
-        self._content = content
-        self._digests = content[PAGE_BYTES : page.transactions_at]
+        # Not mapped: what was read would count as memory of the load for as long as it runs.
+        self._descriptor = descriptor
+        self._digests = self._read(PAGE_BYTES, page.transactions_at)
         self._sound: set[int] = set()
 
     def __len__(self) -> int:
@@ -262,7 +263,7 @@ class Workload:
 
     def close(self) -> None:
         """Release the file; nothing may be read after that."""
-        self._content.close()
+        os.close(self._descriptor)
 
     def __enter__(self) -> Workload:
         return self
@@ -277,7 +278,18 @@ class Workload:
 
     def _transactions(self, start: int, stop: int) -> bytes:
         at, length = self._page.transactions_at, self.header.transaction_bytes
-        return self._content[at + start * length : at + stop * length]
+        return self._read(at + start * length, at + stop * length)
+
+    def _read(self, start: int, stop: int) -> bytes:
+        """Return the bytes of the file from `start` to `stop`, both within it."""
+        parts = []
+        while start < stop:
+            part = os.pread(self._descriptor, stop - start, start)
+            if not part:
+                raise self._altered("its end")
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
 
     def _check_run(self, run: int) -> None:
         raw = self._transactions(run * RUN, min((run + 1) * RUN, len(self)))
@@ -289,18 +301,18 @@ class Workload:
     def _check_archive(self) -> None:
         digest = hashlib.sha256()
         for at in range(self._page.archive_at, self._page.file_bytes, _READ_BYTES):
-            digest.update(self._content[at : at + _READ_BYTES])
+            digest.update(self._read(at, min(at + _READ_BYTES, self._page.file_bytes)))
         if digest.digest() != self._page.archive_digest:
             raise self._altered("its funded ledger")
 
     def _parts(self) -> Iterator[bytes]:
         at, end = self._page.archive_at, self._page.file_bytes
         while at < end:
-            length = int.from_bytes(self._content[at : at + _LENGTH_BYTES], "big")
+            length = int.from_bytes(self._read(at, at + _LENGTH_BYTES), "big")
             at += _LENGTH_BYTES + length
             if at > end:
                 raise self._altered("the list of parts of its funded ledger")
-            yield self._content[at - length : at]
+            yield self._read(at - length, at)
 
     def _altered(self, what: str) -> WorkloadInvalid:
         return WorkloadInvalid(
@@ -316,14 +328,14 @@ def open_workload(path: Path) -> Workload:
             found = os.fstat(file.fileno()).st_size
             if found != page.file_bytes:
                 raise MalformedEncoding(f"it has {found} bytes, not {page.file_bytes}")
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            descriptor = os.dup(file.fileno())
     except OSError as error:
         raise WorkloadInvalid(f"{path} cannot be read: {error.strerror}") from error
     except MalformedEncoding as error:
         raise WorkloadInvalid(
             f"{path}: {error}; `consortium load prepare` makes a workload"
         ) from error
-    workload = Workload(path, page, content)
+    workload = Workload(path, page, descriptor)
     if hashlib.sha256(workload._digests).digest() != page.digests_digest:
         workload.close()
         raise workload._altered("its list of digests")
