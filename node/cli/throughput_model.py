@@ -24,15 +24,14 @@ on what comes together meanwhile, s = r T and b = r gather:
 
     u        = r (N (c(N, s) - database - consensus) + client) / C
     V        = b verify(b) max(1, N/C) / (1 - u)
-    T(s)     = 5 R/2 + wait + V + W(s) / (1 - u)           the least s from 1 to S with r T <= s
+    T(s)     = 5 R/2 + wait + W(s) / (1 - u)               the least s from 1 to S with r T <= s
     finality = R/2 + gossip/2 + (gather + V)/2 + V + 3/2 T
 
 R/2 brings the transaction to the leader; half of `gossip` is its mean wait for a fuller frame, half
-of `gather` and of the batch before it the one for its own verification. A vote waits for a batch
-too, for there is nearly always something in a block that the last one did not have. While
-transactions come one by one there is no waiting for company: gossip, gather and the V of T are
-nothing then. `wait` is the one for a fuller block, and on average half a block is under way
-already.
+of `gather` and of the batch before it the one for its own verification. The other banks verify it
+at the same time as the leader (`early_gossip`), so that a vote waits for no batch. While
+transactions come one by one there is no waiting for company: gossip and gather are nothing then.
+`wait` is the one for a fuller block, and on average half a block is under way already.
 
 With C cores of each bank's own, N/C is 1 at least, and the load client is elsewhere. What the model
 leaves out: interference of caches, the kernel's scheduling, view changes, bandwidth.
@@ -217,8 +216,6 @@ def predict_finality(costs: Costs, place: Place, rate: float) -> float:
         slack = 1 - min(MOST_UTILISATION, used)
         verifying_ms = batch * costs.verification(batch) * place.crowding / slack
         block_ms = _hops_ms(place) + costs.batch_wait_ms + _work_ms(costs, place, size) / slack
-        if in_company:
-            block_ms += verifying_ms
         if rate * block_ms <= 1000 * size or size >= costs.batch_limit:
             break
         size = min(size + SIZE_STEP, float(costs.batch_limit))
