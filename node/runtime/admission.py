@@ -20,9 +20,8 @@ from node.ledger.rejection import Reason, Rejection
 from node.ledger.types import BankIndex, TransactionId
 from node.runtime.chain import Chain
 from node.runtime.clock import Clock
-from node.runtime.early_gossip import BAD_PROOFS
 from node.runtime.observation import Observation
-from node.runtime.verification_lanes import Pending, VerificationLanes
+from node.runtime.verification_lanes import BAD_PROOFS, Pending, VerificationLanes
 from node.runtime.verification_workers import Verification
 
 logger = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from node.ledger.rejection import Reason, Rejection
+from node.runtime.verification_lanes import BAD_PROOFS
 
 EARNED_AFTER = 20
 """Admitted transactions of a client since the last one that was refused."""
@@ -25,8 +26,6 @@ REST_S = 600.0
 CLIENTS_REMEMBERED = 10_000
 ABOUT_NO_CLIENT = frozenset({Reason.MEMPOOL_FULL, Reason.DUPLICATE_TRANSACTION})
 """A transaction that was told early may be sealed before this bank has verified it."""
-BAD_PROOFS = frozenset({Reason.SUBGROUP, Reason.RANGE, Reason.SPEND, Reason.ISSUE})
-"""Failures of a batch as a whole, which then has to be searched for the bad ones."""
 
 
 class EarlyGossip:

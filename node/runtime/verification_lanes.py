@@ -16,7 +16,10 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from node.ledger.proofs import VerifiedTransaction
+from node.ledger.rejection import Reason
 
+BAD_PROOFS = frozenset({Reason.SUBGROUP, Reason.RANGE, Reason.SPEND, Reason.ISSUE})
+"""Failures of a batch as a whole, which then has to be searched for the bad ones."""
 PENANCE = 200
 """Valid transactions that bring a source back into the common batches."""
 

@@ -33,6 +33,19 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}
 
 
+def start_command(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own; all that it says goes to a file."""
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            start_new_session=True,
+        )
+
+
 @dataclass
 class ConsortiumProcess:
     """One `consortium up` and the directory that outlives it."""
@@ -49,18 +62,11 @@ class ConsortiumProcess:
 
     def start(self) -> None:
         """Run `consortium up` and wait until it says that all banks are healthy."""
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command(
-                    *("up", "--data", str(self.directory.root), "--banks", str(self.banks)),
-                    *self.options,
-                ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment(),
-                start_new_session=True,
-            )
+        self.process = start_command(
+            self.log,
+            *("up", "--data", str(self.directory.root), "--banks", str(self.banks)),
+            *self.options,
+        )
         deadline = time.monotonic() + HEALTHY_WITHIN_S
         while f"{self.banks} banks are healthy" not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()

@@ -17,7 +17,7 @@ from node.client.fuzzing import byte_mutation, field_mutation, grammar, value_mu
 from node.client.fuzzing.corpus import Corpus
 from node.consensus.evidence_items import encode_item
 from node.consensus.messages import Evidence, Message, encode_message
-from node.wire import ledger_pb2, operator_codec, operator_pb2, peer_pb2
+from node.wire import ledger_pb2, operator_codec, operator_pb2, peer_codec, peer_pb2
 from node.wire.fields import MalformedMessage
 from node.wire.identity import Role
 
@@ -172,13 +172,14 @@ class Generator:
     def _frame(self, sender: int, chance: Random) -> tuple[str, str, bytes]:
         if chance.random() < 0.15:
             kind, mutation, raw = self._transaction(chance)
-            frame = peer_pb2.PeerFrame(transactions=[raw])
-            if chance.random() < 0.5:
-                frame = peer_pb2.PeerFrame(unverified_transactions=[raw])
+            encoded = (
+                peer_codec.unverified_item(raw)
+                if chance.random() < 0.5
+                else peer_codec.transaction_item(raw)
+            )
         else:
             kind, mutation, raw = self.consensus_message(sender, chance)
-            frame = peer_pb2.PeerFrame(consensus_messages=[raw])
-        encoded: bytes = frame.SerializeToString()
+            encoded = peer_codec.message_item(raw)
         if chance.random() < 0.1:
             name, encoded = field_mutation.mutate(encoded, chance)
             return kind, name, encoded

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from tests.dashboard.browser.chromium_window import WAITS_MS, Window, open_windo
 from tests.dashboard.browser.page_reading import read_table
 from tests.dashboard.browser.running_page import ADDRESS, NO_PAGE, RunningPage, running_page
 from tests.dashboard.browser.screenshots import keep_screenshot
-from tests.scenarios.consortium_process import STOPPED_WITHIN_S, command, environment
+from tests.scenarios.consortium_process import STOPPED_WITHIN_S, start_command
 
 pytestmark = [
     pytest.mark.browser,
@@ -73,27 +72,16 @@ class Scene:
         await window.page.get_by_text("Log out").wait_for()
 
 
-def _start_dashboard(directory: Path, log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as out:
-        return subprocess.Popen(
-            command(
-                *("dashboard", "--data", str(directory)),
-                *("--listen", "0.0.0.0:0", "--host", "localhost"),
-            ),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=environment(),
-            start_new_session=True,
-        )
-
-
 @asynccontextmanager
 async def dashboard_process(running: RunningPage) -> AsyncIterator[str]:
     """Run `consortium dashboard` for other machines; yield the address that it prints."""
     directory = running.process.directory.root
     log = directory.parent / "dashboard.log"
-    process = _start_dashboard(directory, log)
+    process = start_command(
+        log,
+        *("dashboard", "--data", str(directory)),
+        *("--listen", "0.0.0.0:0", "--host", "localhost"),
+    )
     try:
         async with asyncio.timeout(60):
             while (found := ADDRESS.search(log.read_text())) is None:
